@@ -1,0 +1,4 @@
+//! orgferry carries data from one Salesforce org to another, declared in YAML.
+
+pub mod diag;
+pub mod record;
