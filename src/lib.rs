@@ -1,4 +1,6 @@
 //! orgferry carries data from one Salesforce org to another, declared in YAML.
 
 pub mod diag;
+pub mod pipeline;
 pub mod record;
+pub mod spec;

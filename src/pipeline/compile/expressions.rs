@@ -1,0 +1,214 @@
+//! Expressions, queries and paths in scalars: compiled, and their faults shown at the exact letters.
+
+use std::collections::HashSet;
+
+use super::{Ctx, scope::Columns};
+use crate::{
+    diag::{Code, Finding, Span, all_of, did_you_mean},
+    pipeline::{
+        expr::{Expr, FaultKind, is_template},
+        model::Var,
+        soql::{self, Bind, Condition, Query, SoqlFault},
+    },
+    spec::{Node, Segments},
+};
+
+/// What a pipeline makes use of, for the complaints about what it does not.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    pub(super) vars: HashSet<String>,
+    pub(super) tables: HashSet<String>,
+}
+
+impl Usage {
+    /// Every var whose name stands in an expression that speaks of `vars`.
+    fn expression(&mut self, text: &str, vars: &[String]) {
+        if !text.contains("vars") {
+            return;
+        }
+        let words: HashSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        self.vars
+            .extend(vars.iter().filter(|var| words.contains(var.as_str())).cloned());
+    }
+}
+
+/// An expression or template.
+pub(super) fn expression(
+    node: &Node,
+    scope: &mut Columns,
+    usage: &mut Usage,
+    ctx: &mut Ctx<'_>,
+) -> Option<Expr> {
+    let scalar = node.scalar()?;
+    if scalar.text.trim().is_empty() {
+        ctx.report(
+            Finding::error("expression-syntax", node.span.clone(), "the expression is empty")
+                .label("expected a field, a literal or an expression")
+                .help("an empty text is null: write `null`, or leave the key out"),
+        );
+        return None;
+    }
+    let parts = node.parts(ctx.files);
+    scope.stand_at(node, parts.clone());
+    usage.expression(&scalar.text, &crate::pipeline::expr::Scope::var_names(scope));
+    match Expr::compile(&scalar.text, scope) {
+        Ok(expr) => Some(expr),
+        Err(faults) => {
+            for fault in faults {
+                let template = is_template(&scalar.text);
+                let span = visible(parts.locate(fault.range), node);
+                let mut finding =
+                    Finding::error(code(fault.kind, template), span, fault.message).label(fault.label);
+                if let Some(help) = fault.help {
+                    finding = finding.help(help);
+                }
+                if let (FaultKind::UnknownField, Some(list)) = (fault.kind, scope.select_list()) {
+                    finding = finding.also(list.clone(), "the last field that the query selects");
+                }
+                ctx.report(finding);
+            }
+            None
+        }
+    }
+}
+
+fn code(kind: FaultKind, template: bool) -> Code {
+    match kind {
+        FaultKind::Syntax if template => "template-syntax",
+        FaultKind::Syntax => "expression-syntax",
+        FaultKind::UnknownField => "unknown-field",
+        FaultKind::UnknownVar => "unknown-var",
+        FaultKind::UnknownName => "unknown-name",
+        FaultKind::UnknownFilter => "unknown-filter",
+        FaultKind::UnknownTest => "unknown-test",
+        FaultKind::WrongArguments => "wrong-arguments",
+        FaultKind::Unsupported => "unsupported-syntax",
+        FaultKind::TooLarge => "too-large",
+    }
+}
+
+/// A point is shown, but a fault at nothing at all is shown at the whole value.
+fn visible(span: Span, node: &Node) -> Span {
+    if span.range.is_empty() && node.span.range.is_empty() {
+        node.span.clone()
+    } else {
+        span
+    }
+}
+
+/// A whole query, its binds checked.
+pub(super) fn query(node: &Node, vars: &[Var], usage: &mut Usage, ctx: &mut Ctx<'_>) -> Option<Query> {
+    let parts = node.parts(ctx.files);
+    match soql::parse_query(node.text()?) {
+        Ok(query) => {
+            binds(&query.binds, &parts, vars, usage, ctx);
+            Some(query)
+        }
+        Err(faults) => {
+            report(faults, &parts, 0, ctx);
+            None
+        }
+    }
+}
+
+/// A condition, its binds checked.
+pub(super) fn condition(
+    node: &Node,
+    vars: &[Var],
+    usage: &mut Usage,
+    ctx: &mut Ctx<'_>,
+) -> Option<Condition> {
+    let parts = node.parts(ctx.files);
+    match soql::parse_condition(node.text()?) {
+        Ok(condition) => {
+            binds(&condition.binds, &parts, vars, usage, ctx);
+            Some(condition)
+        }
+        Err(faults) => {
+            report(faults, &parts, 0, ctx);
+            None
+        }
+    }
+}
+
+/// An ORDER BY list, checked as the end of a query.
+pub(super) fn order_by(node: &Node, object: &str, ctx: &mut Ctx<'_>) -> Option<String> {
+    let text = node.text()?;
+    let before = format!("SELECT Id FROM {object} ORDER BY ");
+    match soql::parse_query(&format!("{before}{text}")) {
+        Ok(query) if query.limit.is_none() && query.offset.is_none() => Some(text.to_owned()),
+        Ok(_) => {
+            ctx.report(
+                Finding::error("soql-syntax", ctx.head(node), "`order_by` holds fields only")
+                    .label("LIMIT and OFFSET do not belong here")
+                    .help("write `limit: 100` beside it"),
+            );
+            None
+        }
+        Err(faults) => {
+            report(faults, &node.parts(ctx.files), before.len(), ctx);
+            None
+        }
+    }
+}
+
+fn report(faults: Vec<SoqlFault>, parts: &Segments, skip: usize, ctx: &mut Ctx<'_>) {
+    for fault in faults {
+        let range = fault.range.start.saturating_sub(skip)..fault.range.end.saturating_sub(skip);
+        let mut finding =
+            Finding::error("soql-syntax", parts.locate(range), fault.message).label(fault.label);
+        if let Some(help) = fault.help {
+            finding = finding.help(help);
+        }
+        ctx.report(finding);
+    }
+}
+
+fn binds(binds: &[Bind], parts: &Segments, vars: &[Var], usage: &mut Usage, ctx: &mut Ctx<'_>) {
+    for bind in binds {
+        var(&bind.name, parts.locate(bind.range.clone()), vars, usage, ctx);
+    }
+}
+
+/// Notes that a var is used, or complains that there is none of that name.
+pub(super) fn var(name: &str, span: Span, vars: &[Var], usage: &mut Usage, ctx: &mut Ctx<'_>) -> bool {
+    usage.vars.insert(name.to_owned());
+    let names = || vars.iter().map(|var| var.name.as_str());
+    if names().any(|known| known == name) {
+        return true;
+    }
+    let finding =
+        Finding::error("unknown-var", span, format!("there is no var `{name}`")).label("unknown var");
+    ctx.report(match did_you_mean(name, names()) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None if vars.is_empty() => {
+            finding.help(format!("declare it in the pipeline: `vars: {{ {name}: ... }}`"))
+        }
+        None => finding.help(format!("declared: {}", all_of(names()))),
+    });
+    false
+}
+
+/// A JSONPath as RFC 9535 has it.
+pub(super) fn jsonpath(node: &Node, ctx: &mut Ctx<'_>) -> Option<String> {
+    let text = node.text()?;
+    if jsonpath_rust::parser::parse_json_path(text).is_ok() {
+        return Some(text.to_owned());
+    }
+    // The longest start that is a path says where it goes wrong.
+    let good = (1..text.len())
+        .rev()
+        .filter(|end| text.is_char_boundary(*end))
+        .find(|end| jsonpath_rust::parser::parse_json_path(&text[..*end]).is_ok())
+        .unwrap_or(0);
+    ctx.report(
+        Finding::error(
+            "jsonpath-syntax",
+            node.part(good..text.len(), ctx.files),
+            format!("`{text}` is no JSONPath"),
+        )
+        .label("not understood from here on")
+        .help("examples: `$.records[*]`, `$.next`, `$['a b'][0]`"),
+    );
+    None
+}

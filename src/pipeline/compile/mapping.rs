@@ -1,0 +1,393 @@
+//! `map`: what each target field gets.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::{
+    Ctx,
+    expressions::{self, Usage},
+    scope::Columns,
+    unknown, vars,
+};
+use crate::{
+    diag::{Finding, all_of, did_you_mean},
+    pipeline::model::{Lookup, MapValue, Missing, Table, Var},
+    record::{FieldPath, Value},
+    spec::{Entry, Node, Plain, Scalar},
+};
+
+/// The tables that a pipeline can name.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    tables: BTreeMap<String, Option<Arc<Table>>>,
+}
+
+impl Tables {
+    /// Of project, pipeline and environment; the later ones win.
+    pub(super) fn new(levels: &[Option<&Node>]) -> Self {
+        let mut tables = BTreeMap::new();
+        for entry in levels
+            .iter()
+            .flatten()
+            .filter_map(|level| level.get("tables"))
+            .flat_map(Node::entries)
+        {
+            let broken = entry.value.has_broken_part();
+            let made = (!broken).then(|| Arc::new(table(&entry.key.text, &entry.value)));
+            tables.insert(entry.key.text.clone(), made);
+        }
+        Tables { tables }
+    }
+}
+
+fn table(name: &str, node: &Node) -> Table {
+    let entries = node
+        .entries()
+        .iter()
+        .filter_map(|entry| Some((entry.key.text.clone(), literal(entry.value.scalar()?))));
+    Table {
+        name: name.to_owned(),
+        entries: entries.collect(),
+    }
+}
+
+/// A literal in a place for text: as typed, but for null.
+fn literal(scalar: &Scalar) -> Value {
+    match scalar.plain() {
+        Plain::Null => Value::Null,
+        _ => Value::text(scalar.text.as_str()),
+    }
+}
+
+/// What is known of a step before any is compiled.
+#[derive(Debug)]
+pub(super) struct StepInfo {
+    pub(super) name: String,
+    pub(super) object: Option<String>,
+    pub(super) has_row_id: bool,
+}
+
+/// Compiles mapping values of one step.
+pub(super) struct Mapper<'a> {
+    pub(super) columns: &'a mut Columns,
+    pub(super) usage: &'a mut Usage,
+    pub(super) steps: &'a [StepInfo],
+    pub(super) tables: &'a Tables,
+    pub(super) vars: &'a [Var],
+    /// Lookups made so far in this target org, by what they ask.
+    pub(super) lookups: &'a mut HashMap<String, Arc<Lookup>>,
+}
+
+impl Mapper<'_> {
+    /// A mapping value. `None`: it was complained about.
+    pub(super) fn value(&mut self, node: &Node, ctx: &mut Ctx<'_>) -> Option<MapValue> {
+        if node.is_broken() {
+            return None;
+        }
+        if let Some(scalar) = node.scalar() {
+            return self.scalar(node, scalar, ctx);
+        }
+        let value = self.form(node, ctx);
+        let Some(when) = node.get("when") else {
+            return value;
+        };
+        let condition = expressions::expression(when, self.columns, self.usage, ctx)?;
+        Some(MapValue::When {
+            condition,
+            then: Box::new(value?),
+        })
+    }
+
+    /// An expression, a template or a literal.
+    fn scalar(&mut self, node: &Node, scalar: &Scalar, ctx: &mut Ctx<'_>) -> Option<MapValue> {
+        if scalar.has_leading_zeros() {
+            ctx.report(vars::leading_zeros(
+                node,
+                scalar,
+                &format!("{{ value: {} }}", scalar.text),
+            ));
+            return None;
+        }
+        if scalar.is_bare_date() {
+            ctx.report(
+                Finding::error(
+                    "ambiguous-literal",
+                    node.span.clone(),
+                    format!("`{}` would be a subtraction", scalar.text),
+                )
+                .label("a bare date")
+                .help(format!("write `{{ value: {} }}`", scalar.text)),
+            );
+            return None;
+        }
+        match scalar.plain() {
+            Plain::Bool(_) | Plain::Number => Some(MapValue::Literal(vars::scalar_value(scalar))),
+            Plain::Null if !scalar.text.is_empty() => Some(MapValue::Literal(Value::Null)),
+            Plain::Null => {
+                ctx.report(
+                    Finding::error("expression-syntax", node.span.clone(), "the field has no value")
+                        .label("expected a field, a literal or an expression")
+                        .help("write `null` to empty the field"),
+                );
+                None
+            }
+            Plain::Text => expressions::expression(node, self.columns, self.usage, ctx).map(MapValue::Expr),
+        }
+    }
+
+    fn form(&mut self, node: &Node, ctx: &mut Ctx<'_>) -> Option<MapValue> {
+        for entry in node.entries() {
+            let subject = &entry.value;
+            return match entry.key.text.as_str() {
+                "value" => Some(MapValue::Literal(literal(subject.scalar()?))),
+                "expr" => self.scalar(subject, subject.scalar()?, ctx),
+                "first" => self.first(entry, ctx),
+                "table" => self.table(node, subject, ctx),
+                "ref" => self.reference(node, entry, ctx),
+                "lookup" => self.lookup(node, subject, ctx),
+                "record_type" => {
+                    let of = self.value(subject, ctx);
+                    Some(MapValue::RecordType {
+                        of: Box::new(of?),
+                        otherwise: missing(node.get("otherwise"))?,
+                    })
+                }
+                "jsonpath" => {
+                    let path = expressions::jsonpath(subject, ctx);
+                    let of = self.value(node.get("of")?, ctx);
+                    Some(MapValue::JsonPath {
+                        path: path?,
+                        of: Box::new(of?),
+                    })
+                }
+                _ => continue,
+            };
+        }
+        None
+    }
+
+    fn first(&mut self, entry: &Entry, ctx: &mut Ctx<'_>) -> Option<MapValue> {
+        let values: Vec<Option<MapValue>> = entry
+            .value
+            .items()
+            .iter()
+            .map(|item| self.value(item, ctx))
+            .collect();
+        if values.is_empty() && !entry.value.is_broken() {
+            ctx.report(
+                Finding::error(
+                    "wrong-type",
+                    entry.value.span.clone(),
+                    "`first` takes a list of mapping values",
+                )
+                .label("an empty list")
+                .help("for example `{ first: [Phone, MobilePhone] }`"),
+            );
+            return None;
+        }
+        values
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .map(MapValue::First)
+    }
+
+    fn table(&mut self, node: &Node, subject: &Node, ctx: &mut Ctx<'_>) -> Option<MapValue> {
+        let found = match subject.text() {
+            None if subject.has_broken_part() => None,
+            None => Some(Arc::new(table("inline", subject))),
+            Some(name) => {
+                self.usage.tables.insert(name.to_owned());
+                match self.tables.tables.get(name) {
+                    Some(table) => table.clone(),
+                    None => {
+                        let known: Vec<&str> = self.tables.tables.keys().map(String::as_str).collect();
+                        let finding = unknown(
+                            "unknown-table",
+                            "table",
+                            name,
+                            subject.span.clone(),
+                            known.clone(),
+                        );
+                        ctx.report(if known.is_empty() {
+                            finding.help(format!("declare it: `tables: {{ {name}: {{ FROM: TO }} }}`"))
+                        } else {
+                            finding
+                        });
+                        None
+                    }
+                }
+            }
+        };
+        let of = self.value(node.get("of")?, ctx);
+        Some(MapValue::Table {
+            table: found?,
+            of: Box::new(of?),
+            otherwise: missing(node.get("otherwise"))?,
+        })
+    }
+
+    fn reference(&mut self, node: &Node, entry: &Entry, ctx: &mut Ctx<'_>) -> Option<MapValue> {
+        let mut steps = Some(Vec::new());
+        for name in entry.value.one_or_more() {
+            let found = self.step(name, ctx);
+            match (steps.as_mut(), found) {
+                (Some(steps), Some(step)) => steps.push(step),
+                _ => steps = None,
+            }
+        }
+        if steps.as_ref().is_some_and(Vec::is_empty) {
+            ctx.report(
+                Finding::error(
+                    "wrong-type",
+                    entry.value.span.clone(),
+                    "`ref` takes a step or a list of steps",
+                )
+                .label("an empty list"),
+            );
+            steps = None;
+        }
+        let of = self.value(node.get("of")?, ctx);
+        Some(MapValue::Ref {
+            steps: steps?,
+            of: Box::new(of?),
+            missing: missing(node.get("missing"))?,
+            span: entry.value.span.clone(),
+        })
+    }
+
+    fn step(&mut self, node: &Node, ctx: &mut Ctx<'_>) -> Option<usize> {
+        let name = node.text()?;
+        if name.contains('/') {
+            ctx.report(
+                Finding::error(
+                    "not-yet",
+                    node.span.clone(),
+                    "a `ref` to another file's step is part of the language, but not supported by this version",
+                )
+                .label("not in this version")
+                .help("find the record by a key of its own: `{ lookup: OBJECT, by: FIELD, of: E }`"),
+            );
+            return None;
+        }
+        let found = step_named(node, name, self.steps, ctx)?;
+        if !self.steps[found].has_row_id {
+            ctx.report(
+                Finding::error(
+                    "missing-key",
+                    node.span.clone(),
+                    format!("rows of `{name}` cannot be referred to"),
+                )
+                .label("its source has neither `id` nor a key")
+                .help(format!(
+                    "add to the source of `{name}` what tells its rows apart: `id: FIELD`"
+                )),
+            );
+            return None;
+        }
+        Some(found)
+    }
+
+    fn lookup(&mut self, node: &Node, subject: &Node, ctx: &mut Ctx<'_>) -> Option<MapValue> {
+        let object = subject.text();
+        let by_node = node.get("by")?;
+        let of_node = node.get("of")?;
+        let by: Vec<_> = by_node
+            .one_or_more()
+            .iter()
+            .filter_map(|field| Some((FieldPath::new(field.text()?), field.span.clone())))
+            .collect();
+        let of: Option<Vec<MapValue>> = of_node
+            .one_or_more()
+            .iter()
+            .map(|value| self.value(value, ctx))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect();
+        let counts = (by_node.one_or_more().len(), of_node.one_or_more().len());
+        let even = counts.0 == counts.1 && counts.0 > 0;
+        if !even && !of_node.is_broken() && !by_node.is_broken() {
+            ctx.report(
+                Finding::error(
+                    "uneven-lists",
+                    ctx.head(of_node),
+                    "`by` and `of` differ in length",
+                )
+                .label(format!("{} here", count(counts.1, "value")))
+                .also(ctx.head(by_node), count(counts.0, "field"))
+                .help("each field of `by` is compared with the value at its place in `of`"),
+            );
+        }
+        let condition_node = node.get("where");
+        let condition =
+            condition_node.and_then(|node| expressions::condition(node, self.vars, self.usage, ctx));
+        if !even || condition.is_some() != condition_node.is_some() || by.len() != counts.0 {
+            return None;
+        }
+        let object = object?.to_owned();
+        let asked = format!(
+            "{} {:?} {}",
+            object.to_lowercase(),
+            by.iter()
+                .map(|(path, _)| path.as_str().to_lowercase())
+                .collect::<Vec<_>>(),
+            condition.as_ref().map(|c| c.text.as_str()).unwrap_or_default(),
+        );
+        let lookup = self.lookups.entry(asked).or_insert_with(|| {
+            Arc::new(Lookup {
+                object,
+                object_span: subject.span.clone(),
+                by,
+                condition,
+                condition_span: condition_node.map_or_else(|| subject.span.clone(), |node| ctx.head(node)),
+            })
+        });
+        Some(MapValue::Lookup {
+            lookup: Arc::clone(lookup),
+            of: of?,
+            otherwise: missing(node.get("otherwise"))?,
+        })
+    }
+}
+
+/// The step of a name, or a complaint.
+pub(super) fn step_named(node: &Node, name: &str, steps: &[StepInfo], ctx: &mut Ctx<'_>) -> Option<usize> {
+    let found = steps.iter().position(|step| step.name == name);
+    if found.is_none() {
+        let names = || steps.iter().map(|step| step.name.as_str());
+        let finding = Finding::error(
+            "unknown-step",
+            node.span.clone(),
+            format!("unknown step `{name}`"),
+        )
+        .label("no step of this file");
+        ctx.report(match did_you_mean(name, names()) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None => finding.help(format!("this file's steps: {}", all_of(names()))),
+        });
+    }
+    found
+}
+
+/// `otherwise` and `missing`.
+fn missing(node: Option<&Node>) -> Option<Missing> {
+    let Some(node) = node else {
+        return Some(Missing::Park);
+    };
+    if let Some(value) = node.get("value") {
+        return Some(Missing::Value(literal(value.scalar()?)));
+    }
+    Some(match node.text()? {
+        "skip" => Missing::Skip,
+        "null" => Missing::Null,
+        "omit" => Missing::Omit,
+        "stop" => Missing::Stop,
+        "keep" => Missing::Keep,
+        _ => Missing::Park,
+    })
+}
+
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}

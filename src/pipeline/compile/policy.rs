@@ -1,0 +1,45 @@
+use crate::{
+    pipeline::model::{Compare, Nulls, Policy, RowErrors},
+    spec::{Node, backoff, percent},
+};
+
+/// Changes the keys that a `policy` names; the others stay.
+pub(super) fn overlay(policy: &mut Policy, node: Option<&Node>) {
+    let Some(node) = node else {
+        return;
+    };
+    let text = |node: Option<&Node>| node.and_then(Node::text).map(str::to_owned);
+    match node.get("nulls").and_then(Node::text) {
+        Some("clear") => policy.nulls = Nulls::Clear,
+        Some("keep") => policy.nulls = Nulls::Keep,
+        _ => {}
+    }
+    match node.get("compare").and_then(Node::text) {
+        Some("none") => policy.compare = Compare::None,
+        Some("target") => policy.compare = Compare::Target,
+        _ => {}
+    }
+    if let Some(errors) = node.get("errors") {
+        match errors.get("rows").and_then(Node::text) {
+            Some("park") => policy.rows = RowErrors::Park,
+            Some("stop") => policy.rows = RowErrors::Stop,
+            _ => {}
+        }
+        let stop = errors.get("stop_when");
+        if let Some(share) = text(stop.and_then(|s| s.get("failed"))).and_then(|t| percent(&t)) {
+            policy.stop_failed_percent = share;
+        }
+        if let Some(rows) = text(stop.and_then(|s| s.get("at_least"))).and_then(|t| t.parse().ok()) {
+            policy.stop_at_least = rows;
+        }
+    }
+    if let Some(retry) = node.get("retry") {
+        if let Some(attempts) = text(retry.get("attempts")).and_then(|t| t.parse().ok()) {
+            policy.attempts = attempts;
+        }
+        if let Some((first, cap)) = text(retry.get("backoff")).and_then(|t| backoff(&t)) {
+            policy.backoff_first = first;
+            policy.backoff_cap = cap;
+        }
+    }
+}

@@ -1,0 +1,157 @@
+use crate::{
+    diag::{Span, did_you_mean},
+    pipeline::{
+        expr::{Scope, UnknownField, UnknownReason},
+        model::Column,
+        soql::Query,
+    },
+    record::FieldPath,
+    spec::{Node, Segments},
+};
+
+/// The columns of a step's rows, as expressions may name them.
+pub(super) struct Columns {
+    /// So far; where they are derived, expressions add to them.
+    pub(super) columns: Vec<Column>,
+    /// The column that holds the whole JSON row.
+    pub(super) whole_row: Option<usize>,
+    rows: Rows,
+    vars: Vec<String>,
+    here: Option<(String, Segments)>,
+    query: Option<Span>,
+}
+
+/// What is known of a source's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// A query selects the fields; there are no others.
+    Selected,
+    /// What is used is read; whether it exists, the org says.
+    Derived,
+    /// JSON may hold anything, and the whole row is a value.
+    Json,
+    /// The source is faulty: nothing can be said about its fields.
+    Unknown,
+}
+
+impl Columns {
+    pub(super) fn new(rows: Rows, vars: Vec<String>) -> Self {
+        Columns {
+            columns: Vec::new(),
+            whole_row: None,
+            rows,
+            vars,
+            here: None,
+            query: None,
+        }
+    }
+
+    /// The columns of a query: what it selects, and `Id`.
+    pub(super) fn selected(query: &Query, parts: &Segments, vars: Vec<String>) -> Self {
+        let mut columns = Columns::new(Rows::Selected, vars);
+        for item in &query.select {
+            let path = item.name();
+            if columns.position(&path).is_none() {
+                let span = parts.locate(item.range.clone());
+                columns.columns.push(Column { path, span });
+            }
+        }
+        if !query.is_aggregated() && columns.position(&FieldPath::new("Id")).is_none() {
+            let span = parts.locate(query.object_range.clone());
+            columns.columns.push(Column {
+                path: FieldPath::new("Id"),
+                span,
+            });
+        }
+        columns.query = query.select.last().map(|item| parts.locate(item.range.clone()));
+        columns
+    }
+
+    pub(super) fn rows(&self) -> Rows {
+        self.rows
+    }
+
+    /// The end of the select list, for complaints about fields that are not in it.
+    pub(super) fn select_list(&self) -> Option<&Span> {
+        self.query.as_ref()
+    }
+
+    /// Expressions come from this scalar now.
+    pub(super) fn stand_at(&mut self, node: &Node, parts: Segments) {
+        self.here = node.text().map(|text| (text.to_owned(), parts));
+    }
+
+    pub(super) fn position(&self, path: &FieldPath) -> Option<usize> {
+        self.columns.iter().position(|column| column.path == *path)
+    }
+
+    /// The column of a field; added where columns are derived.
+    pub(super) fn column(&mut self, path: &FieldPath, span: Span) -> Option<usize> {
+        if let Some(at) = self.position(path) {
+            return Some(at);
+        }
+        if self.rows == Rows::Selected {
+            return None;
+        }
+        self.columns.push(Column {
+            path: path.clone(),
+            span,
+        });
+        Some(self.columns.len() - 1)
+    }
+
+    /// The selected field that a wrong name was probably meant to be.
+    pub(super) fn suggestion(&self, path: &FieldPath) -> Option<String> {
+        did_you_mean(
+            path.as_str(),
+            self.columns.iter().map(|column| column.path.as_str()),
+        )
+        .map(str::to_owned)
+    }
+
+    /// Where the expression that is being compiled names a field.
+    fn place(&self, path: &FieldPath) -> Span {
+        let Some((text, parts)) = &self.here else {
+            return Span::default();
+        };
+        let lower = text.to_ascii_lowercase();
+        let name = path.as_str().to_ascii_lowercase();
+        let word = |at: usize| {
+            let letter = |c: char| c.is_alphanumeric() || c == '_';
+            !lower[..at].ends_with(letter) && !lower[at + name.len()..].starts_with(letter)
+        };
+        let found = lower.match_indices(&name).map(|(at, _)| at).find(|at| word(*at));
+        parts.locate(found.map_or(0..text.len(), |at| at..at + name.len()))
+    }
+}
+
+impl Scope for Columns {
+    fn field(&mut self, path: &FieldPath) -> Result<usize, UnknownField> {
+        let span = self.place(path);
+        self.column(path, span).ok_or_else(|| UnknownField {
+            reason: UnknownReason::NotSelected,
+            suggestion: self.suggestion(path),
+        })
+    }
+
+    fn whole_row(&mut self) -> Result<usize, UnknownField> {
+        if !matches!(self.rows, Rows::Json | Rows::Unknown) {
+            return Err(UnknownField {
+                reason: UnknownReason::NoWholeRow,
+                suggestion: None,
+            });
+        }
+        if let Some(at) = self.whole_row {
+            return Ok(at);
+        }
+        let path = FieldPath::new("row");
+        let span = self.place(&path);
+        self.columns.push(Column { path, span });
+        self.whole_row = Some(self.columns.len() - 1);
+        Ok(self.columns.len() - 1)
+    }
+
+    fn var_names(&self) -> Vec<String> {
+        self.vars.clone()
+    }
+}

@@ -1,0 +1,184 @@
+use super::{
+    Ctx,
+    expressions::{self, Usage},
+    scope::{Columns, Rows},
+    steps::Frame,
+};
+use crate::{
+    diag::Finding,
+    pipeline::model::{Api, HttpParameter, HttpSource, NextPage, RowId, Source},
+    record::{FieldPath, Value},
+    spec::{Entry, Node, Plain},
+};
+
+/// What a step reads, and what its rows hold. `None`: it was complained about.
+pub(super) struct CompiledSource {
+    pub(super) source: Option<Source>,
+    pub(super) connection: Option<String>,
+    pub(super) api: Api,
+    pub(super) columns: Columns,
+}
+
+/// Compiles `source`.
+pub(super) fn compile(step: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> CompiledSource {
+    let vars = frame.var_names();
+    let mut out = CompiledSource {
+        source: None,
+        connection: None,
+        api: Api::Auto,
+        columns: Columns::new(Rows::Unknown, vars.clone()),
+    };
+    let Some(entry) = step
+        .value
+        .entry("source")
+        .filter(|entry| !entry.value.is_broken())
+    else {
+        return out;
+    };
+    let node = &entry.value;
+    out.api = api(node.get("api"));
+    if let Some(soql) = node.get("soql") {
+        out.connection = frame.connection(entry, "from", ctx);
+        if let Some(query) = expressions::query(soql, frame.vars, &mut frame.usage, ctx) {
+            out.columns = Columns::selected(&query, &soql.parts(ctx.files), vars);
+            out.source = Some(Source::Soql {
+                query,
+                span: ctx.head(soql),
+            });
+        }
+    } else if let Some(object) = node.get("object") {
+        out.connection = frame.connection(entry, "from", ctx);
+        out.columns = Columns::new(Rows::Derived, vars);
+        out.source = object_source(node, object, frame, ctx);
+    } else if let Some(http) = node.get("http") {
+        out.columns = Columns::new(Rows::Json, vars);
+        out.source = http_source(http, frame, ctx).map(|http| {
+            out.connection = Some(http.credential.clone());
+            Source::Http(http)
+        });
+        if let Some(connection) = node.entry("connection") {
+            ctx.report(
+                Finding::error(
+                    "conflicting-keys",
+                    connection.key.span.clone(),
+                    "an `http` source names its credential in the address",
+                )
+                .label("one too many")
+                .help("leave it out: `callout:NAME/path` says who is called"),
+            );
+        }
+    }
+    out
+}
+
+pub(super) fn api(node: Option<&Node>) -> Api {
+    match node.and_then(Node::text) {
+        Some("rest") => Api::Rest,
+        Some("bulk") => Api::Bulk,
+        _ => Api::Auto,
+    }
+}
+
+fn object_source(node: &Node, object: &Node, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Option<Source> {
+    let name = object.text()?.to_owned();
+    let condition_node = node.get("where");
+    let condition =
+        condition_node.and_then(|node| expressions::condition(node, frame.vars, &mut frame.usage, ctx));
+    let order_node = node.get("order_by");
+    let order_by = order_node.and_then(|node| expressions::order_by(node, &name, ctx));
+    let whole = condition.is_some() == condition_node.is_some() && order_by.is_some() == order_node.is_some();
+    whole.then(|| Source::Object {
+        span: object.span.clone(),
+        condition,
+        condition_span: condition_node.map_or_else(|| object.span.clone(), |node| ctx.head(node)),
+        order_by,
+        limit: node
+            .get("limit")
+            .and_then(Node::text)
+            .and_then(|text| text.parse().ok()),
+        object: name,
+    })
+}
+
+fn http_source(node: &Node, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Option<HttpSource> {
+    let address = node.get("get")?;
+    let text = address.text()?;
+    let rest = text.strip_prefix("callout:")?;
+    let (credential, path) = match rest.find('/') {
+        Some(slash) => (&rest[..slash], &rest[slash..]),
+        None => (rest, "/"),
+    };
+    let start = "callout:".len();
+    frame.access.uses(
+        credential,
+        &address.part(start..start + credential.len(), ctx.files),
+    );
+    let mut whole = true;
+    let mut query = Vec::new();
+    for entry in node.get("query").map(Node::entries).unwrap_or_default() {
+        let parameter = match (entry.value.get("var"), entry.value.scalar()) {
+            (Some(var), _) => {
+                let Some(name) = var.text() else { continue };
+                whole &= expressions::var(name, var.span.clone(), frame.vars, &mut frame.usage, ctx);
+                HttpParameter::Var(name.to_owned())
+            }
+            (None, Some(scalar)) if scalar.plain() == Plain::Null => HttpParameter::Value(Value::Null),
+            (None, Some(scalar)) => HttpParameter::Value(Value::text(scalar.text.as_str())),
+            (None, None) => continue,
+        };
+        query.push((entry.key.text.clone(), parameter));
+    }
+    let mut path_of = |node: Option<&Node>| {
+        let node = node?;
+        let path = expressions::jsonpath(node, ctx);
+        whole &= path.is_some();
+        path
+    };
+    let records = path_of(node.get("records"));
+    let next = path_of(node.get("next").and_then(|next| next.get("url"))).map(NextPage::Url);
+    whole.then(|| HttpSource {
+        credential: credential.to_owned(),
+        path: path.to_owned(),
+        query,
+        records,
+        next,
+        span: address.span.clone(),
+    })
+}
+
+/// What tells rows apart: `id`, else `Id`, else the target's key.
+pub(super) fn row_id(
+    step: &Entry,
+    source: &CompiledSource,
+    columns: &mut Columns,
+    usage: &mut Usage,
+    ctx: &mut Ctx<'_>,
+) -> Option<RowId> {
+    let node = step.value.get("source")?;
+    if let Some(id) = node.get("id") {
+        return expressions::expression(id, columns, usage, ctx).map(RowId::Expr);
+    }
+    let span = match source.source.as_ref()? {
+        Source::Soql { query, span } if query.is_aggregated() => {
+            ctx.report(
+                Finding::error(
+                    "missing-key",
+                    span.clone(),
+                    "rows of an aggregate have no `Id`: `source` needs `id`",
+                )
+                .label("this query counts or groups")
+                .help("add what tells its rows apart beside `soql`, such as `id: Region__c`"),
+            );
+            return None;
+        }
+        Source::Soql { span, .. } | Source::Object { span, .. } => span.clone(),
+        Source::Http(http) => http.span.clone(),
+    };
+    let at = columns.column(&FieldPath::new("Id"), span)?;
+    if let Some(Source::Http(_)) = source.source {
+        return Some(RowId::IdOrKey(at));
+    }
+    crate::pipeline::expr::Expr::compile("Id", columns)
+        .ok()
+        .map(RowId::Expr)
+}

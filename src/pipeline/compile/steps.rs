@@ -1,0 +1,483 @@
+//! The steps of a pipeline.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{
+    Ctx,
+    access::Access,
+    expressions::{self, Usage},
+    mapping::{Mapper, StepInfo, Tables, step_named},
+    order, policy,
+    scope::{Columns, Rows},
+    source::{self, CompiledSource},
+    target, test_cases,
+};
+use crate::{
+    diag::{Finding, Span},
+    pipeline::{
+        model::{CopiedField, Copy, FieldMap, Key, Lookup, Policy, Source, Step, Var},
+        soql,
+    },
+    record::FieldPath,
+    spec::{Entry, Node},
+};
+
+/// What all steps of a pipeline share while they are compiled.
+pub(super) struct Frame<'a, 'd> {
+    pub(super) vars: &'a [Var],
+    pub(super) access: &'a mut Access<'d>,
+    pub(super) usage: Usage,
+    root: &'a Node,
+    missing_connections: HashSet<&'static str>,
+}
+
+impl Frame<'_, '_> {
+    pub(super) fn var_names(&self) -> Vec<String> {
+        self.vars.iter().map(|var| var.name.clone()).collect()
+    }
+
+    /// The named credential of a source or target: its own `connection`, else the pipeline's `from` or `to`.
+    pub(super) fn connection(
+        &mut self,
+        entry: &Entry,
+        key: &'static str,
+        ctx: &mut Ctx<'_>,
+    ) -> Option<String> {
+        let node = &entry.value;
+        if let Some(connection) = node.get("connection") {
+            let name = connection.text()?;
+            self.access.uses(name, &connection.span);
+            return Some(name.to_owned());
+        }
+        if let Some(entry) = self.root.entry(key) {
+            return entry.value.text().map(str::to_owned);
+        }
+        if self.missing_connections.insert(key) {
+            let (verb, side) = if key == "from" {
+                ("read", "source")
+            } else {
+                ("written", "target")
+            };
+            ctx.report(
+                Finding::error(
+                    "missing-key",
+                    entry.key.span.clone(),
+                    format!("the pipeline does not say which org is {verb}"),
+                )
+                .label(format!("this {side} has no `connection` of its own"))
+                .help(format!("add `{key}: NAMED_CREDENTIAL` to the pipeline")),
+            );
+        }
+        None
+    }
+}
+
+/// Compiles the steps of one pipeline.
+pub(super) struct Steps<'a, 'd> {
+    frame: Frame<'a, 'd>,
+    tables: &'a Tables,
+    policy: Policy,
+    lookups: HashMap<String, HashMap<String, Arc<Lookup>>>,
+}
+
+impl<'a, 'd> Steps<'a, 'd> {
+    pub(super) fn new(
+        root: &'a Node,
+        vars: &'a [Var],
+        tables: &'a Tables,
+        access: &'a mut Access<'d>,
+        policy: Policy,
+    ) -> Self {
+        Steps {
+            frame: Frame {
+                vars,
+                access,
+                usage: Usage::default(),
+                root,
+                missing_connections: HashSet::new(),
+            },
+            tables,
+            policy,
+            lookups: HashMap::new(),
+        }
+    }
+
+    pub(super) fn into_usage(self) -> Usage {
+        self.frame.usage
+    }
+
+    /// All steps; `None` when one of them is faulty.
+    pub(super) fn compile(&mut self, ctx: &mut Ctx<'_>) -> Option<Vec<Step>> {
+        let entry = self.frame.root.entry("steps")?;
+        let entries = entry.value.entries();
+        if entries.is_empty() {
+            if !entry.value.is_broken() {
+                ctx.report(
+                    Finding::error("missing-key", entry.key.span.clone(), "the pipeline has no step")
+                        .label("nothing to do")
+                        .help("add a step: `accounts: { source: { object: Account }, target: { key: Legacy_Id__c }, map: { ... } }`"),
+                );
+            }
+            return None;
+        }
+        let infos: Vec<StepInfo> = entries.iter().map(info).collect();
+        let steps: Vec<Option<Step>> = entries.iter().map(|step| self.step(step, &infos, ctx)).collect();
+        order::report_cycles(entries, &infos, ctx);
+        steps.into_iter().collect()
+    }
+
+    fn step(&mut self, step: &Entry, infos: &[StepInfo], ctx: &mut Ctx<'_>) -> Option<Step> {
+        let node = &step.value;
+        if node.is_broken() {
+            return None;
+        }
+        let mut source = source::compile(step, &mut self.frame, ctx);
+        let read = source.source.as_ref().and_then(read_object);
+        let target = target::compile(step, read, &mut self.frame, ctx);
+        let mut columns = std::mem::replace(&mut source.columns, Columns::new(Rows::Unknown, Vec::new()));
+        let usage = &mut self.frame.usage;
+        let row_id = source::row_id(step, &source, &mut columns, usage, ctx);
+        let when = match node.get("when") {
+            Some(when) => expressions::expression(when, &mut columns, usage, ctx).map(Some),
+            None => Some(None),
+        };
+        let connection = target
+            .target
+            .as_ref()
+            .map(|target| target.connection.clone())
+            .unwrap_or_default();
+        let mut mapper = Mapper {
+            columns: &mut columns,
+            usage,
+            steps: infos,
+            tables: self.tables,
+            vars: self.frame.vars,
+            lookups: self.lookups.entry(connection.clone()).or_default(),
+        };
+        let map = fields(node, &mut mapper, ctx);
+        let copy = copy(node, &mut columns, ctx);
+        let names = mapped_twice(node, ctx);
+        check_key(step, target.key.as_ref(), &names, ctx);
+        check_lookup_copies(step, &source, &connection, infos, ctx);
+        let needs: Option<Vec<usize>> = node.get("needs").map_or(Some(Vec::new()), |needs| {
+            let found: Vec<Option<usize>> = needs
+                .one_or_more()
+                .iter()
+                .map(|node| step_named(node, node.text()?, infos, ctx))
+                .collect();
+            found.into_iter().collect()
+        });
+        let mut policy = self.policy.clone();
+        policy::overlay(&mut policy, node.get("policy"));
+        let tests = test_cases::compile(step, &columns, map.as_deref(), &copy, infos, self.frame.vars, ctx);
+        Some(Step {
+            name: step.key.text.clone(),
+            span: step.key.span.clone(),
+            source: source.source?,
+            source_connection: source.connection?,
+            source_api: source.api,
+            row_id: row_id?,
+            target: target.target?,
+            whole_row: columns.whole_row,
+            columns: columns.columns,
+            copy: copy?,
+            map: map?,
+            when: when?,
+            needs: needs?,
+            policy,
+            tests: tests?,
+        })
+    }
+}
+
+fn read_object(source: &Source) -> Option<(String, Span)> {
+    let span = match source {
+        Source::Soql { span, .. } | Source::Object { span, .. } => span.clone(),
+        Source::Http(_) => return None,
+    };
+    Some((source.object()?.to_owned(), span))
+}
+
+/// What other steps need to know of a step.
+fn info(step: &Entry) -> StepInfo {
+    let source = step.value.get("source");
+    let target = step.value.get("target");
+    let soql = source.and_then(|s| s.get("soql")).and_then(Node::text);
+    let object = target
+        .and_then(|t| t.get("object"))
+        .or_else(|| source.and_then(|s| s.get("object")))
+        .and_then(Node::text)
+        .map(str::to_owned)
+        .or_else(|| {
+            soql.and_then(|soql| soql::parse_query(soql).ok())
+                .map(|query| query.object)
+        });
+    let http = source.is_some_and(|s| s.get("http").is_some());
+    StepInfo {
+        name: step.key.text.clone(),
+        object,
+        has_row_id: !http
+            || source.is_some_and(|s| s.get("id").is_some())
+            || target.is_none_or(|t| t.is_broken() || t.get("key").is_some()),
+    }
+}
+
+/// The lines of `map`.
+fn fields(node: &Node, mapper: &mut Mapper<'_>, ctx: &mut Ctx<'_>) -> Option<Vec<FieldMap>> {
+    let Some(map) = node.get("map") else {
+        return Some(Vec::new());
+    };
+    let mut lines = Vec::new();
+    let mut whole = !map.is_broken();
+    for entry in map.entries() {
+        let field = FieldPath::new(entry.key.text.clone());
+        if field.segments().count() > 2 {
+            ctx.report(
+                Finding::error(
+                    "wrong-name",
+                    entry.key.span.clone(),
+                    format!("`{field}` is too long a path for a target"),
+                )
+                .label("a parent's external id is one step away")
+                .help("write `PARENT.EXTERNAL_ID`, such as `Account.Legacy_Id__c`"),
+            );
+            whole = false;
+        }
+        match mapper.value(&entry.value, ctx) {
+            Some(value) => lines.push(FieldMap {
+                field,
+                span: entry.key.span.clone(),
+                value,
+                value_span: ctx.head(&entry.value),
+            }),
+            None => whole = false,
+        }
+    }
+    whole.then_some(lines)
+}
+
+fn copy(node: &Node, columns: &mut Columns, ctx: &mut Ctx<'_>) -> Option<Copy> {
+    let entry = node.entry("copy");
+    let all = entry.is_some_and(|entry| entry.value.text() == Some("all"));
+    if let Some(except) = node.entry("except")
+        && !all
+    {
+        ctx.report(
+            Finding::error(
+                "unused-key",
+                except.key.span.clone(),
+                "`except` means nothing without `copy: all`",
+            )
+            .label("leaves out of nothing")
+            .help("write `copy: all`, or leave `except` out"),
+        );
+    }
+    let Some(entry) = entry else {
+        if node.get("map").is_none() {
+            let place = node
+                .entry("target")
+                .map_or_else(|| ctx.head(node), |target| target.key.span.clone());
+            ctx.report(
+                Finding::error("nothing-mapped", place, "the step fills no field")
+                    .label("has neither `copy` nor `map`")
+                    .help("add `map: { Name: Name }` or `copy: [Name]`"),
+            );
+            return None;
+        }
+        return Some(Copy::Nothing);
+    };
+    if entry.value.is_broken() {
+        return None;
+    }
+    if all {
+        if columns.rows() == Rows::Json {
+            ctx.report(
+                Finding::error(
+                    "wrong-type",
+                    entry.value.span.clone(),
+                    "`copy: all` needs a source with known fields",
+                )
+                .label("JSON rows may hold anything")
+                .help("name the fields: `copy: [Name, Phone]`"),
+            );
+            return None;
+        }
+        let except = node.get("except").map(Node::items).unwrap_or_default();
+        return Some(Copy::All {
+            except: except
+                .iter()
+                .filter_map(|n| Some((n.text()?.to_owned(), n.span.clone())))
+                .collect(),
+            span: entry.value.span.clone(),
+        });
+    }
+    let mut copied = Vec::new();
+    let mut whole = true;
+    for item in entry.value.items() {
+        let Some(name) = item.text() else {
+            whole = false;
+            continue;
+        };
+        if name.eq_ignore_ascii_case("Id") {
+            ctx.report(
+                Finding::error("id-not-key", item.span.clone(), "`Id` cannot be copied to an org")
+                    .label("the target gives its own Ids")
+                    .help("keep it in an external id field: `map: { Legacy_Id__c: Id }`"),
+            );
+            whole = false;
+            continue;
+        }
+        let path = FieldPath::new(name);
+        match columns.column(&path, item.span.clone()) {
+            Some(column) => copied.push(CopiedField {
+                field: name.to_owned(),
+                column,
+                span: item.span.clone(),
+            }),
+            None => {
+                let mut finding = Finding::error(
+                    "unknown-field",
+                    item.span.clone(),
+                    format!("the query does not select `{name}`"),
+                )
+                .label("not selected");
+                if let Some(list) = columns.select_list() {
+                    finding = finding.also(list.clone(), "the last field that the query selects");
+                }
+                ctx.report(match columns.suggestion(&path) {
+                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    None => finding.help(format!("add `{name}` to the fields after SELECT")),
+                });
+                whole = false;
+            }
+        }
+    }
+    whole.then_some(Copy::Fields(copied))
+}
+
+/// Complains about target fields that are filled twice; gives the names of all that are filled.
+fn mapped_twice(node: &Node, ctx: &mut Ctx<'_>) -> HashMap<String, Span> {
+    let mut filled: HashMap<String, Span> = HashMap::new();
+    let copied = node.get("copy").map(Node::items).unwrap_or_default();
+    let copied = copied.iter().filter_map(|item| Some((item.text()?, &item.span)));
+    let mapped = node.get("map").map(Node::entries).unwrap_or_default();
+    let mapped = mapped
+        .iter()
+        .map(|entry| (entry.key.text.as_str(), &entry.key.span));
+    let mut all: Vec<(&str, &Span)> = copied.chain(mapped).collect();
+    all.sort_by_key(|(_, span)| (span.file, span.range.start));
+    for (name, span) in all {
+        match filled.get(&name.to_lowercase()) {
+            Some(first) => ctx.report(
+                Finding::error("mapped-twice", span.clone(), format!("`{name}` is filled twice"))
+                    .label("again here")
+                    .also(first.clone(), "first here")
+                    .help("keep one of them; field names compare without case"),
+            ),
+            None => {
+                filled.insert(name.to_lowercase(), span.clone());
+            }
+        }
+    }
+    filled
+}
+
+/// The key has to be filled, and `Id` may be nothing but the key.
+fn check_key(step: &Entry, key: Option<&Key>, filled: &HashMap<String, Span>, ctx: &mut Ctx<'_>) {
+    let node = &step.value;
+    let is_id = key.is_some_and(|key| key.field.eq_ignore_ascii_case("Id"));
+    let broken = |name: &str| node.get(name).is_some_and(Node::is_broken);
+    if let Some(key) = key
+        && !filled.contains_key(&key.field.to_lowercase())
+        && !broken("map")
+        && !broken("copy")
+        && (is_id || node.get("copy").and_then(Node::text) != Some("all"))
+        && (node.get("map").is_some() || node.get("copy").is_some())
+    {
+        let field = &key.field;
+        ctx.report(
+            Finding::error(
+                "unfilled-key",
+                key.span.clone(),
+                format!("nothing fills the key `{field}`"),
+            )
+            .label("neither in `map` nor in `copy`")
+            .help(if is_id {
+                "add it to `map`: `Id: { ref: STEP, of: Id }`".to_owned()
+            } else {
+                format!("add it to `map`: `{field}: Id`")
+            }),
+        );
+    }
+    let mapped = node.get("map").map(Node::entries).unwrap_or_default();
+    if !is_id && let Some(entry) = mapped.iter().find(|e| e.key.text.eq_ignore_ascii_case("Id")) {
+        ctx.report(
+            Finding::error("id-not-key", entry.key.span.clone(), "`Id` can only be filled as the key")
+                .label("the target gives its own Ids")
+                .help("write `key: Id` in the target, or keep the source's Id in a field of its own: `Legacy_Id__c: Id`"),
+        );
+    }
+}
+
+/// `AccountId: AccountId` between two orgs writes an Id that the target does not know.
+fn check_lookup_copies(
+    step: &Entry,
+    source: &CompiledSource,
+    target_connection: &str,
+    infos: &[StepInfo],
+    ctx: &mut Ctx<'_>,
+) {
+    let from_org = source
+        .source
+        .as_ref()
+        .is_some_and(|source| source.object().is_some());
+    if !from_org || source.connection.as_deref() == Some(target_connection) {
+        return;
+    }
+    for entry in step.value.get("map").map(Node::entries).unwrap_or_default() {
+        let field = &entry.key.text;
+        let Some(parent) = field
+            .strip_suffix("Id")
+            .filter(|parent| !parent.is_empty() && !parent.contains('.'))
+        else {
+            continue;
+        };
+        if !entry
+            .value
+            .text()
+            .is_some_and(|text| text.trim().eq_ignore_ascii_case(field))
+        {
+            continue;
+        }
+        let known = infos
+            .iter()
+            .find(|info| {
+                info.object
+                    .as_ref()
+                    .is_some_and(|object| object.eq_ignore_ascii_case(parent))
+            })
+            .or_else(|| {
+                (parent == "Parent")
+                    .then(|| infos.iter().find(|i| i.name == step.key.text))
+                    .flatten()
+            });
+        let instead = match (parent, known) {
+            ("RecordType", _) => format!("{field}: {{ record_type: RecordType.DeveloperName }}"),
+            (_, Some(info)) => format!("{field}: {{ ref: {}, of: {field} }}", info.name),
+            ("Owner", None) => format!("{field}: {{ lookup: User, by: Username, of: Owner.Username }}"),
+            (_, None) => format!("{field}: {{ lookup: {parent}, by: FIELD, of: {parent}.FIELD }}"),
+        };
+        ctx.report(
+            Finding::warning(
+                "copied-lookup",
+                entry.value.span.clone(),
+                format!("`{field}` gets the source org's Id, which the target org does not know"),
+            )
+            .label("an Id of the other org")
+            .help(format!("write `{instead}`")),
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! `tests` of a step.
+
+use super::{
+    Ctx,
+    mapping::{StepInfo, step_named},
+    scope::{Columns, Rows},
+    unknown, vars as var_values,
+};
+use crate::{
+    diag::{Finding, Span, did_you_mean},
+    pipeline::model::{Copy, Expectation, FieldMap, MapValue, MappingTest, Var},
+    record::{FieldPath, Value},
+    spec::{Entry, Node},
+};
+
+/// All tests of a step; `None` when one is faulty.
+pub(super) fn compile(
+    step: &Entry,
+    columns: &Columns,
+    map: Option<&[FieldMap]>,
+    copy: &Option<Copy>,
+    infos: &[StepInfo],
+    vars: &[Var],
+    ctx: &mut Ctx<'_>,
+) -> Option<Vec<MappingTest>> {
+    let nodes = step.value.get("tests").map(Node::items).unwrap_or_default();
+    let step = StepFields {
+        columns,
+        map,
+        copy: copy.as_ref(),
+        infos,
+        vars,
+    };
+    let tests: Vec<Option<MappingTest>> = nodes.iter().map(|node| step.test(node, ctx)).collect();
+    tests.into_iter().collect()
+}
+
+struct StepFields<'a> {
+    columns: &'a Columns,
+    map: Option<&'a [FieldMap]>,
+    copy: Option<&'a Copy>,
+    infos: &'a [StepInfo],
+    vars: &'a [Var],
+}
+
+impl StepFields<'_> {
+    fn test(&self, node: &Node, ctx: &mut Ctx<'_>) -> Option<MappingTest> {
+        if node.is_broken() {
+            return None;
+        }
+        let name = node.get("name");
+        let given = self.given(node.get("given"), ctx);
+        let refs = self.refs(node.get("refs"), ctx);
+        let lookups = self.lookups(node.get("lookups"), ctx);
+        let vars = self.vars(node.get("vars"), ctx);
+        let expect = self.expect(node.get("expect")?, ctx);
+        Some(MappingTest {
+            name: name?.text()?.to_owned(),
+            span: name?.span.clone(),
+            given: given?,
+            refs: refs?,
+            lookups: lookups?,
+            vars: vars?,
+            expect: expect?,
+        })
+    }
+
+    /// One value a column.
+    fn given(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<Value>> {
+        let columns = &self.columns.columns;
+        let mut row = vec![Value::Null; columns.len()];
+        let Some(node) = node else {
+            return Some(row);
+        };
+        let mut whole = !node.has_broken_part();
+        let mut wanted = vec![false; node.entries().len()];
+        for (at, column) in columns.iter().enumerate() {
+            if self.columns.whole_row == Some(at) {
+                row[at] = Value::from_json(&node.to_json());
+                wanted.fill(true);
+            } else if let Some((entry, value)) = find(node.entries(), column.path.as_str()) {
+                row[at] = Value::from_json(&value.to_json());
+                wanted[entry] = true;
+            }
+        }
+        // What `copy: all` reads of an object is known when the org has been asked.
+        let open = self.columns.rows() == Rows::Unknown
+            || self.map.is_none()
+            || (self.columns.rows() == Rows::Derived
+                && !matches!(self.copy, Some(Copy::Nothing | Copy::Fields(_))));
+        for (entry, wanted) in node.entries().iter().zip(wanted) {
+            if wanted || open {
+                continue;
+            }
+            let name = &entry.key.text;
+            let (message, label) = match self.columns.rows() {
+                Rows::Selected => (format!("the query does not select `{name}`"), "not selected"),
+                _ => (
+                    format!("the step does not read `{name}`"),
+                    "nothing uses this field",
+                ),
+            };
+            let finding = Finding::error("unknown-field", entry.key.span.clone(), message).label(label);
+            let names = columns.iter().map(|column| column.path.as_str());
+            ctx.report(match did_you_mean(name, names) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding,
+            });
+            whole = false;
+        }
+        whole.then_some(row)
+    }
+
+    fn refs(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(usize, String, String)>> {
+        let mut refs = Some(Vec::new());
+        for entry in node.map(Node::entries).unwrap_or_default() {
+            let key = Node {
+                kind: entry.value.kind.clone(),
+                span: entry.key.span.clone(),
+            };
+            let step = step_named(&key, &entry.key.text, self.infos, ctx);
+            match (step, refs.as_mut()) {
+                (Some(step), Some(refs)) => {
+                    refs.extend(answers(&entry.value).map(|(from, to)| (step, from, to)));
+                }
+                _ => refs = None,
+            }
+        }
+        refs
+    }
+
+    fn lookups(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(String, String, String)>> {
+        let mut objects = Vec::new();
+        for line in self.map.unwrap_or_default() {
+            looked_up(&line.value, &mut objects);
+        }
+        let mut lookups = Some(Vec::new());
+        for entry in node.map(Node::entries).unwrap_or_default() {
+            let name = &entry.key.text;
+            if self.map.is_some() && !objects.iter().any(|object| object.eq_ignore_ascii_case(name)) {
+                let finding = Finding::error(
+                    "unknown-object",
+                    entry.key.span.clone(),
+                    format!("the step looks up no `{name}`"),
+                )
+                .label("no `lookup` asks for it");
+                ctx.report(match did_you_mean(name, objects.iter().map(String::as_str)) {
+                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    None => finding.help("leave it out"),
+                });
+                lookups = None;
+            }
+            if let Some(lookups) = lookups.as_mut() {
+                lookups.extend(answers(&entry.value).map(|(from, to)| (name.clone(), from, to)));
+            }
+        }
+        lookups
+    }
+
+    fn vars(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(String, Value)>> {
+        let mut vars = Some(Vec::new());
+        for entry in node.map(Node::entries).unwrap_or_default() {
+            let name = &entry.key.text;
+            if !self.vars.iter().any(|var| var.name == *name) {
+                let known: Vec<&str> = self.vars.iter().map(|var| var.name.as_str()).collect();
+                ctx.report(unknown("unknown-var", "var", name, entry.key.span.clone(), known));
+                vars = None;
+            }
+            match (var_values::typed(&entry.value, ctx), vars.as_mut()) {
+                (Some(value), Some(vars)) => vars.push((name.clone(), value)),
+                _ => vars = None,
+            }
+        }
+        vars
+    }
+
+    fn expect(&self, node: &Node, ctx: &mut Ctx<'_>) -> Option<Expectation> {
+        match node.text() {
+            Some("parked") => return Some(Expectation::Parked),
+            Some("filtered") => return Some(Expectation::Filtered),
+            _ if node.has_broken_part() => return None,
+            _ => {}
+        }
+        let filled: Option<Vec<&str>> = match (self.map, self.copy) {
+            (Some(map), Some(Copy::Nothing)) => Some(map.iter().map(|line| line.field.as_str()).collect()),
+            (Some(map), Some(Copy::Fields(copied))) => {
+                let copied = copied.iter().map(|copied| copied.field.as_str());
+                Some(map.iter().map(|line| line.field.as_str()).chain(copied).collect())
+            }
+            _ => None,
+        };
+        let mut fields: Vec<(FieldPath, Value, Span)> = Vec::new();
+        let mut whole = true;
+        for entry in node.entries() {
+            let name = &entry.key.text;
+            if let Some(filled) = &filled
+                && !filled.iter().any(|field| field.eq_ignore_ascii_case(name))
+            {
+                let finding = Finding::error(
+                    "unknown-field",
+                    entry.key.span.clone(),
+                    format!("the step does not fill `{name}`"),
+                )
+                .label("neither in `map` nor in `copy`");
+                ctx.report(match did_you_mean(name, filled.iter().copied()) {
+                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    None => finding,
+                });
+                whole = false;
+            }
+            let value = Value::from_json(&entry.value.to_json());
+            fields.push((FieldPath::new(name.clone()), value, entry.value.span.clone()));
+        }
+        whole.then_some(Expectation::Fields(fields))
+    }
+}
+
+/// The value of a column in what a test gives: by its whole path, or through maps.
+fn find<'a>(entries: &'a [Entry], path: &str) -> Option<(usize, &'a Node)> {
+    let whole = entries
+        .iter()
+        .position(|entry| entry.key.text.eq_ignore_ascii_case(path));
+    if let Some(at) = whole {
+        return Some((at, &entries[at].value));
+    }
+    path.match_indices('.').find_map(|(dot, _)| {
+        let at = entries
+            .iter()
+            .position(|entry| entry.key.text.eq_ignore_ascii_case(&path[..dot]))?;
+        let (_, value) = find(entries[at].value.entries(), &path[dot + 1..])?;
+        Some((at, value))
+    })
+}
+
+fn answers(node: &Node) -> impl Iterator<Item = (String, String)> {
+    node.entries()
+        .iter()
+        .filter_map(|entry| Some((entry.key.text.clone(), entry.value.text()?.to_owned())))
+}
+
+/// The objects of every lookup inside a mapping value.
+fn looked_up(value: &MapValue, objects: &mut Vec<String>) {
+    match value {
+        MapValue::Expr(_) | MapValue::Literal(_) => {}
+        MapValue::When { then, .. } => looked_up(then, objects),
+        MapValue::First(values) => values.iter().for_each(|value| looked_up(value, objects)),
+        MapValue::Table { of, .. }
+        | MapValue::Ref { of, .. }
+        | MapValue::RecordType { of, .. }
+        | MapValue::JsonPath { of, .. } => looked_up(of, objects),
+        MapValue::Lookup { lookup, of, .. } => {
+            if !objects.contains(&lookup.object) {
+                objects.push(lookup.object.clone());
+            }
+            of.iter().for_each(|value| looked_up(value, objects));
+        }
+    }
+}

@@ -1,0 +1,513 @@
+//! The validated model of a pipeline: what a file means, with defaults filled in and names resolved.
+//!
+//! Made by `compile`, read by `plan` and `transform`. Spans are kept where an org's answer can still prove a
+//! file wrong, so that such a finding points into the YAML too.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    credentials::Credentials,
+    expr::Expr,
+    soql::{Condition, Query},
+};
+use crate::{
+    diag::Span,
+    record::{FieldPath, Value},
+};
+
+/// One pipeline file, checked.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Its name: `name`, else the file's name without its ending.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// The pipeline's file as the user named it, for messages.
+    pub file: PathBuf,
+    /// The project folder, which holds the state.
+    pub project: PathBuf,
+    /// The SQLite state file, from the project file or `.orgferry/state.db` in the project folder.
+    pub state: PathBuf,
+    /// The default named credential of sources.
+    pub from: Option<String>,
+    /// The default named credential of targets.
+    pub to: Option<String>,
+    /// The permission set that it runs as.
+    pub run_as: Option<String>,
+    /// Every credential that the file can name.
+    pub credentials: Arc<Credentials>,
+    /// Declared vars, in the file's order, overlays applied.
+    pub vars: Vec<Var>,
+    /// In the file's order, which says nothing about the order of execution.
+    pub steps: Vec<Step>,
+}
+
+/// A declared var.
+#[derive(Clone, Debug)]
+pub struct Var {
+    /// Its name.
+    pub name: String,
+    /// How `--var` is read.
+    pub kind: VarKind,
+    /// Its value when `--var` gives none.
+    pub default: VarDefault,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// The kind of a var.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VarKind {
+    /// Text, dates too.
+    Text,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Bool,
+    /// A list of texts and numbers.
+    List,
+}
+
+/// Where a var's value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VarDefault {
+    /// As in the file; a list is [`Value::Json`].
+    Value(Value),
+    /// An environment variable, asked for by `run`.
+    Env(String),
+    /// It must be given.
+    Required,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its key under `steps`.
+    pub name: String,
+    /// Where the key stands.
+    pub span: Span,
+    /// What is read.
+    pub source: Source,
+    /// The named credential that is read.
+    pub source_connection: String,
+    /// REST or Bulk for reading.
+    pub source_api: Api,
+    /// What tells rows apart.
+    pub row_id: RowId,
+    /// What is written.
+    pub target: Target,
+    /// The columns of its rows. Expressions hold indexes into this. For `soql` it is what the query selects (with
+    /// `Id`), for the others what the step uses.
+    pub columns: Vec<Column>,
+    /// Index of the column that holds the whole JSON row, when an expression asks for `row`.
+    pub whole_row: Option<usize>,
+    /// Fields of the same name on both sides.
+    pub copy: Copy,
+    /// The mapping, in the file's order.
+    pub map: Vec<FieldMap>,
+    /// Rows for which this does not hold are `filtered`.
+    pub when: Option<Expr>,
+    /// Steps (by index) that must end before this one starts, from `needs`.
+    pub needs: Vec<usize>,
+    /// The policy in force for this step.
+    pub policy: Policy,
+    /// Tests of the mapping.
+    pub tests: Vec<MappingTest>,
+}
+
+/// A column of a step's rows.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// The field that is read.
+    pub path: FieldPath,
+    /// Where it is first named.
+    pub span: Span,
+}
+
+/// What a step reads.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
+pub enum Source {
+    /// A SOQL query.
+    Soql {
+        /// As parsed.
+        query: Query,
+        /// Where the text stands.
+        span: Span,
+    },
+    /// An sobject, its columns derived from the mapping.
+    Object {
+        /// The sobject.
+        object: String,
+        /// Where it is named.
+        span: Span,
+        /// `where`, with binds.
+        condition: Option<Condition>,
+        /// Where `where` stands.
+        condition_span: Span,
+        /// `order_by`, a SOQL ORDER BY list.
+        order_by: Option<String>,
+        /// `limit`.
+        limit: Option<u64>,
+    },
+    /// A JSON API.
+    Http(HttpSource),
+}
+
+impl Source {
+    /// The sobject that is read, if it is one.
+    pub fn object(&self) -> Option<&str> {
+        match self {
+            Source::Soql { query, .. } => Some(&query.object),
+            Source::Object { object, .. } => Some(object),
+            Source::Http(_) => None,
+        }
+    }
+}
+
+/// A JSON API read page by page.
+#[derive(Clone, Debug)]
+pub struct HttpSource {
+    /// The named credential in `callout:NAME/path`.
+    pub credential: String,
+    /// The path after it, with its slash.
+    pub path: String,
+    /// Query parameters.
+    pub query: Vec<(String, HttpParameter)>,
+    /// JSONPath (RFC 9535) of the records in a page; `None`: the body is the list.
+    pub records: Option<String>,
+    /// How the next page is found.
+    pub next: Option<NextPage>,
+    /// Where the address stands.
+    pub span: Span,
+}
+
+/// A query parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HttpParameter {
+    /// As in the file.
+    Value(Value),
+    /// A var's value.
+    Var(String),
+}
+
+/// How the next page of a JSON API is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextPage {
+    /// The page holds its address, absolute or from the host's root, at this JSONPath.
+    Url(String),
+}
+
+/// What tells rows apart.
+#[derive(Clone, Debug)]
+pub enum RowId {
+    /// A value of the row.
+    Expr(Expr),
+    /// The value of the target's key.
+    Key,
+    /// The column of `Id` where a JSON row has one, else the target's key.
+    IdOrKey(usize),
+}
+
+/// What a step writes.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The sobject.
+    pub object: String,
+    /// Where it is named (the source's object, when it is taken from there).
+    pub span: Span,
+    /// What is done.
+    pub operation: Operation,
+    /// The target field that tells records apart.
+    pub key: Option<Key>,
+    /// The named credential that is written.
+    pub connection: String,
+    /// REST or Bulk for writing.
+    pub api: Api,
+    /// Rows a request, when set.
+    pub batch_size: Option<usize>,
+    /// Requests side by side, when set.
+    pub parallel: Option<usize>,
+}
+
+/// The key of a target.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The field's name.
+    pub field: String,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// What is done to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Update by key, create where there is none.
+    Upsert,
+    /// Create; with a key, records that exist are left alone.
+    Insert,
+    /// Update by key.
+    Update,
+}
+
+impl Operation {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::Upsert => "upsert",
+            Operation::Insert => "insert",
+            Operation::Update => "update",
+        }
+    }
+}
+
+/// Which of the org's APIs carries rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Api {
+    /// Chosen by size.
+    #[default]
+    Auto,
+    /// REST: query pages, sObject collections.
+    Rest,
+    /// Bulk 2.0.
+    Bulk,
+}
+
+/// `copy`.
+#[derive(Clone, Debug, Default)]
+pub enum Copy {
+    /// No `copy` in the step.
+    #[default]
+    Nothing,
+    /// These fields, each with the index of its column.
+    Fields(Vec<CopiedField>),
+    /// All that both sides have, less `except` and what `map` names. Columns of `object` sources are added by `plan`.
+    All {
+        /// Field names left out.
+        except: Vec<(String, Span)>,
+        /// Where `copy` stands.
+        span: Span,
+    },
+}
+
+/// A field of a `copy` list.
+#[derive(Clone, Debug)]
+pub struct CopiedField {
+    /// The field's name on both sides.
+    pub field: String,
+    /// Its column.
+    pub column: usize,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// One line of `map`.
+#[derive(Clone, Debug)]
+pub struct FieldMap {
+    /// The target field, or a relationship path (`Account.Legacy_Id__c`).
+    pub field: FieldPath,
+    /// Where the field stands.
+    pub span: Span,
+    /// What it gets.
+    pub value: MapValue,
+    /// Where the value stands.
+    pub value_span: Span,
+}
+
+/// A mapping value.
+#[derive(Clone, Debug)]
+pub enum MapValue {
+    /// An expression or a template.
+    Expr(Expr),
+    /// A literal: number, `true`, `null`, or the text of `{ value: ... }`.
+    Literal(Value),
+    /// The value where the condition holds; else the field is left out.
+    When {
+        /// The condition.
+        condition: Expr,
+        /// The value.
+        then: Box<MapValue>,
+    },
+    /// The first of several values that is neither null, nor missing, nor left out.
+    First(Vec<MapValue>),
+    /// A value mapping.
+    Table {
+        /// The table.
+        table: Arc<Table>,
+        /// What is looked up.
+        of: Box<MapValue>,
+        /// When it is not there.
+        otherwise: Missing,
+    },
+    /// Id in the target of the row that a step wrote.
+    Ref {
+        /// The steps, by index.
+        steps: Vec<usize>,
+        /// The source row's id.
+        of: Box<MapValue>,
+        /// When there is no such row.
+        missing: Missing,
+        /// Where it stands, for findings.
+        span: Span,
+    },
+    /// Id of a record of the target org.
+    Lookup {
+        /// What to look up, shared so that equal lookups share their answers.
+        lookup: Arc<Lookup>,
+        /// The values of `by`, in its order.
+        of: Vec<MapValue>,
+        /// When there is none.
+        otherwise: Missing,
+    },
+    /// RecordTypeId by developer name.
+    RecordType {
+        /// The developer name.
+        of: Box<MapValue>,
+        /// When there is none.
+        otherwise: Missing,
+    },
+    /// The first match of a JSONPath in a JSON value, or null.
+    JsonPath {
+        /// RFC 9535.
+        path: String,
+        /// The JSON value.
+        of: Box<MapValue>,
+    },
+}
+
+/// A value mapping: texts to values, exactly.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// For messages: its name, or `inline`.
+    pub name: String,
+    /// Where each text leads.
+    pub entries: std::collections::HashMap<String, Value>,
+}
+
+/// A search in the target org.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// The sobject.
+    pub object: String,
+    /// Where it is named.
+    pub object_span: Span,
+    /// The fields that are compared.
+    pub by: Vec<(FieldPath, Span)>,
+    /// A further condition, with binds.
+    pub condition: Option<Condition>,
+    /// Where the condition stands.
+    pub condition_span: Span,
+}
+
+/// What a table, ref, lookup or record type does when there is no match.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Missing {
+    /// The row waits.
+    #[default]
+    Park,
+    /// The row is `filtered`.
+    Skip,
+    /// The field is null.
+    Null,
+    /// The field is left out.
+    Omit,
+    /// The run stops, exit 5.
+    Stop,
+    /// This value instead.
+    Value(Value),
+    /// Tables: the value as it is.
+    Keep,
+}
+
+/// `policy`, every key decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// What an empty source value does to the target field.
+    pub nulls: Nulls,
+    /// Whether rows that the target has already are written again.
+    pub compare: Compare,
+    /// What a failed row does to the run.
+    pub rows: RowErrors,
+    /// More than this share of parked rows stops the run ...
+    pub stop_failed_percent: f64,
+    /// ... once at least this many rows of the step are done.
+    pub stop_at_least: u64,
+    /// How often a request is tried in all.
+    pub attempts: u32,
+    /// The first pause between tries.
+    pub backoff_first: Duration,
+    /// The longest pause between tries.
+    pub backoff_cap: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            nulls: Nulls::Clear,
+            compare: Compare::None,
+            rows: RowErrors::Park,
+            stop_failed_percent: 10.0,
+            stop_at_least: 100,
+            attempts: 5,
+            backoff_first: Duration::from_secs(1),
+            backoff_cap: Duration::from_secs(60),
+        }
+    }
+}
+
+/// `policy.nulls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nulls {
+    /// An empty source value empties the target field.
+    Clear,
+    /// It leaves the target field alone.
+    Keep,
+}
+
+/// `policy.compare`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// Every row is written.
+    None,
+    /// The target is read first, and only what differs is written.
+    Target,
+}
+
+/// `policy.errors.rows`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowErrors {
+    /// A failed row is parked.
+    Park,
+    /// A failed row stops the run, exit 5.
+    Stop,
+}
+
+/// One entry of a step's `tests`.
+#[derive(Clone, Debug)]
+pub struct MappingTest {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+    /// The row: one value a column, null where the test gives none.
+    pub given: Vec<Value>,
+    /// Answers for `ref`: (step, source row id, target id).
+    pub refs: Vec<(usize, String, String)>,
+    /// Answers for `lookup`: (object, key, target id); of several `by` fields the keys joined by `, `.
+    pub lookups: Vec<(String, String, String)>,
+    /// Vars of this test, over the defaults.
+    pub vars: Vec<(String, Value)>,
+    /// What must come out.
+    pub expect: Expectation,
+}
+
+/// What a mapping test expects.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expectation {
+    /// These fields have these values.
+    Fields(Vec<(FieldPath, Value, Span)>),
+    /// The row is parked.
+    Parked,
+    /// The row is filtered.
+    Filtered,
+}

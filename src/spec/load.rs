@@ -1,0 +1,539 @@
+//! Finding and reading files: the ones that were asked for, their project, their credentials, what they include.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use crate::diag::{Files, Finding, Span};
+
+use super::{
+    check::check,
+    node::{Entry, Kind, Node},
+    shape::Shape,
+    shapes, yaml,
+};
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// `orgferry.yaml`
+    Project,
+    /// `credentials.yaml`
+    Credentials,
+    /// `pipelines/*.yaml`
+    Pipeline,
+    /// `mappings/*.yaml`
+    Mapping,
+}
+
+impl FileKind {
+    fn shape(self) -> &'static Shape {
+        match self {
+            FileKind::Project => &shapes::PROJECT_FILE,
+            FileKind::Credentials => &shapes::CREDENTIALS_FILE,
+            FileKind::Pipeline => &shapes::PIPELINE_FILE,
+            FileKind::Mapping => &shapes::MAPPING_FILE,
+        }
+    }
+
+    /// By its keys, else by its name, else a pipeline.
+    fn of(path: &Path, node: &Node) -> Self {
+        let has = |keys: &[&str]| keys.iter().any(|key| node.entry(key).is_some());
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy().to_lowercase())
+            .unwrap_or_default();
+        if name.starts_with("orgferry.") {
+            FileKind::Project
+        } else if has(&["steps", "from", "to", "run_as"]) {
+            FileKind::Pipeline
+        } else if has(&["external_credentials", "named_credentials", "permission_sets"])
+            || name.starts_with("credentials")
+        {
+            FileKind::Credentials
+        } else if has(&["environments", "state"]) {
+            FileKind::Project
+        } else if has(&["map", "tables"]) {
+            FileKind::Mapping
+        } else {
+            FileKind::Pipeline
+        }
+    }
+}
+
+/// A file that was read and checked against its shape.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its number in [`Files`].
+    pub file: usize,
+    /// Its path, as the user would write it from where they are.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: FileKind,
+    /// What stands in it.
+    pub root: Node,
+}
+
+impl Document {
+    /// The folder from which paths in the file start.
+    pub fn folder(&self) -> &Path {
+        folder_of(&self.path)
+    }
+}
+
+/// A project folder and what defines it.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The folder.
+    pub folder: PathBuf,
+    /// `orgferry.yaml` in it.
+    pub file: Option<Document>,
+}
+
+/// Reads files, each once.
+#[derive(Debug, Default)]
+pub struct Loader {
+    /// The text of every file that was read.
+    pub files: Files,
+    /// What is wrong with them so far.
+    pub findings: Vec<Finding>,
+    read: HashMap<PathBuf, Option<Document>>,
+}
+
+impl Loader {
+    /// The files that a path of the user's stands for: itself, or every `*.yaml` in a folder.
+    pub fn expand(&mut self, path: &Path) -> Vec<PathBuf> {
+        if !path.is_dir() {
+            return vec![path.to_owned()];
+        }
+        let mut found: Vec<PathBuf> = std::fs::read_dir(path)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|ending| ending == "yaml" || ending == "yml")
+            })
+            .map(|path| tidy(&path))
+            .collect();
+        found.sort();
+        if found.is_empty() {
+            self.unreadable(path, "the folder holds no file that ends in `.yaml`", None);
+        }
+        found
+    }
+
+    /// A file of any kind.
+    pub fn document(&mut self, path: &Path) -> Option<Document> {
+        self.read(path, None, None)
+    }
+
+    /// A file that another one names at `from`, of the kind that is wanted there.
+    pub fn named(&mut self, path: &Path, kind: FileKind, from: &Span) -> Option<Document> {
+        self.read(path, Some(kind), Some(from))
+    }
+
+    /// The project that a pipeline belongs to: the nearest folder upwards that holds `orgferry.yaml` or
+    /// `credentials.yaml`, else the pipeline's own.
+    pub fn project(&mut self, pipeline: &Path) -> Project {
+        let own = folder_of(pipeline).to_owned();
+        let mut folder = own.clone();
+        let mut steps = std::path::absolute(&own).map_or(0, |full| full.components().count());
+        loop {
+            let file = folder.join("orgferry.yaml");
+            if file.is_file() {
+                let file = tidy(&file);
+                return Project {
+                    file: self.read(&file, Some(FileKind::Project), None),
+                    folder,
+                };
+            }
+            if folder.join("credentials.yaml").is_file() {
+                return Project { folder, file: None };
+            }
+            steps = steps.saturating_sub(1);
+            if steps == 0 {
+                return Project {
+                    folder: own,
+                    file: None,
+                };
+            }
+            folder = match folder.parent() {
+                Some(parent) if folder.file_name().is_some() => parent.to_owned(),
+                _ if folder.is_absolute() => {
+                    return Project {
+                        folder: own,
+                        file: None,
+                    };
+                }
+                _ => folder.join(".."),
+            };
+        }
+    }
+
+    /// Hides what may be a secret, so that no snippet shows it: texts behind the names of secrets, in every file, even
+    /// in one that is no YAML, and whatever was complained about as a secret.
+    pub fn hide_secrets(&mut self) {
+        let mut spans: Vec<Span> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.code == "secret-in-file")
+            .map(|finding| finding.primary.span.clone())
+            .collect();
+        for file in 0..self.files.len() {
+            spans.extend(
+                secrets(self.files.text(file))
+                    .into_iter()
+                    .map(|range| Span::new(file, range)),
+            );
+        }
+        for span in spans {
+            self.files.hide(&span);
+        }
+    }
+
+    /// A complaint about a file that is not there or is no file.
+    fn unreadable(&mut self, path: &Path, reason: &str, from: Option<&Span>) {
+        let shown = path.display();
+        let finding = match from {
+            Some(span) => Finding::error(
+                "unreadable-file",
+                span.clone(),
+                format!("cannot read `{shown}`: {reason}"),
+            )
+            .label("named here")
+            .help("paths in a file start at that file's folder"),
+            None => {
+                let file = self.files.add(path, "");
+                Finding::error(
+                    "unreadable-file",
+                    Span::new(file, 0..0),
+                    format!("cannot read `{shown}`: {reason}"),
+                )
+            }
+        };
+        self.findings.push(finding);
+    }
+
+    fn read(&mut self, path: &Path, wanted: Option<FileKind>, from: Option<&Span>) -> Option<Document> {
+        let identity = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if let Some(document) = self.read.get(&identity) {
+            return document.clone();
+        }
+        let text = match std::fs::read(path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(_) => {
+                    self.unreadable(path, "it is not UTF-8 text", from);
+                    return None;
+                }
+            },
+            Err(error) => {
+                let reason = match error.kind() {
+                    std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                    std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+                    std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+                    _ => error.to_string(),
+                };
+                self.unreadable(path, &reason, from);
+                return None;
+            }
+        };
+        // A byte order mark is no part of the first key.
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        self.read.insert(identity.clone(), None);
+        let document = self.parse(path, text, wanted);
+        self.read.insert(identity, document.clone());
+        document
+    }
+
+    /// Reads and checks a text as if it stood in a file of this name.
+    pub fn parse(&mut self, path: &Path, text: String, wanted: Option<FileKind>) -> Option<Document> {
+        let file = self.files.add(path, text);
+        let mut root = yaml::parse(&self.files, file, &mut self.findings)?;
+        let kind = wanted.unwrap_or_else(|| FileKind::of(path, &root));
+        self.include(&mut root, kind, folder_of(path));
+        check(&mut root, kind.shape(), &self.files, &mut self.findings);
+        Some(Document {
+            file,
+            path: path.to_owned(),
+            kind,
+            root,
+        })
+    }
+
+    /// Merges what `map: { include: ... }` and `tables: { include: ... }` name. A key that is written here wins.
+    fn include(&mut self, root: &mut Node, kind: FileKind, folder: &Path) {
+        let Kind::Map(entries) = &mut root.kind else {
+            return;
+        };
+        for entry in entries {
+            match (entry.key.text.as_str(), kind) {
+                ("tables", _) | ("map", FileKind::Mapping) => {
+                    self.merge(&mut entry.value, &entry.key.text, folder)
+                }
+                ("steps", FileKind::Pipeline) => {
+                    if let Kind::Map(steps) = &mut entry.value.kind {
+                        for step in steps {
+                            if let Kind::Map(keys) = &mut step.value.kind {
+                                for map in keys.iter_mut().filter(|e| e.key.text == "map") {
+                                    self.merge(&mut map.value, "map", folder);
+                                }
+                            }
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn merge(&mut self, node: &mut Node, section: &str, folder: &Path) {
+        let Kind::Map(entries) = &mut node.kind else {
+            return;
+        };
+        let Some(at) = entries.iter().position(|entry| {
+            entry.key.text == "include"
+                && match &entry.value.kind {
+                    // A target field or table that happens to be called `include` holds no path.
+                    Kind::Map(_) => false,
+                    Kind::Scalar(scalar) => scalar.text.ends_with(".yaml") || scalar.text.ends_with(".yml"),
+                    Kind::List(_) | Kind::Broken => true,
+                }
+        }) else {
+            return;
+        };
+        let include = entries.remove(at);
+        let mut merged: Vec<Entry> = Vec::new();
+        for path in include.value.one_or_more() {
+            let Some(text) = path.text() else {
+                self.findings.push(
+                    Finding::error(
+                        "wrong-type",
+                        path.head(&self.files),
+                        "`include` takes a path or a list of paths",
+                    )
+                    .label(format!("this is {}", path.what())),
+                );
+                continue;
+            };
+            let full = tidy(&folder.join(text));
+            let Some(document) = self.named(&full, FileKind::Mapping, &path.span) else {
+                continue;
+            };
+            let Some(found) = document.root.get(section) else {
+                if !document.root.is_broken() {
+                    self.findings.push(
+                        Finding::error(
+                            "missing-key",
+                            path.span.clone(),
+                            format!("`{text}` holds no `{section}`"),
+                        )
+                        .label("included here"),
+                    );
+                }
+                continue;
+            };
+            for entry in found.entries() {
+                merged.retain(|earlier| !same(section, earlier, entry));
+                merged.push(entry.clone());
+            }
+        }
+        merged.retain(|entry| !entries.iter().any(|own| same(section, own, entry)));
+        merged.append(entries);
+        *entries = merged;
+    }
+}
+
+/// Where texts stand behind `client_secret:` and its like: to the end of the value, block texts included.
+fn secrets(text: &str) -> Vec<std::ops::Range<usize>> {
+    const NAMES: [&str; 5] = [
+        "client_secret",
+        "access_token",
+        "password",
+        "private_key",
+        "refresh_token",
+    ];
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(':') {
+        let key = text[..at].trim_end_matches(['"', '\'', ' ']);
+        let Some(name) = NAMES.iter().find(|name| key.ends_with(**name)) else {
+            continue;
+        };
+        let before = &key[..key.len() - name.len()];
+        let value = text[at + 1..].trim_start_matches([' ', '\t']);
+        let start = text.len() - value.len();
+        if before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+            || value.starts_with(['{', '[', '*', '&'])
+        {
+            continue;
+        }
+        let line_start = text[..at].rfind('\n').map_or(0, |found| found + 1);
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let own = indent(&text[line_start..at]);
+        let line = value.split('\n').next().unwrap_or_default();
+        let end = match value.chars().next() {
+            Some('|' | '>' | '\n' | '\r') | None => {
+                let below = value[line.len()..]
+                    .strip_prefix('\n')
+                    .unwrap_or_default()
+                    .split_inclusive('\n');
+                let inside = below.take_while(|line| line.trim().is_empty() || indent(line) > own);
+                start + line.len() + 1 + inside.map(str::len).sum::<usize>()
+            }
+            Some(quote @ ('"' | '\'')) => {
+                start + value[1..].find(quote).map_or(line.len(), |found| found + 1)
+            }
+            Some(_) => {
+                let length = line.find([',', '}']).or_else(|| line.find(" #"));
+                start + line[..length.unwrap_or(line.len())].trim_end().len()
+            }
+        };
+        let skip = usize::from(value.starts_with(['"', '\'', '|', '>']));
+        let end = end.min(text.len());
+        found.push((start + skip).min(end)..end);
+    }
+    found
+}
+
+/// Target fields are the same in any case; tables are not.
+fn same(section: &str, a: &Entry, b: &Entry) -> bool {
+    if section == "map" {
+        a.key.text.eq_ignore_ascii_case(&b.key.text)
+    } else {
+        a.key.text == b.key.text
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// `./a/../b` as `b`, for messages: no link is followed, since what is left out is what the user wrote.
+pub fn tidy(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    if out.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_tidied() {
+        for (path, expected) in [
+            ("./a.yaml", "a.yaml"),
+            ("p/../m/x.yaml", "m/x.yaml"),
+            ("../m/x.yaml", "../m/x.yaml"),
+            ("a/./b", "a/b"),
+            ("a/..", "."),
+        ] {
+            assert_eq!(tidy(Path::new(path)), Path::new(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_hidden_however_they_are_written() {
+        for (text, shown) in [
+            (
+                "p: { client_secret: s3cr3t, x: 1 }",
+                "p: { client_secret: ******, x: 1 }",
+            ),
+            ("password: 'a b' # c", "password: '***' # c"),
+            ("{ password: hunter2 }", "{ password: ******* }"),
+            ("password: hunter2 # c", "password: ******* # c"),
+            ("{ password: hunter2 }", "{ password: ******* }"),
+            ("\"access_token\": \"x\"", "\"access_token\": \"*\""),
+            (
+                "k:\n  private_key: |\n    AB\n    CD\n  z: 1\n",
+                "k:\n  private_key: |\n******\n******\n  z: 1\n",
+            ),
+            ("password:\n  hunter2\nx: 1", "password:\n*********\nx: 1"),
+            ("client_secret: { env: X }", "client_secret: { env: X }"),
+            ("my_password: x", "my_password: x"),
+            ("password: \"never closed", "password: \"************"),
+            ("password:", "password:"),
+        ] {
+            let mut loader = Loader::default();
+            loader.files.add("a.yaml", text);
+            loader.hide_secrets();
+            assert_eq!(loader.files.text(0), shown);
+        }
+    }
+
+    #[test]
+    fn files_are_known_by_their_keys() {
+        for (name, text, expected) in [
+            ("a.yaml", "version: 1\nsteps: {}\n", FileKind::Pipeline),
+            (
+                "a.yaml",
+                "version: 1\nnamed_credentials: {}\n",
+                FileKind::Credentials,
+            ),
+            ("credentials.uat.yaml", "version: 1\n", FileKind::Credentials),
+            ("orgferry.yaml", "version: 1\n", FileKind::Project),
+            ("a.yaml", "version: 1\nmap: { A: B }\n", FileKind::Mapping),
+            ("a.yaml", "version: 1\ntables: {}\n", FileKind::Mapping),
+            ("a.yaml", "version: 1\nstep: {}\n", FileKind::Pipeline),
+        ] {
+            let mut loader = Loader::default();
+            let found = loader
+                .parse(Path::new(name), text.to_owned(), None)
+                .map(|d| d.kind);
+            assert_eq!(found, Some(expected), "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_key_written_here_wins_over_an_included_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("m")).expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("a file");
+        write(
+            "m/a.yaml",
+            "version: 1\nmap: { Name: First, City: Town }\ntables: { t: { A: B } }\n",
+        );
+        write("m/b.yaml", "version: 1\nmap: { city: Place }\n");
+        write(
+            "p.yaml",
+            "version: 1\nfrom: a\nto: b\ntables: { include: m/a.yaml }\nsteps:\n  s:\n    source: { object: X }\n    target: { key: Id }\n    map: { include: [m/a.yaml, m/b.yaml], NAME: Own }\n",
+        );
+        let mut loader = Loader::default();
+        let document = loader
+            .document(&folder.path().join("p.yaml"))
+            .expect("a document");
+        assert_eq!(loader.findings, []);
+        let map = document
+            .root
+            .get("steps")
+            .and_then(|s| s.get("s"))
+            .and_then(|s| s.get("map"))
+            .expect("a map");
+        let found: Vec<(&str, &str)> = map
+            .entries()
+            .iter()
+            .map(|e| (e.key.text.as_str(), e.value.text().unwrap_or_default()))
+            .collect();
+        assert_eq!(found, [("city", "Place"), ("NAME", "Own")]);
+        assert!(document.root.get("tables").and_then(|t| t.get("t")).is_some());
+    }
+}

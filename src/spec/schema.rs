@@ -1,0 +1,233 @@
+//! JSON Schema of every kind of file, from the shapes that files are checked against.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    shape::{ByKind, Form, Forms, Key, Record, Shape},
+    shapes,
+};
+
+/// File name and JSON Schema (draft 2020-12) of every kind of file. What this version does not support is left out.
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    [
+        ("project.schema.json", "orgferry.yaml", &shapes::PROJECT_FILE),
+        (
+            "credentials.schema.json",
+            "credentials.yaml",
+            &shapes::CREDENTIALS_FILE,
+        ),
+        (
+            "pipeline.schema.json",
+            "An orgferry pipeline",
+            &shapes::PIPELINE_FILE,
+        ),
+        (
+            "mapping.schema.json",
+            "An orgferry mapping file",
+            &shapes::MAPPING_FILE,
+        ),
+    ]
+    .into_iter()
+    .map(|(file, title, shape)| (file, document(title, shape)))
+    .collect()
+}
+
+fn document(title: &str, shape: &'static Shape) -> Value {
+    let mut definitions = Map::new();
+    let root = of(shape, &mut definitions);
+    let mut document = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+    });
+    if let (Some(document), Value::Object(root)) = (document.as_object_mut(), root) {
+        document.extend(root);
+        document.insert("$defs".into(), Value::Object(definitions));
+    }
+    document
+}
+
+fn of(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
+    match shape {
+        Shape::Anything => json!({}),
+        Shape::Scalar => json!({ "type": ["string", "number", "boolean", "null"] }),
+        // What YAML reads as a number or as true stands for its text.
+        Shape::Text(kind) if kind.pattern.is_empty() => json!({ "type": ["string", "number", "boolean"] }),
+        Shape::Text(kind) => {
+            let fits = |samples: [&str; 2]| samples.iter().any(|sample| (kind.allows)(sample));
+            let types: Vec<&str> = [
+                ("string", true),
+                ("number", fits(["12", "66.0"])),
+                ("boolean", fits(["true", "false"])),
+            ]
+            .into_iter()
+            .filter_map(|(name, fits)| fits.then_some(name))
+            .collect();
+            json!({ "type": types, "pattern": kind.pattern, "description": capital(kind.noun) })
+        }
+        Shape::Words(words) => {
+            let words: Vec<Value> = words
+                .iter()
+                .filter(|word| word.built)
+                .map(|word| {
+                    // `otherwise: null` is a word of ours and a null of YAML's.
+                    let allowed = if word.text == "null" {
+                        json!(["null", null])
+                    } else {
+                        json!([word.text])
+                    };
+                    json!({ "enum": allowed, "description": capital(word.doc) })
+                })
+                .collect();
+            json!({ "oneOf": words })
+        }
+        Shape::Bool => json!({ "type": "boolean" }),
+        Shape::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Shape::List(inner) => json!({ "type": "array", "items": of(inner, definitions) }),
+        Shape::OneOrMore(inner) => {
+            let one = of(inner, definitions);
+            json!({ "anyOf": [one.clone(), { "type": "array", "items": one }] })
+        }
+        Shape::Map {
+            keys,
+            values,
+            include,
+        } => {
+            let mut map = json!({ "type": "object", "additionalProperties": of(values, definitions) });
+            if !keys.pattern.is_empty() {
+                map["propertyNames"] = json!({ "pattern": keys.pattern });
+            }
+            if *include {
+                map["properties"] = json!({ "include": {
+                    "description": "Mapping files whose entries are merged in; an entry written here wins.",
+                    "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+                } });
+            }
+            map
+        }
+        Shape::Record(record) => defined(record.name, definitions, |definitions| {
+            of_record(record, definitions)
+        }),
+        Shape::Forms(forms) => defined(forms.name, definitions, |definitions| {
+            of_forms(forms, definitions)
+        }),
+        Shape::ByKind(kinds) => of_kinds(kinds, definitions),
+        Shape::NotYet(_) => Value::Bool(false),
+    }
+}
+
+/// Puts a shape with a name under `$defs`, once, and refers to it.
+fn defined(
+    name: &str,
+    definitions: &mut Map<String, Value>,
+    make: impl FnOnce(&mut Map<String, Value>) -> Value,
+) -> Value {
+    if !definitions.contains_key(name) {
+        definitions.insert(name.to_owned(), Value::Null);
+        let made = make(definitions);
+        definitions.insert(name.to_owned(), made);
+    }
+    json!({ "$ref": format!("#/$defs/{name}") })
+}
+
+fn of_record(record: &'static Record, definitions: &mut Map<String, Value>) -> Value {
+    let mut object = object(record.keys.iter(), definitions);
+    object["description"] = json!(record.doc);
+    if let Some(rest) = record.rest {
+        object["additionalProperties"] = of(rest, definitions);
+    }
+    object
+}
+
+fn of_forms(forms: &'static Forms, definitions: &mut Map<String, Value>) -> Value {
+    let built = forms.forms.iter().filter(|form| form.on.not_yet.is_none());
+    let variants: Vec<Value> = built
+        .map(|Form { on, keys }| {
+            let mut object = object(std::iter::once(on).chain(*keys).chain(forms.common), definitions);
+            let mut required = vec![json!(on.name)];
+            required.extend(object["required"].as_array().cloned().unwrap_or_default());
+            object["required"] = Value::Array(required);
+            object
+        })
+        .collect();
+    json!({ "description": forms.doc, "oneOf": variants })
+}
+
+fn of_kinds(kinds: &'static ByKind, definitions: &mut Map<String, Value>) -> Value {
+    let variants: Vec<Value> = [kinds.scalar, kinds.list, kinds.map]
+        .into_iter()
+        .flatten()
+        .map(|shape| of(shape, definitions))
+        .filter(|schema| *schema != Value::Bool(false))
+        .collect();
+    match <[Value; 1]>::try_from(variants) {
+        Ok([only]) => only,
+        Err(variants) => json!({ "description": capital(kinds.noun), "anyOf": variants }),
+    }
+}
+
+fn object(keys: impl Iterator<Item = &'static Key>, definitions: &mut Map<String, Value>) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for key in keys.filter(|key| key.not_yet.is_none()) {
+        let mut schema = of(key.shape, definitions);
+        schema["description"] = json!(key.doc);
+        for (word, json) in [("default", key.default), ("examples", key.example)] {
+            let Some(value) = json.and_then(|json| serde_json::from_str::<Value>(json).ok()) else {
+                continue;
+            };
+            schema[word] = if word == "examples" { json!([value]) } else { value };
+        }
+        properties.insert(key.name.to_owned(), schema);
+        if key.required {
+            required.push(json!(key.name));
+        }
+    }
+    let mut object = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    if !required.is_empty() {
+        object["required"] = Value::Array(required);
+    }
+    object
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_is_a_schema_and_every_example_and_default_fits() {
+        for (file, schema) in schemas() {
+            assert!(jsonschema::meta::is_valid(&schema), "{file}");
+            let definitions = schema["$defs"].clone();
+            for (name, definition) in definitions.as_object().expect("definitions") {
+                let objects = definition["oneOf"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or(vec![definition.clone()]);
+                for (key, property) in objects
+                    .iter()
+                    .filter_map(|o| o["properties"].as_object())
+                    .flatten()
+                {
+                    let mut samples = property["examples"].as_array().cloned().unwrap_or_default();
+                    samples.extend(property.get("default").cloned());
+                    let mut property = property.clone();
+                    property["$defs"] = definitions.clone();
+                    for sample in samples {
+                        assert!(
+                            jsonschema::is_valid(&property, &sample),
+                            "{file} {name}.{key}: {sample}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

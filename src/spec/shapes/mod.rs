@@ -1,0 +1,15 @@
+//! The shapes of the files, a file each.
+
+mod credentials;
+mod mapping;
+mod pipeline;
+mod project;
+mod source;
+mod target;
+mod text;
+
+pub(crate) use credentials::CREDENTIALS_FILE;
+pub(crate) use mapping::MAPPING_FILE;
+pub(crate) use pipeline::PIPELINE_FILE;
+pub(crate) use project::PROJECT_FILE;
+pub use text::{backoff, percent};

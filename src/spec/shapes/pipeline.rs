@@ -1,0 +1,336 @@
+//! A pipeline file, and what it shares with the project file.
+
+use super::{
+    credentials::{INLINE_CREDENTIALS, VERSION},
+    mapping::*,
+    source::SOURCE,
+    target::TARGET,
+    text::*,
+};
+use crate::spec::shape::{ByKind, Form, Forms, Key, Record, Shape, Word};
+
+pub(crate) static PIPELINE_FILE: Shape = Shape::Record(&Record {
+    name: "pipeline_file",
+    noun: "a pipeline",
+    doc: "What is carried from one org to another.",
+    keys: &[
+        VERSION,
+        Key::new(
+            "name",
+            &DASHED_NAME,
+            "Default: the file's name without its ending.",
+        ),
+        Key::new("description", &TEXT, "For people."),
+        Key::new("from", &DASHED_NAME, "The named credential that sources read."),
+        Key::new("to", &DASHED_NAME, "The named credential that targets write."),
+        Key::new(
+            "run_as",
+            &DASHED_NAME,
+            "The permission set whose principals it uses.",
+        ),
+        Key::new(
+            "credentials",
+            &Shape::ByKind(&ByKind {
+                noun: "the path of a credentials file, or its three keys",
+                scalar: Some(&TEXT),
+                list: None,
+                map: Some(&INLINE_CREDENTIALS),
+            }),
+            "The credentials file, or credentials of this pipeline alone.",
+        ),
+        VARS,
+        POLICY,
+        TABLES,
+        Key::new(
+            "steps",
+            &Shape::Map {
+                keys: &NAME_KIND,
+                values: &STEP,
+                include: false,
+            },
+            "What is read and written. Their order says nothing: it follows from references.",
+        )
+        .required(),
+    ],
+    rest: None,
+});
+
+static STEP: Shape = Shape::Record(&Record {
+    name: "step",
+    noun: "a step",
+    doc: "Rows of one source become records of one target.",
+    keys: &[
+        Key::new("description", &TEXT, "For people."),
+        Key::new("source", &SOURCE, "What is read.")
+            .required()
+            .example("{\"object\":\"Account\"}"),
+        Key::new("target", &TARGET, "What is written.")
+            .required()
+            .example("{\"object\":\"Account\",\"key\":\"Legacy_Id__c\"}"),
+        Key::new(
+            "when",
+            &SCALAR,
+            "Rows for which this expression does not hold are filtered.",
+        )
+        .example("\"not IsDeleted\""),
+        Key::new(
+            "copy",
+            &Shape::ByKind(&ByKind {
+                noun: "`all` or a list of fields",
+                scalar: Some(&Shape::Words(&[Word::new(
+                    "all",
+                    "every field that both sides have",
+                )])),
+                list: Some(&Shape::List(&FIELD)),
+                map: None,
+            }),
+            "Fields of the same name on both sides.",
+        )
+        .example("[\"AnnualRevenue\", \"Phone\"]"),
+        Key::new(
+            "except",
+            &Shape::List(&FIELD),
+            "With `copy: all`: fields that are left out.",
+        ),
+        MAP,
+        Key::new(
+            "needs",
+            &Shape::OneOrMore(&NAME),
+            "Steps that have to end before this one starts.",
+        ),
+        POLICY,
+        Key::new("checks", &ANYTHING, "What must hold of rows and of the whole.")
+            .not_yet("leave it out; `when` filters rows"),
+        Key::new(
+            "tests",
+            &Shape::List(&TEST),
+            "Tests of the mapping, run by `orgferry test`.",
+        ),
+    ],
+    rest: None,
+});
+
+static TEST: Shape = Shape::Record(&Record {
+    name: "test",
+    noun: "a test",
+    doc: "A row, and what must become of it.",
+    keys: &[
+        Key::new("name", &TEXT, "What it shows.").required(),
+        Key::new(
+            "given",
+            &Shape::Map {
+                keys: &ANY_TEXT,
+                values: &ANYTHING,
+                include: false,
+            },
+            "Source fields; those not given are null.",
+        ),
+        Key::new(
+            "refs",
+            &Shape::Map {
+                keys: &NAME_KIND,
+                values: &ANSWERS,
+                include: false,
+            },
+            "For each step, which target Id a source row id became.",
+        ),
+        Key::new(
+            "lookups",
+            &Shape::Map {
+                keys: &NAME_KIND,
+                values: &ANSWERS,
+                include: false,
+            },
+            "For each object, which Id a key finds.",
+        ),
+        Key::new(
+            "vars",
+            &Shape::Map {
+                keys: &NAME_KIND,
+                values: &VAR_VALUE,
+                include: false,
+            },
+            "Vars of this test.",
+        ),
+        Key::new(
+            "expect",
+            &Shape::ByKind(&ByKind {
+                noun: "target fields with their values, or `parked`, or `filtered`",
+                scalar: Some(&Shape::Words(&[
+                    Word::new("parked", "the row is parked"),
+                    Word::new("filtered", "the row is filtered"),
+                ])),
+                list: None,
+                map: Some(&Shape::Map {
+                    keys: &FIELD_PATH_KIND,
+                    values: &ANYTHING,
+                    include: false,
+                }),
+            }),
+            "What must come out; only the fields that are named are looked at.",
+        )
+        .required(),
+    ],
+    rest: None,
+});
+
+static ANSWERS: Shape = Shape::Map {
+    keys: &ANY_TEXT,
+    values: &TEXT,
+    include: false,
+};
+
+static VAR_VALUE: Shape = Shape::ByKind(&ByKind {
+    noun: "text, a number, true or a list",
+    scalar: Some(&SCALAR),
+    list: Some(&Shape::List(&SCALAR)),
+    map: None,
+});
+
+pub(crate) static VARS: Key = Key::new(
+    "vars",
+    &Shape::Map {
+        keys: &NAME_KIND,
+        values: &Shape::ByKind(&ByKind {
+            noun: "text, a number, true, a list, { env: NAME } or { required: true }",
+            scalar: Some(&SCALAR),
+            list: Some(&Shape::List(&SCALAR)),
+            map: Some(&Shape::Forms(&Forms {
+                name: "var",
+                noun: "a var's value",
+                doc: "A var whose value comes from outside.",
+                forms: &[
+                    Form {
+                        on: Key::new("env", &NAME, "The environment variable that holds it."),
+                        keys: &[],
+                    },
+                    Form {
+                        on: Key::new("required", &BOOL, "It has to be given by `--var`."),
+                        keys: &[],
+                    },
+                ],
+                common: &[],
+            })),
+        }),
+        include: false,
+    },
+    "Values with a name, overridden by `--env` and `--var`.",
+);
+
+pub(crate) static TABLES: Key = Key::new(
+    "tables",
+    &Shape::Map {
+        keys: &NAME_KIND,
+        values: &TABLE_ENTRIES,
+        include: true,
+    },
+    "Value mappings with a name.",
+);
+
+pub(crate) static POLICY: Key = Key::new(
+    "policy",
+    &POLICY_SHAPE,
+    "What happens to nulls, errors and retries.",
+);
+
+static POLICY_SHAPE: Shape = Shape::Record(&Record {
+    name: "policy",
+    noun: "`policy`",
+    doc: "Each level changes only the keys that it names.",
+    keys: &[
+        Key::new(
+            "nulls",
+            &Shape::Words(&[
+                Word::new("clear", "an empty source value empties the target field"),
+                Word::new("keep", "an empty source value leaves the target field alone"),
+            ]),
+            "What an empty source value does.",
+        )
+        .default("\"clear\""),
+        Key::new(
+            "compare",
+            &Shape::Words(&[
+                Word::new("none", "every row is written"),
+                Word::new(
+                    "target",
+                    "the target is read first, and only what differs is written",
+                ),
+                Word::not_yet("sent", "what was last sent alike is skipped"),
+            ]),
+            "Whether rows that would change nothing are written.",
+        )
+        .default("\"none\""),
+        Key::new(
+            "errors",
+            &Shape::Record(&Record {
+                name: "errors",
+                noun: "`errors`",
+                doc: "What failed rows do to the run.",
+                keys: &[
+                    Key::new(
+                        "rows",
+                        &Shape::Words(&[
+                            Word::new("park", "a failed row is parked"),
+                            Word::new("stop", "a failed row stops the run"),
+                        ]),
+                        "What a failed row does.",
+                    )
+                    .default("\"park\""),
+                    Key::new(
+                        "stop_when",
+                        &Shape::Record(&Record {
+                            name: "stop_when",
+                            noun: "`stop_when`",
+                            doc: "When the run stops.",
+                            keys: &[
+                                Key::new("failed", &PERCENT, "More than this share of parked rows ...")
+                                    .default("\"10%\""),
+                                Key::new(
+                                    "at_least",
+                                    &Shape::Integer {
+                                        min: 0,
+                                        max: 1_000_000_000,
+                                    },
+                                    "... once this many rows of the step are done.",
+                                )
+                                .default("100"),
+                            ],
+                            rest: None,
+                        }),
+                        "When the run stops.",
+                    ),
+                ],
+                rest: None,
+            }),
+            "What failed rows do to the run.",
+        ),
+        Key::new(
+            "retry",
+            &Shape::Record(&Record {
+                name: "retry",
+                noun: "`retry`",
+                doc: "How failed requests are tried again.",
+                keys: &[
+                    Key::new(
+                        "attempts",
+                        &Shape::Integer { min: 1, max: 100 },
+                        "How often a request is tried in all.",
+                    )
+                    .default("5"),
+                    Key::new(
+                        "backoff",
+                        &BACKOFF,
+                        "The first and the longest pause between tries.",
+                    )
+                    .default("\"1s..60s\""),
+                ],
+                rest: None,
+            }),
+            "How failed requests are tried again.",
+        ),
+        Key::new("changes", &ANYTHING, "Incremental runs.").not_yet("leave it out; every run reads all rows"),
+        Key::new("budget", &ANYTHING, "How many API calls may be used.").not_yet("leave it out"),
+        Key::new("drift", &ANYTHING, "What a changed org does to the run.").not_yet("leave it out"),
+    ],
+    rest: None,
+});

@@ -1,0 +1,61 @@
+//! `orgferry.yaml`.
+
+use super::{credentials::VERSION, pipeline::*, text::*};
+use crate::spec::shape::{Form, Forms, Key, Record, Shape};
+
+pub(crate) static PROJECT_FILE: Shape = Shape::Record(&Record {
+    name: "project_file",
+    noun: "a project file",
+    doc: "Defaults for every pipeline below this folder.",
+    keys: &[
+        VERSION,
+        Key::new(
+            "state",
+            &Shape::Forms(&Forms {
+                name: "state",
+                noun: "`state`",
+                doc: "Where runs are remembered.",
+                forms: &[
+                    Form {
+                        on: Key::new("sqlite", &TEXT, "A file; its path starts at this file's folder.")
+                            .example("\".orgferry/state.db\""),
+                        keys: &[],
+                    },
+                    Form {
+                        on: Key::new("postgres", &ANYTHING, "A PostgreSQL database.")
+                            .not_yet("use { sqlite: PATH }"),
+                        keys: &[],
+                    },
+                ],
+                common: &[],
+            }),
+            "Where runs are remembered.",
+        )
+        .default("{\"sqlite\":\".orgferry/state.db\"}"),
+        CREDENTIALS_PATH,
+        VARS,
+        POLICY,
+        TABLES,
+        Key::new(
+            "environments",
+            &Shape::Map {
+                keys: &DASHED_NAME_KIND,
+                values: &ENVIRONMENT,
+                include: false,
+            },
+            "What `--env NAME` changes.",
+        ),
+    ],
+    rest: None,
+});
+
+static ENVIRONMENT: Shape = Shape::Record(&Record {
+    name: "environment",
+    noun: "an environment",
+    doc: "What `--env` with its name changes: credentials, vars and policy, never a mapping.",
+    keys: &[CREDENTIALS_PATH, VARS, POLICY],
+    rest: None,
+});
+
+static CREDENTIALS_PATH: Key =
+    Key::new("credentials", &TEXT, "The credentials file.").default("\"credentials.yaml\"");

@@ -1,0 +1,173 @@
+//! `source`.
+
+use super::{target::API, text::*};
+use crate::spec::shape::{ByKind, Form, Forms, Key, Shape};
+
+pub(crate) static SOURCE: Shape = Shape::Forms(&Forms {
+    name: "source",
+    noun: "a source",
+    doc: "What is read.",
+    forms: &[
+        Form {
+            on: Key::new("soql", &TEXT, "A SOQL query; `:name` binds a var.")
+                .example("\"SELECT Id, Name FROM Account WHERE Region__c = :region\""),
+            keys: &[API, INCLUDE_DELETED, CHUNK],
+        },
+        Form {
+            on: Key::new(
+                "object",
+                &FIELD,
+                "An sobject; the columns are derived from the mapping.",
+            )
+            .example("\"Contact\""),
+            keys: &[
+                Key::new("where", &TEXT, "A SOQL condition; `:name` binds a var.")
+                    .example("\"Account.Region__c = :region\""),
+                Key::new("order_by", &TEXT, "A SOQL ORDER BY list.").example("\"Name, CreatedDate DESC\""),
+                Key::new(
+                    "limit",
+                    &Shape::Integer {
+                        min: 1,
+                        max: 1_000_000_000,
+                    },
+                    "At most this many rows.",
+                ),
+                API,
+                INCLUDE_DELETED,
+                CHUNK,
+            ],
+        },
+        Form {
+            on: Key::new("http", &HTTP, "A JSON API, read page by page."),
+            keys: &[],
+        },
+        Form {
+            on: Key::new("csv", &ANYTHING, "A CSV file.")
+                .not_yet_whole("read from an org, or from a JSON API with `http`"),
+            keys: &[],
+        },
+        Form {
+            on: Key::new("jsonl", &ANYTHING, "A file of JSON lines.")
+                .not_yet_whole("read from an org, or from a JSON API with `http`"),
+            keys: &[],
+        },
+        Form {
+            on: Key::new("same_as", &ANYTHING, "Reads what another step reads.")
+                .not_yet_whole("write the other step's source here too"),
+            keys: &[],
+        },
+    ],
+    common: &[
+        Key::new(
+            "connection",
+            &DASHED_NAME,
+            "The named credential that is read. Default: `from`.",
+        ),
+        Key::new(
+            "id",
+            &SCALAR,
+            "What tells rows apart: an expression. Default: `Id`, else the target's key.",
+        ),
+        Key::new("each", &SCALAR, "One row of every entry of a list.").not_yet("leave it out"),
+        Key::new(
+            "cursor",
+            &FIELD,
+            "Incremental: only rows changed since the last good run.",
+        )
+        .not_yet("leave it out; every run then reads all rows"),
+    ],
+});
+
+static INCLUDE_DELETED: Key =
+    Key::new("include_deleted", &BOOL, "Whether deleted rows are read too.").not_yet("leave it out");
+static CHUNK: Key = Key::new("chunk", &SCALAR, "Rows a query job.").not_yet("leave it out");
+
+static HTTP: Shape = Shape::Forms(&Forms {
+    name: "http",
+    noun: "an `http` source",
+    doc: "A JSON API, read page by page.",
+    forms: &[
+        Form {
+            on: Key::new("get", &CALLOUT, "`callout:NAMED_CREDENTIAL/path`, as in Apex.")
+                .example("\"callout:org1/services/apexrest/customers\""),
+            keys: &[],
+        },
+        Form {
+            on: Key::new("post", &ANYTHING, "As `get`, for searches.").not_yet_whole("use `get`"),
+            keys: &[Key::new("body", &ANYTHING, "What is sent.")],
+        },
+    ],
+    common: &[
+        Key::new(
+            "query",
+            &Shape::Map {
+                keys: &ANY_TEXT,
+                values: &Shape::ByKind(&ByKind {
+                    noun: "text, or { var: NAME }",
+                    scalar: Some(&SCALAR),
+                    list: None,
+                    map: Some(&Shape::Forms(&Forms {
+                        name: "query_parameter",
+                        noun: "a query parameter",
+                        doc: "Where a query parameter's value comes from.",
+                        forms: &[
+                            Form {
+                                on: Key::new("var", &NAME, "A var's value."),
+                                keys: &[],
+                            },
+                            Form {
+                                on: Key::new("cursor", &SCALAR, "The source's cursor.")
+                                    .not_yet("leave the parameter out"),
+                                keys: &[],
+                            },
+                        ],
+                        common: &[],
+                    })),
+                }),
+                include: false,
+            },
+            "Query parameters.",
+        ),
+        Key::new(
+            "records",
+            &JSONPATH,
+            "JSONPath of the records. Default: the body, when it is a list.",
+        )
+        .example("\"$.records[*]\""),
+        Key::new(
+            "next",
+            &Shape::Forms(&Forms {
+                name: "next",
+                noun: "`next`",
+                doc: "How the next page is found.",
+                forms: &[
+                    Form {
+                        on: Key::new("url", &JSONPATH, "JSONPath of the next page's address.")
+                            .example("\"$.nextRecordsUrl\""),
+                        keys: &[],
+                    },
+                    Form {
+                        on: Key::new("cursor", &ANYTHING, "A cursor.").not_yet_whole("use { url: JSONPATH }"),
+                        keys: &[],
+                    },
+                    Form {
+                        on: Key::new("page", &ANYTHING, "Page numbers.")
+                            .not_yet_whole("use { url: JSONPATH }"),
+                        keys: &[],
+                    },
+                    Form {
+                        on: Key::new("offset", &ANYTHING, "Offsets.").not_yet_whole("use { url: JSONPATH }"),
+                        keys: &[],
+                    },
+                    Form {
+                        on: Key::new("link_header", &ANYTHING, "A Link header.")
+                            .not_yet_whole("use { url: JSONPATH }"),
+                        keys: &[],
+                    },
+                ],
+                common: &[],
+            }),
+            "How the next page is found. Default: there is one page.",
+        ),
+    ],
+});

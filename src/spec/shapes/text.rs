@@ -1,0 +1,188 @@
+//! The kinds of text that files hold.
+
+use std::time::Duration;
+
+use crate::spec::shape::{Shape, TextKind};
+
+pub(crate) static ANY_TEXT: TextKind = TextKind {
+    noun: "text",
+    pattern: "",
+    allows: |_| true,
+};
+pub(crate) static NAME_KIND: TextKind = TextKind {
+    noun: "a name of letters, digits and `_`",
+    pattern: "^[A-Za-z0-9_]+$",
+    allows: |text| is_name(text, "_"),
+};
+pub(crate) static DASHED_NAME_KIND: TextKind = TextKind {
+    noun: "a name of letters, digits, `_` and `-`",
+    pattern: "^[A-Za-z0-9_-]+$",
+    allows: |text| is_name(text, "_-"),
+};
+static FIELD_KIND: TextKind = TextKind {
+    noun: "a field's name",
+    pattern: "^[A-Za-z][A-Za-z0-9_]*$",
+    allows: |text| text.starts_with(|c: char| c.is_ascii_alphabetic()) && is_name(text, "_"),
+};
+pub(crate) static FIELD_PATH_KIND: TextKind = TextKind {
+    noun: "a field's name, or a path of names such as `Owner.Email`",
+    pattern: "^[A-Za-z][A-Za-z0-9_]*(\\.[A-Za-z][A-Za-z0-9_]*)*$",
+    allows: |text| text.split('.').all(FIELD_KIND.allows),
+};
+pub(crate) static HEADER_KIND: TextKind = TextKind {
+    noun: "a header's name",
+    pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+    allows: |text| is_name(text, "!#$%&'*+.^_`|~-"),
+};
+static URL_KIND: TextKind = TextKind {
+    noun: "an address that starts with `https://`",
+    pattern: "^https?://.+$",
+    allows: |text| text.starts_with("https://") || text.starts_with("http://"),
+};
+static CALLOUT_KIND: TextKind = TextKind {
+    noun: "`callout:NAMED_CREDENTIAL/path`",
+    pattern: "^callout:[A-Za-z0-9_-]+(/.*)?$",
+    allows: |text| {
+        text.strip_prefix("callout:")
+            .is_some_and(|rest| is_name(rest.split('/').next().unwrap_or_default(), "_-"))
+    },
+};
+static API_VERSION_KIND: TextKind = TextKind {
+    noun: "an API version such as `66.0`",
+    pattern: "^[0-9]{2,3}\\.0$",
+    allows: |text| {
+        text.strip_suffix(".0")
+            .is_some_and(|n| (2..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()))
+    },
+};
+static PERCENT_KIND: TextKind = TextKind {
+    noun: "a share such as `10%` or `0.5%`",
+    pattern: "^[0-9]+(\\.[0-9]+)?%$",
+    allows: |text| percent(text).is_some(),
+};
+static BACKOFF_KIND: TextKind = TextKind {
+    noun: "two durations such as `1s..60s`",
+    pattern: "^[0-9]+(ms|s|m|h)\\.\\.[0-9]+(ms|s|m|h)$",
+    allows: |text| backoff(text).is_some(),
+};
+static JSONPATH_KIND: TextKind = TextKind {
+    noun: "a JSONPath, which starts with `$`",
+    pattern: "^\\$",
+    allows: |text| text.starts_with('$'),
+};
+
+pub(crate) static TEXT: Shape = Shape::Text(&ANY_TEXT);
+pub(crate) static NAME: Shape = Shape::Text(&NAME_KIND);
+pub(crate) static DASHED_NAME: Shape = Shape::Text(&DASHED_NAME_KIND);
+pub(crate) static FIELD: Shape = Shape::Text(&FIELD_KIND);
+pub(crate) static FIELD_PATH: Shape = Shape::Text(&FIELD_PATH_KIND);
+pub(crate) static URL: Shape = Shape::Text(&URL_KIND);
+pub(crate) static CALLOUT: Shape = Shape::Text(&CALLOUT_KIND);
+pub(crate) static API_VERSION: Shape = Shape::Text(&API_VERSION_KIND);
+pub(crate) static PERCENT: Shape = Shape::Text(&PERCENT_KIND);
+pub(crate) static BACKOFF: Shape = Shape::Text(&BACKOFF_KIND);
+pub(crate) static JSONPATH: Shape = Shape::Text(&JSONPATH_KIND);
+pub(crate) static SCALAR: Shape = Shape::Scalar;
+pub(crate) static ANYTHING: Shape = Shape::Anything;
+pub(crate) static BOOL: Shape = Shape::Bool;
+
+fn is_name(text: &str, signs: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
+}
+
+/// The number in `10%`; at most 100.
+pub fn percent(text: &str) -> Option<f64> {
+    let number = text.strip_suffix('%')?;
+    let plain = !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        && number.starts_with(|c: char| c.is_ascii_digit())
+        && !number.ends_with('.');
+    let percent: f64 = plain.then(|| number.parse().ok()).flatten()?;
+    (percent <= 100.0).then_some(percent)
+}
+
+/// `500ms`, `5s`, `2m`, `1h`.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..digits].parse().ok().filter(|n| *n <= 1_000_000_000)?;
+    match &text[digits..] {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number * 60)),
+        "h" => Some(Duration::from_secs(number * 3600)),
+        _ => None,
+    }
+}
+
+/// `1s..60s`, the shorter first.
+pub fn backoff(text: &str) -> Option<(Duration, Duration)> {
+    let (first, cap) = text.split_once("..")?;
+    let (first, cap) = (duration(first)?, duration(cap)?);
+    (first <= cap).then_some((first, cap))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_durations() {
+        for (text, expected) in [
+            ("10%", Some(10.0)),
+            ("0.5%", Some(0.5)),
+            ("100%", Some(100.0)),
+            ("101%", None),
+            ("10", None),
+            ("%", None),
+            ("1.%", None),
+            ("-1%", None),
+        ] {
+            assert_eq!(percent(text), expected, "{text}");
+        }
+        for (text, millis) in [
+            ("1s..60s", Some((1000, 60000))),
+            ("500ms..2m", Some((500, 120_000))),
+            ("5s..1s", None),
+            ("5s", None),
+            ("1..2", None),
+        ] {
+            let found = backoff(text).map(|(a, b)| (a.as_millis(), b.as_millis()));
+            assert_eq!(found, millis, "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_say_what_the_checks_say() {
+        for (kind, good, bad) in [
+            (&NAME_KIND, &["a", "A_1"][..], &["", "a-b", "a b", "ä"][..]),
+            (&FIELD_KIND, &["Name", "X__c"], &["1a", "a.b", ""]),
+            (&FIELD_PATH_KIND, &["Name", "Owner.Email"], &[".a", "a.", "a..b"]),
+            (
+                &URL_KIND,
+                &["https://a", "http://127.0.0.1:1"],
+                &["a.com", "ftp://x"],
+            ),
+            (
+                &CALLOUT_KIND,
+                &["callout:org1/x", "callout:org1"],
+                &["callout:", "org1/x", "callout:/x"],
+            ),
+            (&API_VERSION_KIND, &["66.0", "100.0"], &["66", "v66.0", "6.0"]),
+            (&PERCENT_KIND, &["10%", "0.5%"], &["10", "x%", ".5%"]),
+            (&BACKOFF_KIND, &["1s..60s"], &["1s", "1..2"]),
+            (&JSONPATH_KIND, &["$.a"], &["a"]),
+        ] {
+            let schema = serde_json::json!({ "pattern": kind.pattern });
+            for (texts, expected) in [(good, true), (bad, false)] {
+                for text in texts {
+                    assert_eq!((kind.allows)(text), expected, "{} {text}", kind.noun);
+                    let valid = jsonschema::is_valid(&schema, &serde_json::json!(text));
+                    assert_eq!(valid, expected, "{} {text}", kind.pattern);
+                }
+            }
+        }
+    }
+}
