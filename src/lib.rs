@@ -1,6 +1,8 @@
 //! orgferry carries data from one Salesforce org to another, declared in YAML.
 
+pub mod auth;
 pub mod diag;
+pub mod http;
 pub mod pipeline;
 pub mod record;
 pub mod spec;
