@@ -5,4 +5,5 @@ pub mod diag;
 pub mod http;
 pub mod pipeline;
 pub mod record;
+pub mod salesforce;
 pub mod spec;

@@ -1,0 +1,129 @@
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::{
+    ClientError,
+    caller::{Call, Caller, Target},
+};
+use crate::{
+    auth::Sessions,
+    http::{HeaderMap, Method, Retry, Url, same_origin},
+    pipeline::credentials::{ExternalCredential, NamedCredential, Principal},
+};
+
+/// Any HTTP API that answers JSON, called through a named credential, as `callout:NAME/path` does in Apex. It need
+/// not be Salesforce. Cheap to clone.
+#[derive(Clone)]
+pub struct Callout {
+    caller: Arc<Caller>,
+}
+
+/// What a callout brought.
+#[derive(Clone, Debug)]
+pub struct CalloutAnswer {
+    /// Where it came from: what a link in it is relative to.
+    pub url: Url,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body; null when it had none.
+    pub body: Json,
+}
+
+impl Callout {
+    /// Resolves the credential's secrets; sends nothing.
+    ///
+    /// # Errors
+    /// A secret or a parameter that is missing, a URL that may not be called.
+    pub fn new(
+        sessions: &Sessions,
+        named: &NamedCredential,
+        external: &ExternalCredential,
+        principal: &Principal,
+        retry: Retry,
+    ) -> Result<Self, ClientError> {
+        let access = sessions.access(named, external, principal)?;
+        Ok(Callout {
+            caller: Arc::new(Caller::new(sessions.transport().clone(), access, retry)),
+        })
+    }
+
+    /// `GET`s a path below the named credential's URL, or a whole URL on one of its hosts.
+    ///
+    /// # Errors
+    /// [`ClientError::Foreign`] for another host, before anything is sent; else what the API says.
+    pub async fn get<K: AsRef<str>, V: AsRef<str>>(
+        &self,
+        path: &str,
+        query: &[(K, V)],
+    ) -> Result<CalloutAnswer, ClientError> {
+        let base = self.caller.access().base();
+        let mut url = match absolute(path) {
+            Some(url) => url,
+            None => {
+                let mut whole = base.clone();
+                whole.set_query(None);
+                let text = format!(
+                    "{}/{}",
+                    whole.as_str().trim_end_matches('/'),
+                    path.trim_start_matches('/')
+                );
+                let url = Url::parse(&text).map_err(|_| self.foreign(path))?;
+                if !same_origin(&url, base) {
+                    return Err(self.foreign(path));
+                }
+                url
+            }
+        };
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.fetch(url).await
+    }
+
+    /// Follows a link that an answer holds: a whole URL, a path from the host's root, or one relative to `from`.
+    ///
+    /// # Errors
+    /// As [`Callout::get`].
+    pub async fn follow(&self, from: &Url, link: &str) -> Result<CalloutAnswer, ClientError> {
+        let url = from.join(link).map_err(|_| self.foreign(link))?;
+        self.fetch(url).await
+    }
+
+    /// How many requests have been made, repetitions included.
+    pub fn calls(&self) -> u64 {
+        self.caller.calls()
+    }
+
+    async fn fetch(&self, url: Url) -> Result<CalloutAnswer, ClientError> {
+        let good = self
+            .caller
+            .send(&Call::new(Method::GET, Target::Url(url)))
+            .await?;
+        let body = if good.answer.body.is_empty() {
+            Json::Null
+        } else {
+            good.parse(|body| serde_json::from_slice(body))?
+        };
+        Ok(CalloutAnswer {
+            url: good.url,
+            headers: good.answer.headers,
+            body,
+        })
+    }
+
+    fn foreign(&self, path: &str) -> ClientError {
+        ClientError::Foreign {
+            url: path.split(['?', '#']).next().unwrap_or_default().to_owned(),
+            named: self.caller.access().named().to_owned(),
+        }
+    }
+}
+
+/// A whole URL, as opposed to a path.
+fn absolute(path: &str) -> Option<Url> {
+    let lower = path.get(..8).unwrap_or(path).to_ascii_lowercase();
+    (lower.starts_with("https://") || lower.starts_with("http://"))
+        .then(|| Url::parse(path).ok())
+        .flatten()
+}
