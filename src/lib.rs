@@ -7,3 +7,4 @@ pub mod pipeline;
 pub mod record;
 pub mod salesforce;
 pub mod spec;
+pub mod transform;

@@ -1,0 +1,144 @@
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use compact_str::CompactString;
+
+use crate::{
+    pipeline::model::Lookup,
+    record::{RefAnswer, id18},
+};
+
+/// What a mapping asks of the world outside its row.
+pub trait Answers {
+    /// What became of the source row `id` in step `step` (index in the pipeline). `None`: not known yet, and the
+    /// question has been noted.
+    fn reference(&self, step: usize, id: &str) -> Option<RefAnswer>;
+
+    /// The target's record for a key. `None`: not known yet, and the question has been noted.
+    fn lookup(&self, lookup: &Arc<Lookup>, key: &LookupKey) -> Option<LookupAnswer>;
+
+    /// The target's record type of this developer name.
+    fn record_type(&self, developer_name: &str) -> Option<CompactString>;
+}
+
+/// The values of a lookup's `by` fields as texts, in their order; `None` is null.
+pub type LookupKey = Vec<Option<CompactString>>;
+
+/// What a lookup found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupAnswer {
+    /// One record.
+    Found(CompactString),
+    /// No record.
+    None,
+    /// Several records; which one is meant is not ours to guess.
+    Several(usize),
+}
+
+/// A question that has to be answered before a row can be mapped.
+#[derive(Clone, Debug)]
+pub enum Demand {
+    /// What became of a source row.
+    Ref {
+        /// The step's index in the pipeline.
+        step: usize,
+        /// The source row's id, 18 characters where it is a Salesforce Id.
+        id: CompactString,
+    },
+    /// A record of the target.
+    Lookup {
+        /// What is searched.
+        lookup: Arc<Lookup>,
+        /// By which values.
+        key: LookupKey,
+    },
+}
+
+/// Answers gathered so far, and the questions that were asked in vain.
+#[derive(Default)]
+pub struct Known {
+    refs: HashMap<(usize, CompactString), RefAnswer>,
+    lookups: HashMap<(usize, LookupKey), LookupAnswer>,
+    record_types: Arc<HashMap<String, CompactString>>,
+    asked: RefCell<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    refs: HashSet<(usize, CompactString)>,
+    lookups: HashMap<(usize, LookupKey), Arc<Lookup>>,
+}
+
+impl Known {
+    /// Knows the target's record types (by developer name, lower case) and nothing else.
+    pub fn new(record_types: Arc<HashMap<String, CompactString>>) -> Self {
+        Known {
+            record_types,
+            ..Known::default()
+        }
+    }
+
+    /// Learns what became of a source row.
+    pub fn learn_ref(&mut self, step: usize, id: &str, answer: RefAnswer) {
+        self.refs.insert((step, id18(id)), answer);
+    }
+
+    /// Learns what a lookup found.
+    pub fn learn_lookup(&mut self, lookup: &Arc<Lookup>, key: LookupKey, answer: LookupAnswer) {
+        self.lookups.insert((identity(lookup), key), answer);
+    }
+
+    /// Takes the questions that were asked in vain.
+    pub fn take_demands(&mut self) -> Vec<Demand> {
+        let asked = std::mem::take(&mut *self.asked.borrow_mut());
+        let refs = asked.refs.into_iter().map(|(step, id)| Demand::Ref { step, id });
+        let lookups = asked
+            .lookups
+            .into_iter()
+            .map(|((_, key), lookup)| Demand::Lookup { lookup, key });
+        refs.chain(lookups).collect()
+    }
+
+    /// Forgets the refs of the batch before: the state has them, and memory must not grow with rows.
+    pub fn next_batch(&mut self, most_lookups: usize) {
+        self.refs.clear();
+        *self.asked.borrow_mut() = Asked::default();
+        if self.lookups.len() > most_lookups {
+            self.lookups.clear();
+        }
+    }
+}
+
+/// Equal lookups of one step are one lookup: told apart by where they live.
+fn identity(lookup: &Arc<Lookup>) -> usize {
+    Arc::as_ptr(lookup) as usize
+}
+
+impl Answers for Known {
+    fn reference(&self, step: usize, id: &str) -> Option<RefAnswer> {
+        let key = (step, id18(id));
+        let answer = self.refs.get(&key).cloned();
+        if answer.is_none() {
+            self.asked.borrow_mut().refs.insert(key);
+        }
+        answer
+    }
+
+    fn lookup(&self, lookup: &Arc<Lookup>, key: &LookupKey) -> Option<LookupAnswer> {
+        let full = (identity(lookup), key.clone());
+        let answer = self.lookups.get(&full).cloned();
+        if answer.is_none() {
+            self.asked.borrow_mut().lookups.insert(full, Arc::clone(lookup));
+        }
+        answer
+    }
+
+    fn record_type(&self, developer_name: &str) -> Option<CompactString> {
+        self.record_types
+            .get(&developer_name.to_ascii_lowercase())
+            .cloned()
+    }
+}

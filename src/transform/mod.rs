@@ -1,0 +1,14 @@
+//! Rows of the source become rows of the target. Pure: answers that only an org or the state has are handed in
+//! as [`Answers`], and what is not known yet is written down as a demand, so that the engine can ask for a whole
+//! batch at once and come again.
+
+mod answers;
+mod encode;
+mod mapping;
+mod test;
+mod value;
+
+pub use answers::{Answers, Demand, Known, LookupAnswer, LookupKey};
+pub use encode::{EncodeError, Shape, ShapeKind, encode};
+pub use mapping::{Cell, MappedField, MappedRow, Mapping, RowEnd};
+pub use test::{Difference, TestResult, run_test};

@@ -1,0 +1,203 @@
+//! Tests that stand in a pipeline file: a row goes in, fields come out, orgs are faked.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use super::{
+    answers::{Answers, LookupAnswer, LookupKey},
+    mapping::{Cell, MappedField, Mapping, RowEnd},
+};
+use crate::{
+    pipeline::{
+        expr::{Context, RunInfo, Vars},
+        model::{Copy, Expectation, Lookup, MapValue, MappingTest, Step},
+    },
+    record::{RefAnswer, Value, same_id},
+};
+
+/// What a test came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestResult {
+    /// Where expectation and result differ; empty: the test has passed.
+    pub differences: Vec<Difference>,
+}
+
+/// A field that came out otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The field; empty for the row as a whole.
+    pub field: String,
+    /// What the test expects.
+    pub expected: String,
+    /// What came out.
+    pub found: String,
+}
+
+impl TestResult {
+    /// Whether nothing differs.
+    pub fn passed(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+/// Runs one test of a step. `vars` are the pipeline's; the test's own come over them.
+pub fn run_test(step: &Step, test: &MappingTest, vars: &Vars, run: &RunInfo) -> TestResult {
+    let mut vars = vars.clone();
+    for (name, value) in &test.vars {
+        vars.insert(name.clone(), value.clone());
+    }
+    let mapping = Mapping {
+        when: step.when.clone(),
+        fields: fields(step),
+    };
+    let context = Context {
+        row: &test.given,
+        vars: &vars,
+        run,
+        item: None,
+        item_number: 0,
+    };
+    let end = mapping.map(&context, &Fakes(test), true);
+    TestResult {
+        differences: compare(&mapping, &test.expect, end),
+    }
+}
+
+/// The fields of a step as its file has them: without a describe, a copied lookup is a plain copy.
+fn fields(step: &Step) -> Vec<MappedField> {
+    let copied = match &step.copy {
+        Copy::Fields(fields) => fields.as_slice(),
+        Copy::Nothing | Copy::All { .. } => &[],
+    };
+    let copied = copied.iter().map(|c| MappedField {
+        name: c.field.as_str().into(),
+        value: MapValue::Expr(crate::pipeline::expr::Expr::column(c.column)),
+        shape: None,
+        looping: false,
+    });
+    let mapped = step.map.iter().map(|m| MappedField {
+        name: m.field.clone(),
+        value: m.value.clone(),
+        shape: None,
+        looping: false,
+    });
+    copied.chain(mapped).collect()
+}
+
+fn compare(mapping: &Mapping, expect: &Expectation, end: RowEnd) -> Vec<Difference> {
+    let whole = |expected: &str, found: String| {
+        vec![Difference {
+            field: String::new(),
+            expected: expected.into(),
+            found,
+        }]
+    };
+    match (expect, end) {
+        (Expectation::Filtered, RowEnd::Filtered)
+        | (Expectation::Parked, RowEnd::Parked(_) | RowEnd::Stop(_)) => Vec::new(),
+        (Expectation::Filtered, end) => whole("filtered", describe(&end)),
+        (Expectation::Parked, end) => whole("parked", describe(&end)),
+        (Expectation::Fields(fields), RowEnd::Mapped(cells)) => fields
+            .iter()
+            .filter_map(|(path, expected, _)| {
+                let at = mapping.fields.iter().position(|f| f.name == *path);
+                let found = at.map_or(&Cell::Omit, |at| &cells[at]);
+                (!same(expected, found)).then(|| Difference {
+                    field: path.to_string(),
+                    expected: show(expected),
+                    found: match found {
+                        Cell::Value(value) => show(value),
+                        Cell::Null | Cell::Clear => "null".into(),
+                        Cell::Omit | Cell::Later => "left out".into(),
+                    },
+                })
+            })
+            .collect(),
+        (Expectation::Fields(_), end) => whole("a mapped row", describe(&end)),
+    }
+}
+
+/// Expected values come from YAML: there a number may stand for the text of the same digits.
+fn same(expected: &Value, found: &Cell) -> bool {
+    match found {
+        Cell::Null | Cell::Clear | Cell::Omit | Cell::Later => expected.is_null(),
+        Cell::Value(Value::Number(found)) => match expected {
+            Value::Number(e) => {
+                e.to_decimal() == found.to_decimal() && e.to_decimal().is_some() || e == found
+            }
+            other => other.as_text() == Some(found.as_str()),
+        },
+        Cell::Value(found @ Value::Json(_)) => expected == found,
+        Cell::Value(found) => expected.as_text() == found.as_text(),
+    }
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Json(json) => json.to_string(),
+        other => other.as_text().unwrap_or_default().to_owned(),
+    }
+}
+
+fn describe(end: &RowEnd) -> String {
+    match end {
+        RowEnd::Mapped(_) => "a mapped row".into(),
+        RowEnd::Filtered => "filtered".into(),
+        RowEnd::Parked(reason) => format!("parked ({}: {})", reason.code, reason.message),
+        RowEnd::Stop(reason) => format!("stopped ({}: {})", reason.code, reason.message),
+        RowEnd::Pending => "unanswered".into(),
+    }
+}
+
+/// The answers that the test gives; what it does not give is not there.
+struct Fakes<'t>(&'t MappingTest);
+
+impl Answers for Fakes<'_> {
+    fn reference(&self, step: usize, id: &str) -> Option<RefAnswer> {
+        let found = self
+            .0
+            .refs
+            .iter()
+            .find(|(s, source, _)| *s == step && same_id(source, id));
+        Some(found.map_or(RefAnswer::Unknown, |(_, _, target)| {
+            RefAnswer::Linked(target.into())
+        }))
+    }
+
+    fn lookup(&self, lookup: &Arc<Lookup>, key: &LookupKey) -> Option<LookupAnswer> {
+        let key = key
+            .iter()
+            .map(|k| k.as_deref().unwrap_or_default())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let mut found = self
+            .0
+            .lookups
+            .iter()
+            .filter(|(object, given, _)| object.eq_ignore_ascii_case(&lookup.object) && *given == key);
+        Some(match (found.next(), found.count()) {
+            (None, _) => LookupAnswer::None,
+            (Some((_, _, target)), 0) => LookupAnswer::Found(target.into()),
+            (Some(_), more) => LookupAnswer::Several(more + 1),
+        })
+    }
+
+    /// Record types are named by the test's `lookups`, under `RecordType`; without one the name stands for itself.
+    fn record_type(&self, developer_name: &str) -> Option<CompactString> {
+        let given = self
+            .0
+            .lookups
+            .iter()
+            .filter(|(object, _, _)| object.eq_ignore_ascii_case("RecordType"));
+        let mut any = false;
+        for (_, name, id) in given {
+            any = true;
+            if name.eq_ignore_ascii_case(developer_name) {
+                return Some(id.into());
+            }
+        }
+        (!any).then(|| developer_name.into())
+    }
+}
