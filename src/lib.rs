@@ -4,6 +4,7 @@ pub mod auth;
 pub mod diag;
 pub mod http;
 pub mod pipeline;
+pub mod plan;
 pub mod record;
 pub mod salesforce;
 pub mod spec;

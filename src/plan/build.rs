@@ -1,0 +1,142 @@
+//! The whole plan, from the pipeline and both orgs' describes. Pure.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Plan, Schemas,
+    order::{Edge, Strength, order},
+    steps::{Built, build_step},
+};
+use crate::{
+    diag::{Finding, Severity},
+    pipeline::{
+        Pipeline,
+        expr::Vars,
+        model::{MapValue, Operation},
+    },
+};
+
+/// Decides everything but REST or Bulk, which needs row counts: see [`Plan::choose_roads`].
+///
+/// # Errors
+/// Everything that the describes prove wrong. Warnings come with the plan.
+pub fn build(
+    pipeline: &Pipeline,
+    schemas: &Schemas,
+    vars: &Vars,
+) -> Result<(Plan, Vec<Finding>), Vec<Finding>> {
+    let mut findings = Vec::new();
+    let built: Vec<Option<Built>> = (0..pipeline.steps.len())
+        .map(|index| build_step(pipeline, index, schemas, vars, &mut findings))
+        .collect();
+    if findings.iter().any(|f| f.severity == Severity::Error) {
+        return Err(findings);
+    }
+    let mut built: Vec<Built> = built.into_iter().flatten().collect();
+    let edges = edges(pipeline, &built);
+    let order = match order(built.len(), &edges) {
+        Ok(order) => order,
+        Err(way) => {
+            findings.push(loop_finding(pipeline, &way));
+            return Err(findings);
+        }
+    };
+    // From here on steps are named by their place in the sequence.
+    let place = |index: &usize| order.sequence.iter().position(|s| s == index).unwrap_or_default();
+    let places = |set: &BTreeSet<usize>| set.iter().map(place).collect::<BTreeSet<usize>>();
+    for (index, built) in built.iter_mut().enumerate() {
+        built.step.after = places(&order.after[index]);
+        for (field, waits_for) in &order.looping[index] {
+            built.step.mapping.fields[*field].looping = true;
+            built.step.second_pass_after.extend(places(waits_for));
+        }
+    }
+    let mut slots: Vec<Option<Built>> = built.into_iter().map(Some).collect();
+    let steps = order
+        .sequence
+        .iter()
+        .filter_map(|index| slots[*index].take())
+        .map(|built| built.step)
+        .collect();
+    Ok((Plan { steps }, findings))
+}
+
+/// What waits for what: `needs`, refs, relationship paths, lookups.
+fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for (from, this) in built.iter().enumerate() {
+        let step = &pipeline.steps[from];
+        edges.extend(step.needs.iter().map(|to| Edge {
+            from,
+            to: *to,
+            strength: Strength::Hard,
+        }));
+        let write = &this.step.write;
+        for (at, (mapped, target)) in this.step.mapping.fields.iter().zip(&write.fields).enumerate() {
+            let key = write.key.as_ref().is_some_and(|k| k.at == at);
+            let required = target.null == super::NullRule::Parks && write.operation != Operation::Update;
+            let strength = if key || required || !target.updateable {
+                Strength::Hard
+            } else {
+                Strength::Field(at)
+            };
+            let mut refs = BTreeSet::new();
+            let mut lookups = BTreeSet::new();
+            visit(&mapped.value, &mut refs, &mut lookups);
+            edges.extend(refs.into_iter().map(|to| Edge { from, to, strength }));
+            let writes = |object: &str, other: &Built| {
+                other.step.write.connection == write.connection
+                    && other.step.write.object.eq_ignore_ascii_case(object)
+            };
+            for object in &this.parents[at] {
+                let to = (0..built.len()).filter(|to| writes(object, &built[*to]));
+                edges.extend(to.map(|to| Edge { from, to, strength }));
+            }
+            for object in &lookups {
+                let to = (0..built.len()).filter(|to| *to != from && writes(object, &built[*to]));
+                edges.extend(to.map(|to| Edge {
+                    from,
+                    to,
+                    strength: Strength::Lookup,
+                }));
+            }
+        }
+    }
+    edges
+}
+
+fn visit(value: &MapValue, refs: &mut BTreeSet<usize>, objects: &mut BTreeSet<String>) {
+    match value {
+        MapValue::Expr(_) | MapValue::Literal(_) => {}
+        MapValue::When { then, .. } => visit(then, refs, objects),
+        MapValue::First(values) => values.iter().for_each(|v| visit(v, refs, objects)),
+        MapValue::Ref { steps, of, .. } => {
+            refs.extend(steps);
+            visit(of, refs, objects);
+        }
+        MapValue::Lookup { lookup, of, .. } => {
+            objects.insert(lookup.object.clone());
+            of.iter().for_each(|v| visit(v, refs, objects));
+        }
+        MapValue::Table { of, .. } | MapValue::RecordType { of, .. } | MapValue::JsonPath { of, .. } => {
+            visit(of, refs, objects);
+        }
+    }
+}
+
+fn loop_finding(pipeline: &Pipeline, way: &[usize]) -> Finding {
+    let names: Vec<&str> = way.iter().map(|i| pipeline.steps[*i].name.as_str()).collect();
+    let first = &pipeline.steps[way.first().copied().unwrap_or_default()];
+    let mut finding = Finding::error(
+        "reference-cycle",
+        first.span.clone(),
+        format!("steps wait for each other: {}", names.join(" -> ")),
+    )
+    .label("waits for itself in the end")
+    .help("a field that is in a key, that the target requires, or that it takes only on create cannot wait for a second pass: leave one of them out, or take a `needs` away");
+    for index in way.iter().skip(1).take(way.len().saturating_sub(2)) {
+        let step = &pipeline.steps[*index];
+        finding = finding.also(step.span.clone(), format!("`{}` is part of the loop", step.name));
+    }
+    finding
+}

@@ -1,0 +1,628 @@
+//! The target's fields: what the org's describe says of each line of `copy` and `map`.
+
+use std::collections::BTreeMap;
+
+use super::{NullRule, ParentPath, Schemas, TargetField, column_value};
+use crate::{
+    diag::{Finding, Span, did_you_mean},
+    pipeline::{
+        Pipeline,
+        model::{Copy, MapValue, Missing, Operation, Step, Table},
+    },
+    record::{FieldPath, Value},
+    salesforce::{Field, FieldType, SObjectDescribe},
+    transform::{MappedField, Shape, ShapeKind},
+};
+
+/// A field of the target with what it gets, and where the file says so.
+pub(super) struct Draft {
+    pub(super) mapped: MappedField,
+    pub(super) target: TargetField,
+    pub(super) span: Span,
+    /// Sobjects that a relationship path leads to: their steps come first.
+    pub(super) parents: Vec<String>,
+}
+
+/// Both sides of a step, as far as describes tell.
+pub(super) struct Sides<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) step: &'a Step,
+    pub(super) schemas: &'a Schemas,
+    pub(super) target: &'a SObjectDescribe,
+    /// The source's describe, when it is an sobject.
+    pub(super) source: Option<&'a SObjectDescribe>,
+}
+
+impl Sides<'_> {
+    /// Every field that the step writes. `columns` may grow: `copy: all` of an `object` source reads what it copies.
+    pub(super) fn drafts(&self, columns: &mut Vec<FieldPath>, findings: &mut Vec<Finding>) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        self.copied(columns, &mut drafts, findings);
+        for map in &self.step.map {
+            let draft = if map.field.is_relationship() {
+                self.by_relationship(&map.field, &map.span, &map.value, findings)
+            } else {
+                self.by_field(
+                    map.field.as_str(),
+                    &map.span,
+                    &map.value,
+                    &map.value_span,
+                    columns,
+                    findings,
+                )
+            };
+            drafts.extend(draft);
+        }
+        self.twice(&drafts, findings);
+        self.required(&drafts, findings);
+        drafts
+    }
+
+    fn by_field(
+        &self,
+        name: &str,
+        span: &Span,
+        value: &MapValue,
+        value_span: &Span,
+        columns: &[FieldPath],
+        findings: &mut Vec<Finding>,
+    ) -> Option<Draft> {
+        let Some(field) = self.target.field(name) else {
+            findings.push(self.unknown(name, span));
+            return None;
+        };
+        if let Some(finding) = self.unwritable(field, span) {
+            findings.push(finding);
+            return None;
+        }
+        let shape = shape(field)?;
+        if let Some(finding) = self.unconvertible(value, columns, field, &shape, value_span) {
+            findings.push(finding);
+            return None;
+        }
+        Some(draft(
+            field,
+            None,
+            shape,
+            field.name.as_str().into(),
+            value.clone(),
+            span,
+        ))
+    }
+
+    /// A relationship path on the left: the org finds the parent by one of its fields.
+    fn by_relationship(
+        &self,
+        path: &FieldPath,
+        span: &Span,
+        value: &MapValue,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Draft> {
+        let segments: Vec<&str> = path.segments().collect();
+        let [relationship, name] = segments.as_slice() else {
+            findings.push(
+                Finding::error("bad-relationship", span.clone(), format!("`{path}` goes too far"))
+                    .label("more than one relationship")
+                    .help("an org finds a parent by one of the parent's own fields: `RELATIONSHIP.FIELD`"),
+            );
+            return None;
+        };
+        let Some(lookup) = self.target.by_relationship(relationship) else {
+            let known = self
+                .target
+                .fields
+                .iter()
+                .filter_map(|f| f.relationship_name.as_deref());
+            let mut finding = Finding::error(
+                "unknown-relationship",
+                span.clone(),
+                format!("`{}` has no relationship `{relationship}`", self.target.name),
+            )
+            .label("unknown relationship in the target");
+            if let Some(close) = did_you_mean(relationship, known) {
+                finding = finding.help(format!("did you mean `{close}.{name}`?"));
+            }
+            findings.push(finding);
+            return None;
+        };
+        if let Some(finding) = self.unwritable(lookup, span) {
+            findings.push(finding);
+            return None;
+        }
+        let connection = &self.step.target.connection;
+        let parents: Vec<(&str, &Field)> = lookup
+            .reference_to
+            .iter()
+            .filter_map(|o| Some((o.as_str(), self.schemas.get(connection, o)?.field(name)?)))
+            .collect();
+        let keys: Vec<&(&str, &Field)> = parents
+            .iter()
+            .filter(|(_, f)| f.external_id || f.id_lookup)
+            .collect();
+        let (object, field) = match (keys.as_slice(), parents.first()) {
+            ([one], _) => **one,
+            ([], Some((object, field))) => {
+                findings.push(
+                    Finding::error(
+                        "bad-key",
+                        span.clone(),
+                        format!("`{object}.{}` cannot find a parent", field.name),
+                    )
+                    .label("neither an external id nor an idLookup field")
+                    .help(format!(
+                        "make `{}` an external id in the target, or write `{}: {{ lookup: {object}, by: {}, of: ... }}`",
+                        field.name, lookup.name, field.name
+                    )),
+                );
+                return None;
+            }
+            ([], None) => {
+                findings.push(
+                    Finding::error(
+                        "unknown-target-field",
+                        span.clone(),
+                        format!("`{}` has no field `{name}`", lookup.reference_to.join("` or `")),
+                    )
+                    .label("unknown field of the parent"),
+                );
+                return None;
+            }
+            (several, _) => {
+                let objects: Vec<&str> = several.iter().map(|(o, _)| *o).collect();
+                findings.push(
+                    Finding::error(
+                        "bad-relationship",
+                        span.clone(),
+                        format!("`{path}` may mean a record of {}", objects.join(" or ")),
+                    )
+                    .label("ambiguous")
+                    .help(format!(
+                        "name the object: `{}: {{ lookup: {}, by: {name}, of: ... }}`",
+                        lookup.name, objects[0]
+                    )),
+                );
+                return None;
+            }
+        };
+        let polymorphic = (lookup.reference_to.len() > 1).then(|| object.to_owned());
+        let relationship = lookup.relationship_name.as_deref().unwrap_or_default().to_owned();
+        let name = FieldPath::new(format!("{relationship}.{}", field.name));
+        let parent = ParentPath {
+            relationship,
+            field: field.name.to_string(),
+            polymorphic,
+        };
+        let mut draft = draft(lookup, Some(parent), shape(field)?, name, value.clone(), span);
+        draft.parents = vec![object.to_owned()];
+        Some(draft)
+    }
+
+    fn copied(&self, columns: &mut Vec<FieldPath>, drafts: &mut Vec<Draft>, findings: &mut Vec<Finding>) {
+        match &self.step.copy {
+            Copy::Nothing => {}
+            Copy::Fields(fields) => {
+                for copied in fields {
+                    let Some(field) = self.target.field(&copied.field) else {
+                        findings.push(self.unknown(&copied.field, &copied.span));
+                        continue;
+                    };
+                    let value = match self.link(field, copied.column) {
+                        Some(value) => value,
+                        None => {
+                            findings.push(
+                                Finding::error(
+                                    "copied-lookup",
+                                    copied.span.clone(),
+                                    format!("`{}` would carry an Id of the other org", field.name),
+                                )
+                                .label(format!("a lookup to {}", field.reference_to.join(", ")))
+                                .help(format!(
+                                    "no step of this file writes {}: add one, or map it: `{}: {{ lookup: {}, by: ..., of: ... }}`",
+                                    field.reference_to.join(" or "),
+                                    field.name,
+                                    field.reference_to.first().map_or("OBJECT", |o| o.as_str())
+                                )),
+                            );
+                            continue;
+                        }
+                    };
+                    drafts.extend(self.by_field(
+                        &copied.field,
+                        &copied.span,
+                        &value,
+                        &copied.span,
+                        columns,
+                        findings,
+                    ));
+                }
+            }
+            Copy::All { except, span } => {
+                for name in self.common(columns, except) {
+                    let Some(field) = self.target.field(&name) else {
+                        continue;
+                    };
+                    if self.unwritable(field, span).is_some() || shape(field).is_none() {
+                        continue;
+                    }
+                    let path = FieldPath::new(name.clone());
+                    let column = columns.iter().position(|c| *c == path).unwrap_or_else(|| {
+                        columns.push(path);
+                        columns.len() - 1
+                    });
+                    let Some(value) = self.link(field, column) else {
+                        findings.push(
+                            Finding::warning(
+                                "copied-lookup",
+                                span.clone(),
+                                format!("`{}` is not copied", field.name),
+                            )
+                            .label(format!("a lookup to {}", field.reference_to.join(", ")))
+                            .help(format!("map it, or list it under `except: [{}]`", field.name)),
+                        );
+                        continue;
+                    };
+                    drafts.extend(self.by_field(&name, span, &value, span, columns, findings));
+                }
+            }
+        }
+    }
+
+    /// The fields of `copy: all`: what both sides have, without Id, audit fields, and what is named elsewhere.
+    fn common(&self, columns: &[FieldPath], except: &[(String, Span)]) -> Vec<String> {
+        const NOT_BY_ITSELF: [&str; 9] = [
+            "Id",
+            "CreatedById",
+            "CreatedDate",
+            "LastModifiedById",
+            "LastModifiedDate",
+            "SystemModstamp",
+            "LastViewedDate",
+            "LastReferencedDate",
+            "IsDeleted",
+        ];
+        let derives = matches!(self.step.source, crate::pipeline::model::Source::Object { .. });
+        let candidates: Vec<String> = match self.source {
+            Some(source) if derives => source.fields.iter().map(|f| f.name.to_string()).collect(),
+            _ => columns
+                .iter()
+                .filter(|c| !c.is_relationship())
+                .map(|c| c.as_str().to_owned())
+                .collect(),
+        };
+        let named = |name: &str| {
+            except.iter().any(|(e, _)| e.eq_ignore_ascii_case(name))
+                || NOT_BY_ITSELF.iter().any(|n| n.eq_ignore_ascii_case(name))
+                || self.step.map.iter().any(|m| {
+                    m.field.as_str().eq_ignore_ascii_case(name)
+                        || m.field.is_relationship()
+                            && m.field.segments().next().is_some_and(|r| {
+                                self.target
+                                    .by_relationship(r)
+                                    .is_some_and(|f| f.name.eq_ignore_ascii_case(name))
+                            })
+                })
+        };
+        candidates
+            .into_iter()
+            .filter(|name| !named(name))
+            .filter(|name| {
+                // A base64 body is copied by name only, and a compound is written through its parts.
+                self.source
+                    .and_then(|s| s.field(name))
+                    .is_none_or(|f| shape(f).is_some())
+            })
+            .collect()
+    }
+
+    /// What copying a field means: for a lookup the link, not the other org's Id.
+    fn link(&self, field: &Field, column: usize) -> Option<MapValue> {
+        if field.kind != FieldType::Reference || self.step.source_connection == self.step.target.connection {
+            return Some(column_value(column));
+        }
+        if field.name.eq_ignore_ascii_case("RecordTypeId") {
+            let source = self.source?;
+            let entries = source
+                .record_types
+                .iter()
+                .filter_map(|theirs| {
+                    let ours = self.target.record_types.iter().find(|ours| {
+                        ours.developer_name.eq_ignore_ascii_case(&theirs.developer_name) && !ours.master
+                    })?;
+                    Some((theirs.id.to_string(), Value::text(ours.id.clone())))
+                })
+                .collect();
+            let table = Table {
+                name: format!("record types of {}", self.target.name),
+                entries,
+            };
+            return Some(MapValue::Table {
+                table: table.into(),
+                of: Box::new(column_value(column)),
+                otherwise: Missing::Park,
+            });
+        }
+        let steps: Vec<usize> = (0..self.pipeline.steps.len())
+            .filter(|i| {
+                let other = &self.pipeline.steps[*i];
+                other.target.connection == self.step.target.connection
+                    && field
+                        .reference_to
+                        .iter()
+                        .any(|o| o.eq_ignore_ascii_case(&other.target.object))
+            })
+            .collect();
+        (!steps.is_empty()).then(|| MapValue::Ref {
+            steps,
+            of: Box::new(column_value(column)),
+            missing: Missing::Park,
+            span: self.step.span.clone(),
+        })
+    }
+
+    fn unknown(&self, name: &str, span: &Span) -> Finding {
+        let known = self.target.fields.iter().map(|f| f.name.as_str());
+        let finding = Finding::error(
+            "unknown-target-field",
+            span.clone(),
+            format!("`{}` has no field `{name}`", self.target.name),
+        )
+        .label("unknown field of the target");
+        match did_you_mean(name, known) {
+            Some(close) => finding.help(format!("did you mean `{close}`?")),
+            None => finding.help(format!(
+                "create the field in `{}`, or give the user of this login access to it: a field hidden by field-level security looks as if it were not there",
+                self.step.target.connection
+            )),
+        }
+    }
+
+    /// Why a field cannot be written, if it cannot.
+    fn unwritable(&self, field: &Field, span: &Span) -> Option<Finding> {
+        let key = self
+            .step
+            .target
+            .key
+            .as_ref()
+            .is_some_and(|k| k.field.eq_ignore_ascii_case(&field.name));
+        if key {
+            return None;
+        }
+        let say = |label: String, help: String| {
+            let message = format!("`{}.{}` cannot be written", self.target.name, field.name);
+            Some(
+                Finding::error("unwritable-field", span.clone(), message)
+                    .label(label)
+                    .help(help),
+            )
+        };
+        if field.name.eq_ignore_ascii_case("Id") {
+            return say(
+                "the record's own Id".into(),
+                "`Id` may be mapped only as the `key`".into(),
+            );
+        }
+        if shape(field).is_none() {
+            let parts: Vec<&str> = self
+                .target
+                .fields
+                .iter()
+                .filter(|f| f.compound_field_name.as_deref() == Some(field.name.as_str()))
+                .map(|f| f.name.as_str())
+                .collect();
+            return say(
+                format!("a field of type {}", field.kind.as_str()),
+                if parts.is_empty() {
+                    "leave it out".into()
+                } else {
+                    format!("write its parts: {}", parts.join(", "))
+                },
+            );
+        }
+        let (may, word) = match self.step.target.operation {
+            Operation::Upsert => (field.createable || field.updateable, "read-only"),
+            Operation::Insert => (field.createable, "not writable when a record is created"),
+            Operation::Update => (field.updateable, "not writable once a record exists"),
+        };
+        if may {
+            return None;
+        }
+        let why = match field {
+            f if f.calculated => "a formula or roll-up".to_owned(),
+            f if f.auto_number => "an auto number".to_owned(),
+            _ => format!("{word} for this login"),
+        };
+        say(
+            why,
+            format!(
+                "remove it from the step, or open it in `{}`",
+                self.step.target.connection
+            ),
+        )
+    }
+
+    /// A plain copy between types of which no value ever fits.
+    fn unconvertible(
+        &self,
+        value: &MapValue,
+        columns: &[FieldPath],
+        field: &Field,
+        shape: &Shape,
+        span: &Span,
+    ) -> Option<Finding> {
+        let (from, to) = match value {
+            MapValue::Expr(expr) => {
+                let path = columns.get(expr.as_column()?)?;
+                let object = self.step.source.object()?;
+                let super::schemas::Resolved::Field(source) =
+                    self.schemas.resolve(&self.step.source_connection, object, path)
+                else {
+                    return None;
+                };
+                if converts(source.kind, shape.kind) {
+                    return None;
+                }
+                (format!("`{path}` ({})", source.kind.as_str()), field)
+            }
+            MapValue::Literal(literal) => {
+                if crate::transform::encode(literal.clone(), shape).is_ok() {
+                    return None;
+                }
+                (format!("`{}`", literal.as_text().unwrap_or("null")), field)
+            }
+            _ => return None,
+        };
+        Some(
+            Finding::error(
+                "type-mismatch",
+                span.clone(),
+                format!(
+                    "{from} cannot become `{}.{}` ({})",
+                    self.target.name,
+                    to.name,
+                    to.kind.as_str()
+                ),
+            )
+            .label(format!("the target takes a {}", shape.kind.noun()))
+            .help("convert it with a filter or a `table`, or map another field"),
+        )
+    }
+
+    fn twice(&self, drafts: &[Draft], findings: &mut Vec<Finding>) {
+        let mut seen: BTreeMap<String, &Span> = BTreeMap::new();
+        for draft in drafts {
+            if let Some(first) = seen.insert(draft.target.name.to_ascii_lowercase(), &draft.span) {
+                findings.push(
+                    Finding::error(
+                        "mapped-twice",
+                        draft.span.clone(),
+                        format!("`{}` is written twice", draft.target.name),
+                    )
+                    .label("written here again")
+                    .also(first.clone(), "first written here")
+                    .help("keep one of the two"),
+                );
+            }
+        }
+    }
+
+    /// Fields without which the org creates no record.
+    fn required(&self, drafts: &[Draft], findings: &mut Vec<Finding>) {
+        if self.step.target.operation == Operation::Update {
+            return;
+        }
+        // A person account has LastName where a business account has Name: one of the two is enough.
+        let either = self.target.either_required_on_create().filter(|pair| {
+            !pair
+                .iter()
+                .any(|field| drafts.iter().any(|d| d.target.name == field.name))
+        });
+        let missing: Vec<&Field> = self
+            .target
+            .required_on_create()
+            .into_iter()
+            .chain(either.map(|pair| pair[0]))
+            .filter(|f| !drafts.iter().any(|d| d.target.name == f.name))
+            .filter(|f| {
+                !self
+                    .step
+                    .map
+                    .iter()
+                    .any(|m| m.field.as_str().eq_ignore_ascii_case(&f.name))
+            })
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        let names: Vec<String> = missing.iter().map(|f| format!("`{}`", f.name)).collect();
+        let (plural, verb) = if names.len() == 1 {
+            ("", "is")
+        } else {
+            ("s", "are")
+        };
+        findings.push(
+            Finding::error(
+                "required-not-mapped",
+                self.step.target.span.clone(),
+                format!(
+                    "required field{plural} {} of `{}` {verb} not mapped",
+                    names.join(", "),
+                    self.target.name
+                ),
+            )
+            .label("no record can be created without")
+            .help(format!("add to `map`:  {}: ...", missing[0].name)),
+        );
+    }
+}
+
+fn draft(
+    field: &Field,
+    parent: Option<ParentPath>,
+    shape: Shape,
+    name: FieldPath,
+    value: MapValue,
+    span: &Span,
+) -> Draft {
+    let null = match field {
+        f if f.nillable => NullRule::Clears,
+        f if f.defaulted_on_create => NullRule::LeftOut,
+        _ => NullRule::Parks,
+    };
+    Draft {
+        mapped: MappedField {
+            name,
+            value,
+            shape: Some(shape),
+            looping: false,
+        },
+        target: TargetField {
+            name: field.name.to_string(),
+            parent,
+            shape,
+            createable: field.createable,
+            updateable: field.updateable,
+            null,
+        },
+        span: span.clone(),
+        parents: Vec::new(),
+    }
+}
+
+/// What a field takes; `None` for compounds and bodies, which are not written as one value.
+pub(super) fn shape(field: &Field) -> Option<Shape> {
+    let kind = match field.kind {
+        FieldType::Boolean => ShapeKind::Bool,
+        FieldType::Int | FieldType::Long => ShapeKind::Int,
+        FieldType::Double | FieldType::Currency | FieldType::Percent => ShapeKind::Decimal,
+        FieldType::Date => ShapeKind::Date,
+        FieldType::DateTime => ShapeKind::DateTime,
+        FieldType::Time => ShapeKind::Time,
+        FieldType::Reference | FieldType::Id => ShapeKind::Reference,
+        FieldType::MultiPicklist => ShapeKind::MultiPicklist,
+        FieldType::Address | FieldType::Location | FieldType::Base64 | FieldType::ComplexValue => {
+            return None;
+        }
+        _ => ShapeKind::Text,
+    };
+    Some(Shape {
+        kind,
+        scale: field.scale,
+    })
+}
+
+/// Whether some value of the one type can become the other.
+fn converts(from: FieldType, to: ShapeKind) -> bool {
+    use FieldType as F;
+    use ShapeKind as S;
+    match from {
+        F::Address | F::Location | F::Base64 | F::ComplexValue => false,
+        F::Boolean => matches!(to, S::Text | S::Bool),
+        F::Int | F::Long | F::Double | F::Currency | F::Percent => {
+            matches!(to, S::Text | S::Int | S::Decimal | S::Bool)
+        }
+        F::Date | F::DateTime => matches!(to, S::Text | S::Date | S::DateTime),
+        F::Time => matches!(to, S::Text | S::Time),
+        F::Reference | F::Id => matches!(to, S::Text | S::Reference),
+        _ => true,
+    }
+}

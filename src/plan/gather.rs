@@ -1,0 +1,185 @@
+//! Asks the orgs what a plan has to know: describes, and how many rows there are.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::try_join_all;
+
+use super::{Plan, ReadFrom, Schemas, schemas::Resolved};
+use crate::{
+    pipeline::{
+        Pipeline,
+        model::{MapValue, Source},
+    },
+    record::FieldPath,
+    salesforce::{Client, ClientError},
+};
+
+/// Signed-in clients by named credential.
+pub type Orgs = BTreeMap<String, Client>;
+
+/// An org did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{connection}: {source}")]
+pub struct GatherError {
+    /// The named credential.
+    pub connection: String,
+    /// Why.
+    pub source: ClientError,
+}
+
+/// Describes of every sobject that the pipeline reads, writes or passes through.
+///
+/// # Errors
+/// When an org does not answer. An sobject that does not exist is no error here: `build` words it.
+pub async fn gather(pipeline: &Pipeline, orgs: &Orgs) -> Result<Schemas, GatherError> {
+    let mut schemas = Schemas::default();
+    loop {
+        let mut missing = wants(pipeline, &schemas);
+        missing.retain(|(connection, object)| {
+            orgs.contains_key(connection) && !schemas.knows(connection, object)
+        });
+        missing.sort();
+        missing.dedup_by(|a, b| a.0 == b.0 && a.1.eq_ignore_ascii_case(&b.1));
+        if missing.is_empty() {
+            break;
+        }
+        let asked = missing.into_iter().map(|(connection, object)| async move {
+            let client = &orgs[&connection];
+            match client.describe(&object).await {
+                Ok(describe) => Ok((connection, object, Some(Arc::new(describe)))),
+                Err(error) if error.code() == Some("NOT_FOUND") => Ok((connection, object, None)),
+                Err(source) => Err(GatherError { connection, source }),
+            }
+        });
+        for (connection, object, describe) in try_join_all(asked).await? {
+            schemas.insert(&connection, &object, describe);
+        }
+    }
+    for (connection, client) in orgs {
+        if schemas.absent(connection) && !schemas.has_names(connection) {
+            let global = client.describe_global().await.map_err(|source| GatherError {
+                connection: connection.clone(),
+                source,
+            })?;
+            schemas.set_names(
+                connection,
+                global.into_iter().map(|o| o.name.to_string()).collect(),
+            );
+        }
+    }
+    Ok(schemas)
+}
+
+/// How many rows each step's source has, where the query allows to ask. In the order of the plan's steps.
+///
+/// # Errors
+/// When an org does not answer, or refuses the query.
+pub async fn totals(plan: &Plan, orgs: &Orgs) -> Result<Vec<Option<u64>>, GatherError> {
+    try_join_all(plan.steps.iter().map(|step| async move {
+        let ReadFrom::Query {
+            count: Some(count),
+            most,
+            ..
+        } = &step.read.from
+        else {
+            return Ok(None);
+        };
+        let Some(client) = orgs.get(&step.read.connection) else {
+            return Ok(None);
+        };
+        let rows = client.count(count).await.map_err(|source| GatherError {
+            connection: step.read.connection.clone(),
+            source,
+        })?;
+        Ok(Some(most.map_or(rows, |most| rows.min(most))))
+    }))
+    .await
+}
+
+/// Describes that are needed, as far as those at hand tell.
+fn wants(pipeline: &Pipeline, schemas: &Schemas) -> Vec<(String, String)> {
+    let mut wants = Vec::new();
+    for step in &pipeline.steps {
+        let mut follow = |connection: &str, object: &str, path: &FieldPath| {
+            if let Resolved::Needs(object) = schemas.resolve(connection, object, path)
+                && !schemas.knows(connection, &object)
+            {
+                wants.push((connection.to_owned(), object));
+            }
+        };
+        let id = FieldPath::from("Id");
+        if let Some(object) = step.source.object() {
+            follow(&step.source_connection, object, &id);
+            for column in &step.columns {
+                follow(&step.source_connection, object, &column.path);
+            }
+            let condition = match &step.source {
+                Source::Soql { query, .. } => query.binds.as_slice(),
+                Source::Object {
+                    condition: Some(condition),
+                    ..
+                } => condition.binds.as_slice(),
+                _ => &[],
+            };
+            for bind in condition {
+                if let Some(field) = &bind.field {
+                    // Inside a semi-join the field is one of the inner object.
+                    follow(
+                        &step.source_connection,
+                        bind.object.as_deref().unwrap_or(object),
+                        field,
+                    );
+                }
+            }
+        }
+        follow(&step.target.connection, &step.target.object, &id);
+        for map in &step.map {
+            follow(&step.target.connection, &step.target.object, &map.field);
+            lookups(&map.value, &mut |object, paths| {
+                for path in paths {
+                    follow(&step.target.connection, object, path);
+                }
+            });
+        }
+        // A path through a lookup that may lead to several sobjects: which one has the field?
+        for map in step.map.iter().filter(|m| m.field.is_relationship()) {
+            let describe = schemas.get(&step.target.connection, &step.target.object);
+            let parent = map.field.segments().next().unwrap_or_default();
+            let field = describe.and_then(|d| d.by_relationship(parent));
+            const MOST: usize = 6;
+            if let Some(field) = field.filter(|f| (2..=MOST).contains(&f.reference_to.len())) {
+                wants.extend(
+                    field
+                        .reference_to
+                        .iter()
+                        .map(|o| (step.target.connection.clone(), o.to_string())),
+                );
+            }
+        }
+    }
+    wants
+}
+
+/// Visits each `lookup` with the paths that it compares.
+fn lookups(value: &MapValue, visit: &mut dyn FnMut(&str, &[FieldPath])) {
+    match value {
+        MapValue::Lookup { lookup, of, .. } => {
+            let mut paths: Vec<FieldPath> = lookup.by.iter().map(|(path, _)| path.clone()).collect();
+            paths.extend(
+                lookup
+                    .condition
+                    .iter()
+                    .flat_map(|c| c.binds.iter().filter_map(|b| b.field.clone())),
+            );
+            visit(&lookup.object, &paths);
+            of.iter().for_each(|v| lookups(v, visit));
+        }
+        MapValue::When { then, .. } => lookups(then, visit),
+        MapValue::First(values) => values.iter().for_each(|v| lookups(v, visit)),
+        MapValue::Table { of, .. }
+        | MapValue::Ref { of, .. }
+        | MapValue::RecordType { of, .. }
+        | MapValue::JsonPath { of, .. } => lookups(of, visit),
+        MapValue::Expr(_) | MapValue::Literal(_) => {}
+    }
+}

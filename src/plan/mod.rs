@@ -1,0 +1,289 @@
+//! What will be done, decided before anything is written.
+//!
+//! [`gather()`] asks the orgs for their describes and row counts; [`build()`] decides, as a pure function: columns,
+//! queries, order, passes, REST or Bulk. What an org's answer proves wrong becomes a finding that points into the
+//! user's file, exactly as the offline checks do.
+
+mod build;
+mod fields;
+mod gather;
+mod order;
+mod query;
+mod schemas;
+mod steps;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use compact_str::CompactString;
+
+pub use build::build;
+pub use gather::{GatherError, Orgs, gather, totals};
+pub use query::bind_condition;
+pub use schemas::Schemas;
+
+use crate::{
+    pipeline::{
+        expr::Expr,
+        model::{Api, HttpSource, MapValue, Operation, Policy},
+    },
+    record::FieldPath,
+    salesforce::FieldType,
+    transform::{Mapping, Shape},
+};
+
+/// Below this many rows REST query pages are read, from it on a Bulk 2.0 query job: five pages cost about what a
+/// job costs with its polling.
+pub const READ_BULK_FROM: u64 = 10_000;
+
+/// Below this many rows sObject collections are written, from it on Bulk 2.0 ingest jobs: ten calls of 200 rows cost
+/// what a job costs. (Salesforce advises the same figure.)
+pub const WRITE_BULK_FROM: u64 = 2_000;
+
+/// REST or Bulk 2.0, decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Road {
+    /// Query pages, sObject collections.
+    Rest,
+    /// Bulk 2.0 jobs.
+    Bulk,
+    /// A JSON API, page by page.
+    Http,
+}
+
+/// Bytes of a query in a URI, of which an org takes 16,384 in all.
+const LONGEST_REST_QUERY: usize = 15_000;
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The steps, each behind those that it waits for.
+    pub steps: Vec<PlanStep>,
+}
+
+/// A step, decided.
+#[derive(Clone, Debug)]
+pub struct PlanStep {
+    /// Its index in the pipeline.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// Indexes in [`Plan::steps`] of the steps that end before it begins.
+    pub after: BTreeSet<usize>,
+    /// How it is read.
+    pub read: Read,
+    /// How rows become rows.
+    pub mapping: Mapping,
+    /// What tells rows apart.
+    pub row_id: RowIdPlan,
+    /// How it is written.
+    pub write: Write,
+    /// The policy in force.
+    pub policy: Policy,
+    /// Indexes in [`Plan::steps`] of the steps whose first pass ends before this one's second pass begins; empty when
+    /// there is no second pass.
+    pub second_pass_after: BTreeSet<usize>,
+    /// Where refs to this step's rows are asked from the target when state does not know them: the key field, where
+    /// the key is the row id alone.
+    pub found_by: Option<String>,
+    /// The target's active record types, by developer name in lower case.
+    pub record_types: Arc<HashMap<String, CompactString>>,
+}
+
+/// How a step is read.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The named credential.
+    pub connection: String,
+    /// The sobject or address, for people.
+    pub source: String,
+    /// The columns of its rows.
+    pub columns: Arc<[FieldPath]>,
+    /// Their types, where a describe tells; [`FieldType::String`] else.
+    pub types: Vec<FieldType>,
+    /// From where.
+    pub from: ReadFrom,
+    /// How many rows there are, where it could be asked.
+    pub total: Option<u64>,
+}
+
+/// Where rows come from.
+#[derive(Clone, Debug)]
+pub enum ReadFrom {
+    /// A query, all vars bound.
+    Query {
+        /// SOQL.
+        soql: String,
+        /// The same with its rows in the order of their Ids, where nothing else limits or orders them: for REST, whose
+        /// cursors can die. (On Bulk an ORDER BY switches off the org's own chunking.)
+        ordered: Option<String>,
+        /// The query that counts its rows, where there is one.
+        count: Option<String>,
+        /// Its LIMIT.
+        most: Option<u64>,
+        /// Whether Bulk 2.0 can run it.
+        bulk_can: bool,
+        /// What the file asks for.
+        api: Api,
+        /// REST or Bulk, decided by [`Plan::choose_roads`].
+        road: Road,
+    },
+    /// A JSON API.
+    Http {
+        /// Where.
+        source: HttpSource,
+        /// Index of the column that takes the whole record.
+        whole_row: Option<usize>,
+    },
+}
+
+/// What tells rows apart, decided.
+#[derive(Clone, Debug)]
+pub enum RowIdPlan {
+    /// A value of the row.
+    Expr(Expr),
+    /// The mapped value of the key.
+    Key,
+    /// A column where the row has it, else the mapped value of the key.
+    ColumnOrKey(usize),
+}
+
+/// How a step is written.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// The named credential.
+    pub connection: String,
+    /// The sobject's name as the org writes it.
+    pub object: String,
+    /// What is done.
+    pub operation: Operation,
+    /// What tells target records apart.
+    pub key: Option<KeyField>,
+    /// The fields, in the order of [`Mapping::fields`].
+    pub fields: Vec<TargetField>,
+    /// What the file asks for.
+    pub api: Api,
+    /// REST or Bulk, decided by [`Plan::choose_roads`].
+    pub road: Road,
+    /// Rows a request or a job, where the file says so.
+    pub batch: Option<usize>,
+    /// Requests or jobs side by side, where the file says so.
+    pub parallel: Option<usize>,
+    /// Whether the target is asked by key before rows are written: the operation, the key or a field that is written
+    /// only on create needs to know which records exist.
+    pub look_first: bool,
+    /// Whether rows that the target has already are left alone (`policy.compare: target`).
+    pub compare: bool,
+}
+
+/// The key of a target.
+#[derive(Clone, Debug)]
+pub struct KeyField {
+    /// The field's name as the org writes it.
+    pub field: String,
+    /// Its index in [`Write::fields`].
+    pub at: usize,
+    /// Whether keys that differ in case only are two keys.
+    pub case_sensitive: bool,
+    /// Whether it is `Id`.
+    pub is_id: bool,
+    /// Whether its values come back from a Bulk job as they went: text does, numbers and dates do not.
+    pub travels: bool,
+    /// Whether a new record can be given its key. Auto numbers and the like are only matched.
+    pub createable: bool,
+}
+
+/// A field of the target.
+#[derive(Clone, Debug)]
+pub struct TargetField {
+    /// Its API name; for a relationship path, the lookup field behind it (`AccountId`).
+    pub name: String,
+    /// The relationship path, when the org is to find the parent by an external id.
+    pub parent: Option<ParentPath>,
+    /// What it takes.
+    pub shape: Shape,
+    /// Whether it may be sent when a record is created.
+    pub createable: bool,
+    /// Whether it may be sent when a record is updated.
+    pub updateable: bool,
+    /// What a null does to it.
+    pub null: NullRule,
+}
+
+/// A parent found by its external id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentPath {
+    /// `Account`, `Parent__r`.
+    pub relationship: String,
+    /// The parent's field.
+    pub field: String,
+    /// The parent's sobject, sent where the lookup may lead to several.
+    pub polymorphic: Option<String>,
+}
+
+/// What a null does to a target field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NullRule {
+    /// It can be emptied.
+    Clears,
+    /// Salesforce fills it itself (OwnerId, a checkbox): the field is left out.
+    LeftOut,
+    /// It is required: the row is parked.
+    Parks,
+}
+
+/// A mapping value that copies a column.
+pub(crate) fn column_value(column: usize) -> MapValue {
+    MapValue::Expr(Expr::column(column))
+}
+
+impl Plan {
+    /// Decides REST or Bulk for every step, by the rows that its source has. `totals` are in the order of the steps.
+    pub fn choose_roads(&mut self, totals: &[Option<u64>]) {
+        for (step, total) in self.steps.iter_mut().zip(totals) {
+            step.read.total = *total;
+            let rows = total.unwrap_or(0);
+            if let ReadFrom::Query {
+                bulk_can,
+                api,
+                road,
+                soql,
+                ..
+            } = &mut step.read.from
+            {
+                // A query beyond a URI's length can travel in a job's body only.
+                let long = percent_encoding::utf8_percent_encode(soql, percent_encoding::NON_ALPHANUMERIC)
+                    .map(str::len)
+                    .sum::<usize>()
+                    > LONGEST_REST_QUERY;
+                *road = match api {
+                    Api::Rest => Road::Rest,
+                    Api::Bulk => Road::Bulk,
+                    Api::Auto if *bulk_can && (long || rows >= READ_BULK_FROM) => Road::Bulk,
+                    Api::Auto => Road::Rest,
+                };
+            }
+            step.write.road = match step.write.api {
+                Api::Rest => Road::Rest,
+                Api::Bulk => Road::Bulk,
+                Api::Auto if step.write.bulk_can() && rows >= WRITE_BULK_FROM => Road::Bulk,
+                Api::Auto => Road::Rest,
+            };
+        }
+    }
+}
+
+impl Write {
+    /// Whether results of a Bulk job can be paired with their rows: by a key that travels, or by the record's Id.
+    pub fn bulk_can(&self) -> bool {
+        match (&self.key, self.operation) {
+            (None, _) => false,
+            (Some(key), Operation::Upsert) => key.travels && !key.is_id,
+            (Some(key), Operation::Insert) => key.travels && !key.is_id,
+            (Some(_), Operation::Update) => true,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    record::FieldPath,
+    salesforce::{Field, FieldType, SObjectDescribe},
+};
+
+/// The describes of both orgs that a pipeline touches.
+#[derive(Clone, Debug, Default)]
+pub struct Schemas {
+    by: HashMap<(String, String), Option<Arc<SObjectDescribe>>>,
+    names: HashMap<String, Vec<String>>,
+}
+
+/// Where a field path leads.
+#[derive(Clone, Debug)]
+pub(super) enum Resolved<'s> {
+    /// To this field.
+    Field(&'s Field),
+    /// Through a lookup that may lead to several sobjects: the field depends on the row.
+    Polymorphic,
+    /// The describe of this sobject is needed first.
+    Needs(String),
+    /// The sobject has no such field.
+    NoField {
+        object: String,
+        name: String,
+        suggestion: Option<String>,
+    },
+    /// The sobject has no such relationship.
+    NoRelationship {
+        object: String,
+        name: String,
+        suggestion: Option<String>,
+    },
+}
+
+impl Schemas {
+    /// Stores a describe; `None` says that the org has no such sobject, or hides it.
+    pub fn insert(&mut self, connection: &str, object: &str, describe: Option<Arc<SObjectDescribe>>) {
+        self.by
+            .insert((connection.to_owned(), object.to_ascii_lowercase()), describe);
+    }
+
+    /// Stores the names of an org's sobjects, for suggestions.
+    pub fn set_names(&mut self, connection: &str, names: Vec<String>) {
+        self.names.insert(connection.to_owned(), names);
+    }
+
+    /// Whether it has been asked for.
+    pub(super) fn knows(&self, connection: &str, object: &str) -> bool {
+        self.by
+            .contains_key(&(connection.to_owned(), object.to_ascii_lowercase()))
+    }
+
+    /// Whether an org has been asked for its sobjects' names.
+    pub(super) fn has_names(&self, connection: &str) -> bool {
+        self.names.contains_key(connection)
+    }
+
+    /// The describe of an sobject, where the org has it.
+    pub fn get(&self, connection: &str, object: &str) -> Option<&SObjectDescribe> {
+        self.by
+            .get(&(connection.to_owned(), object.to_ascii_lowercase()))?
+            .as_deref()
+    }
+
+    /// Sobjects that were asked for and are not there.
+    pub(super) fn absent(&self, connection: &str) -> bool {
+        self.by.iter().any(|((c, _), d)| c == connection && d.is_none())
+    }
+
+    /// The sobject that a misspelt name meant.
+    pub(super) fn suggest_object(&self, connection: &str, object: &str) -> Option<String> {
+        let names = self.names.get(connection)?;
+        crate::diag::did_you_mean(object, names.iter().map(String::as_str)).map(str::to_owned)
+    }
+
+    /// The type of the field that a path leads to, and whether its texts are compared with case.
+    pub fn field_type(&self, connection: &str, object: &str, path: &FieldPath) -> (FieldType, bool) {
+        match self.resolve(connection, object, path) {
+            Resolved::Field(field) => (field.kind, field.case_sensitive),
+            _ => (FieldType::String, false),
+        }
+    }
+
+    /// Follows a path from an sobject: parents by their relationship names, then a field.
+    pub(super) fn resolve<'s>(&'s self, connection: &str, object: &str, path: &FieldPath) -> Resolved<'s> {
+        let mut at = object.to_owned();
+        let segments: Vec<&str> = path.segments().collect();
+        let Some((last, parents)) = segments.split_last() else {
+            return Resolved::NoField {
+                object: at,
+                name: String::new(),
+                suggestion: None,
+            };
+        };
+        for (depth, parent) in parents.iter().enumerate() {
+            // A path may begin with the sobject's own name.
+            if depth == 0 && parent.eq_ignore_ascii_case(object) {
+                let own = self.get(connection, &at).and_then(|d| d.by_relationship(parent));
+                if own.is_none() {
+                    continue;
+                }
+            }
+            let Some(describe) = self.get(connection, &at) else {
+                return Resolved::Needs(at);
+            };
+            match describe.by_relationship(parent) {
+                Some(field) => match field.reference_to.as_slice() {
+                    [one] => at = one.to_string(),
+                    _ => return Resolved::Polymorphic,
+                },
+                None => {
+                    let known = describe
+                        .fields
+                        .iter()
+                        .filter_map(|f| f.relationship_name.as_deref());
+                    let suggestion = crate::diag::did_you_mean(parent, known).map(str::to_owned);
+                    return Resolved::NoRelationship {
+                        object: at,
+                        name: (*parent).to_owned(),
+                        suggestion,
+                    };
+                }
+            }
+        }
+        let Some(describe) = self.get(connection, &at) else {
+            return Resolved::Needs(at);
+        };
+        match describe.field(last) {
+            Some(field) => Resolved::Field(field),
+            None => {
+                let known = describe.fields.iter().map(|f| f.name.as_str());
+                let suggestion = crate::diag::did_you_mean(last, known).map(str::to_owned);
+                Resolved::NoField {
+                    object: describe.name.to_string(),
+                    name: (*last).to_owned(),
+                    suggestion,
+                }
+            }
+        }
+    }
+}

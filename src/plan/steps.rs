@@ -1,0 +1,443 @@
+//! One step of the plan.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::{
+    KeyField, PlanStep, Read, ReadFrom, Road, RowIdPlan, Schemas, Write,
+    fields::{Draft, Sides},
+    query::{bind_condition, source_query},
+    schemas::Resolved,
+};
+use crate::{
+    diag::{Finding, Span, did_you_mean},
+    pipeline::{
+        Pipeline,
+        expr::Vars,
+        model::{Api, Compare, Lookup, MapValue, Operation, RowId, Source, Step},
+    },
+    record::FieldPath,
+    salesforce::{FieldType, SObjectDescribe},
+    transform::Mapping,
+};
+
+/// A step, and what its order needs.
+pub(super) struct Built {
+    pub(super) step: PlanStep,
+    /// For each field, the sobjects that its relationship path leads to.
+    pub(super) parents: Vec<Vec<String>>,
+}
+
+/// Builds a step; `None` when the findings say why not.
+pub(super) fn build_step(
+    pipeline: &Pipeline,
+    index: usize,
+    schemas: &Schemas,
+    vars: &Vars,
+    findings: &mut Vec<Finding>,
+) -> Option<Built> {
+    let step = &pipeline.steps[index];
+    let before = findings.len();
+    let source = source_describe(step, schemas, findings);
+    let target = sobject(
+        schemas,
+        &step.target.connection,
+        &step.target.object,
+        &step.target.span,
+        findings,
+    );
+    let mut columns: Vec<FieldPath> = step.columns.iter().map(|c| c.path.clone()).collect();
+    let mut types = column_types(step, schemas, findings);
+    // A cursor that dies is taken up behind the last Id, so that it is read whether the file uses it or not.
+    let id = FieldPath::from("Id");
+    if matches!(step.source, Source::Object { .. }) && !columns.contains(&id) {
+        columns.push(id);
+        types.push(FieldType::Id);
+    }
+    let target = target?;
+    writable(target, step, findings);
+    let drafts = Sides {
+        pipeline,
+        step,
+        schemas,
+        target,
+        source,
+    }
+    .drafts(&mut columns, findings);
+    for draft in &drafts {
+        lookups(&draft.mapped.value, step, schemas, vars, findings);
+    }
+    let key = key(step, target, &drafts, findings);
+    if let Source::Soql { .. } | Source::Object { .. } = &step.source {
+        source?;
+    }
+    // `copy: all` of an object source adds columns behind those that the file names.
+    for path in columns.iter().skip(types.len()) {
+        let field = source.and_then(|s| s.field(path.as_str()));
+        types.push(field.map_or(FieldType::String, |f| f.kind));
+    }
+    let from = match &step.source {
+        Source::Http(http) => ReadFrom::Http {
+            source: http.clone(),
+            whole_row: step.whole_row,
+        },
+        _ => source_query(step, &columns, &types, schemas, vars, findings)?,
+    };
+    if findings[before..]
+        .iter()
+        .any(|f| f.severity == crate::diag::Severity::Error)
+    {
+        return None;
+    }
+    let found_by = found_by(step, &columns, &drafts, key.as_ref());
+    let compare = step.policy.compare == Compare::Target;
+    let partial = drafts.iter().any(|d| {
+        d.target.createable != d.target.updateable && key.as_ref().is_none_or(|k| d.target.name != k.field)
+    });
+    let look_first = match (step.target.operation, &key) {
+        (_, None) => false,
+        (Operation::Upsert, Some(key)) => !key.is_id && (partial || compare || !key.createable),
+        (Operation::Insert, Some(_)) => true,
+        (Operation::Update, Some(key)) => !key.is_id || compare,
+    };
+    let (parents, fields): (Vec<_>, Vec<_>) = drafts
+        .into_iter()
+        .map(|d| (d.parents, (d.mapped, d.target)))
+        .unzip();
+    let (mapped, targets): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
+    let record_types = target
+        .record_types
+        .iter()
+        .filter(|r| r.active && !r.master)
+        .map(|r| (r.developer_name.to_ascii_lowercase().to_string(), r.id.clone()))
+        .collect::<HashMap<_, _>>();
+    Some(Built {
+        step: PlanStep {
+            index,
+            name: step.name.clone(),
+            after: BTreeSet::new(),
+            read: Read {
+                connection: match &step.source {
+                    Source::Http(http) => http.credential.clone(),
+                    _ => step.source_connection.clone(),
+                },
+                source: match &step.source {
+                    Source::Http(http) => format!("{}{}", http.credential, http.path),
+                    other => other.object().unwrap_or_default().to_owned(),
+                },
+                columns: columns.into(),
+                types,
+                from,
+                total: None,
+            },
+            mapping: Mapping {
+                when: step.when.clone(),
+                fields: mapped,
+            },
+            row_id: match &step.row_id {
+                RowId::Expr(expr) => RowIdPlan::Expr(expr.clone()),
+                RowId::Key => RowIdPlan::Key,
+                RowId::IdOrKey(column) => RowIdPlan::ColumnOrKey(*column),
+            },
+            write: Write {
+                connection: step.target.connection.clone(),
+                object: target.name.to_string(),
+                operation: step.target.operation,
+                key,
+                fields: targets,
+                api: step.target.api,
+                road: Road::Rest,
+                batch: step.target.batch_size,
+                parallel: step.target.parallel,
+                look_first,
+                compare,
+            },
+            policy: step.policy.clone(),
+            second_pass_after: BTreeSet::new(),
+            found_by,
+            record_types: Arc::new(record_types),
+        },
+        parents,
+    })
+}
+
+fn source_describe<'s>(
+    step: &Step,
+    schemas: &'s Schemas,
+    findings: &mut Vec<Finding>,
+) -> Option<&'s SObjectDescribe> {
+    let (object, span) = match &step.source {
+        Source::Soql { query, span } => (&query.object, span),
+        Source::Object { object, span, .. } => (object, span),
+        Source::Http(_) => return None,
+    };
+    sobject(schemas, &step.source_connection, object, span, findings)
+}
+
+fn sobject<'s>(
+    schemas: &'s Schemas,
+    connection: &str,
+    object: &str,
+    span: &Span,
+    findings: &mut Vec<Finding>,
+) -> Option<&'s SObjectDescribe> {
+    let describe = schemas.get(connection, object);
+    if describe.is_none() {
+        let mut finding = Finding::error(
+            "unknown-object",
+            span.clone(),
+            format!("`{connection}` has no object `{object}`"),
+        )
+        .label("unknown object");
+        finding = match schemas.suggest_object(connection, object) {
+            Some(close) => finding.help(format!("did you mean `{close}`?")),
+            None => finding.help(format!(
+                "create it in `{connection}`, or give the user of this login access to it: an object without access looks as if it were not there"
+            )),
+        };
+        findings.push(finding);
+    }
+    describe
+}
+
+/// The types of the columns that the file names; fields that the source does not have are findings.
+fn column_types(step: &Step, schemas: &Schemas, findings: &mut Vec<Finding>) -> Vec<FieldType> {
+    let object = step.source.object();
+    let mut types = Vec::with_capacity(step.columns.len());
+    for column in &step.columns {
+        let resolved = object.map(|object| schemas.resolve(&step.source_connection, object, &column.path));
+        types.push(match &resolved {
+            Some(Resolved::Field(field)) => field.kind,
+            // Which object it is depends on the row, and so does the type.
+            Some(Resolved::Polymorphic) => FieldType::AnyType,
+            _ => FieldType::String,
+        });
+        let (object, name, suggestion, what) = match resolved {
+            Some(Resolved::NoField {
+                object,
+                name,
+                suggestion,
+            }) => (object, name, suggestion, "field"),
+            Some(Resolved::NoRelationship {
+                object,
+                name,
+                suggestion,
+            }) => (object, name, suggestion, "relationship"),
+            _ => continue,
+        };
+        let mut finding = Finding::error(
+            "unknown-source-field",
+            column.span.clone(),
+            format!(
+                "`{object}` of `{}` has no {what} `{name}`",
+                step.source_connection
+            ),
+        )
+        .label(format!("unknown {what}"));
+        finding = match suggestion {
+            Some(close) => finding.help(format!("did you mean `{close}`?")),
+            None => finding.help("a field that field-level security hides from the user of this login looks as if it were not there"),
+        };
+        findings.push(finding);
+    }
+    types
+}
+
+fn writable(target: &SObjectDescribe, step: &Step, findings: &mut Vec<Finding>) {
+    let (may, verb) = match step.target.operation {
+        Operation::Upsert => (target.createable || target.updateable, "written"),
+        Operation::Insert => (target.createable, "created"),
+        Operation::Update => (target.updateable, "updated"),
+    };
+    if !may {
+        findings.push(
+            Finding::error(
+                "unwritable-object",
+                step.target.span.clone(),
+                format!(
+                    "records of `{}` cannot be {verb} in `{}`",
+                    target.name, step.target.connection
+                ),
+            )
+            .label("not allowed for this login")
+            .help("give the user of this login the object permission, or choose another operation"),
+        );
+    }
+}
+
+fn key(
+    step: &Step,
+    target: &SObjectDescribe,
+    drafts: &[Draft],
+    findings: &mut Vec<Finding>,
+) -> Option<KeyField> {
+    let key = step.target.key.as_ref()?;
+    let field = target.field(&key.field);
+    let Some(field) = field else {
+        let known = target.fields.iter().map(|f| f.name.as_str());
+        let mut finding = Finding::error(
+            "unknown-target-field",
+            key.span.clone(),
+            format!("`{}` has no field `{}`", target.name, key.field),
+        )
+        .label("unknown key");
+        if let Some(close) = did_you_mean(&key.field, known) {
+            finding = finding.help(format!("did you mean `{close}`?"));
+        }
+        findings.push(finding);
+        return None;
+    };
+    let is_id = field.name.eq_ignore_ascii_case("Id");
+    if step.target.operation == Operation::Upsert && !is_id && !field.external_id && !field.id_lookup {
+        let usable: Vec<&str> = target
+            .fields
+            .iter()
+            .filter(|f| f.external_id && f.createable)
+            .map(|f| f.name.as_str())
+            .collect();
+        let mut finding = Finding::error(
+            "bad-key",
+            key.span.clone(),
+            format!("`{}.{}` cannot be the key of an upsert", target.name, field.name),
+        )
+        .label("neither an external id nor an idLookup field");
+        finding = if usable.is_empty() {
+            finding.help(format!(
+                "create a text field in the target, tick `External ID` and `Unique`, and name it: `key: Legacy_Id__c` (records of {} have no such field yet)",
+                target.name
+            ))
+        } else {
+            finding.help(format!(
+                "external ids of `{}`: {}",
+                target.name,
+                usable.join(", ")
+            ))
+        };
+        findings.push(finding);
+        return None;
+    }
+    let at = drafts
+        .iter()
+        .position(|d| d.target.parent.is_none() && d.target.name == field.name);
+    let Some(at) = at else {
+        findings.push(
+            Finding::error(
+                "missing-key",
+                key.span.clone(),
+                format!("nothing fills the key `{}`", field.name),
+            )
+            .label("neither mapped nor copied")
+            .help(format!("add to `map`:  {}: ...", field.name)),
+        );
+        return None;
+    };
+    let travels = !matches!(
+        super::fields::shape(field)?.kind,
+        crate::transform::ShapeKind::Decimal
+            | crate::transform::ShapeKind::Int
+            | crate::transform::ShapeKind::Date
+            | crate::transform::ShapeKind::DateTime
+            | crate::transform::ShapeKind::Time
+    );
+    if !travels && step.target.api == Api::Bulk && step.target.operation != Operation::Update {
+        findings.push(
+            Finding::error(
+                "bad-key",
+                key.span.clone(),
+                format!(
+                    "`{}` cannot pair the results of a Bulk job with their rows",
+                    field.name
+                ),
+            )
+            .label(format!("a {} comes back in another form", field.kind.as_str()))
+            .help("use a text field as the key, or `api: rest`"),
+        );
+    }
+    Some(KeyField {
+        field: field.name.to_string(),
+        at,
+        case_sensitive: field.case_sensitive,
+        is_id,
+        travels: travels && (field.createable || step.target.operation == Operation::Update),
+        createable: field.createable,
+    })
+}
+
+/// Where the key is the row id alone: then the target itself knows which record a source row became.
+fn found_by(step: &Step, columns: &[FieldPath], drafts: &[Draft], key: Option<&KeyField>) -> Option<String> {
+    let key = key.filter(|k| !k.is_id)?;
+    let MapValue::Expr(value) = &drafts[key.at].mapped.value else {
+        return None;
+    };
+    let RowId::Expr(id) = &step.row_id else {
+        return None;
+    };
+    let same = match (value.as_column(), id.as_column()) {
+        (Some(a), Some(b)) => a == b || columns.get(a) == columns.get(b),
+        _ => false,
+    };
+    same.then(|| key.field.clone())
+}
+
+/// What a lookup names has to exist in the target.
+fn lookups(value: &MapValue, step: &Step, schemas: &Schemas, vars: &Vars, findings: &mut Vec<Finding>) {
+    match value {
+        MapValue::Lookup { lookup, of, .. } => {
+            check_lookup(lookup, step, schemas, vars, findings);
+            of.iter().for_each(|v| lookups(v, step, schemas, vars, findings));
+        }
+        MapValue::When { then, .. } => lookups(then, step, schemas, vars, findings),
+        MapValue::First(values) => values
+            .iter()
+            .for_each(|v| lookups(v, step, schemas, vars, findings)),
+        MapValue::Table { of, .. }
+        | MapValue::Ref { of, .. }
+        | MapValue::RecordType { of, .. }
+        | MapValue::JsonPath { of, .. } => lookups(of, step, schemas, vars, findings),
+        MapValue::Expr(_) | MapValue::Literal(_) => {}
+    }
+}
+
+fn check_lookup(lookup: &Lookup, step: &Step, schemas: &Schemas, vars: &Vars, findings: &mut Vec<Finding>) {
+    let connection = &step.target.connection;
+    if sobject(schemas, connection, &lookup.object, &lookup.object_span, findings).is_none() {
+        return;
+    }
+    let bound = lookup
+        .condition
+        .as_ref()
+        .map(|condition| bind_condition(condition, connection, &lookup.object, schemas, vars));
+    if let Some(Err(message)) = bound {
+        findings.push(
+            Finding::error("bad-var", lookup.condition_span.clone(), message)
+                .label("its value cannot stand in this condition")
+                .help("give another value with `--var NAME=VALUE`, or mend the default under `vars`"),
+        );
+    }
+    for (path, span) in &lookup.by {
+        if let Resolved::NoField {
+            object,
+            name,
+            suggestion,
+        }
+        | Resolved::NoRelationship {
+            object,
+            name,
+            suggestion,
+        } = schemas.resolve(connection, &lookup.object, path)
+        {
+            let mut finding = Finding::error(
+                "unknown-target-field",
+                span.clone(),
+                format!("`{object}` of `{connection}` has no field `{name}`"),
+            )
+            .label("looked up by an unknown field");
+            if let Some(close) = suggestion {
+                finding = finding.help(format!("did you mean `{close}`?"));
+            }
+            findings.push(finding);
+        }
+    }
+}
