@@ -2,7 +2,9 @@
 
 pub mod auth;
 pub mod diag;
+pub mod extract;
 pub mod http;
+pub mod load;
 pub mod pipeline;
 pub mod plan;
 pub mod record;

@@ -1,0 +1,71 @@
+//! sObject collections: up to 200 records a call, answers in the order of the records.
+
+use super::{Action, WriteRow, unit::Answer};
+use crate::{
+    plan::Write,
+    salesforce::{self, Client, ClientError, RowError, WriteOptions},
+};
+
+/// Sends rows of one action.
+///
+/// # Errors
+/// When the call as a whole is refused.
+pub(super) async fn send(
+    client: &Client,
+    write: &Write,
+    action: Action,
+    rows: &[WriteRow],
+) -> Result<Vec<Answer>, ClientError> {
+    let records: Vec<_> = rows.iter().map(|row| row.to_json(write)).collect();
+    let key = write.key.as_ref().map_or("", |k| k.field.as_str());
+    let operation = match action {
+        Action::Insert => salesforce::Write::Insert,
+        Action::Update => salesforce::Write::Update,
+        Action::Upsert => salesforce::Write::Upsert { key },
+    };
+    let answers = match client
+        .write(operation, &write.object, &records, &WriteOptions::default())
+        .await
+    {
+        Ok(answers) => answers,
+        Err(ClientError::OutcomeUnknown { .. }) => return Ok(rows.iter().map(|_| Answer::Lost).collect()),
+        Err(error) => return Err(error),
+    };
+    if answers.len() != rows.len() {
+        return Err(ClientError::NotUnderstood {
+            call: "sObject collections".into(),
+            detail: format!(
+                "{} records were sent, and {} answers came back",
+                rows.len(),
+                answers.len()
+            ),
+            request_id: None,
+        });
+    }
+    Ok(answers
+        .into_iter()
+        .map(|answer| match (answer.success, answer.id) {
+            (true, Some(id)) => {
+                let created = answer.created.unwrap_or(action == Action::Insert);
+                Answer::Written(id, created)
+            }
+            (true, None) => Answer::Refused(
+                None,
+                row_error("NO_ID", "the org reports success, and gives no Id for the record"),
+            ),
+            (false, id) => {
+                let error = answer.errors.into_iter().next();
+                let error = error.unwrap_or_else(|| row_error("UNKNOWN", "the org gives no reason"));
+                Answer::Refused(id, error)
+            }
+        })
+        .collect())
+}
+
+pub(super) fn row_error(code: &str, message: &str) -> RowError {
+    RowError {
+        code: code.into(),
+        message: message.to_owned(),
+        fields: Vec::new(),
+    }
+}

@@ -1,0 +1,414 @@
+//! Rows are gathered into units (a collections call, a Bulk job), several on their way at once, each sent again where
+//! that can help, and only its failed rows.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use compact_str::CompactString;
+use tokio::task::JoinSet;
+
+use super::{Action, WriteRow, bulk, record::Breaks, rest};
+use crate::{
+    pipeline::model::Policy,
+    plan::{Road, Write},
+    record::ParkReason,
+    salesforce::{Class, Client, ClientError, RowError},
+};
+
+/// The most records that a collections call takes.
+const REST_ROWS: usize = 200;
+
+/// Rows of a Bulk job by default: large enough that polling does not count, small enough to be held in memory while
+/// the job runs, for its results are paired with them.
+const BULK_ROWS: usize = 20_000;
+
+/// Bytes of a Bulk job's values. An org takes 100 MB of CSV; half of that keeps memory small too.
+const BULK_BYTES: usize = 50 << 20;
+
+/// Bytes of a collections call's values. An org takes 50 MB of JSON.
+const REST_BYTES: usize = 10 << 20;
+
+/// Calls side by side by default. Orgs limit only calls that last 20 seconds or more.
+const REST_PARALLEL: usize = 4;
+
+/// Jobs side by side by default.
+const BULK_PARALLEL: usize = 3;
+
+/// What the org said of a row.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// A record was made.
+    Created(CompactString),
+    /// A record was written.
+    Updated(CompactString),
+    /// There was nothing to write.
+    Unchanged(CompactString),
+    /// It was refused.
+    Failed {
+        /// The target record, where one is known.
+        id: Option<CompactString>,
+        /// Why.
+        reason: ParkReason,
+    },
+}
+
+/// Rows that were sent together and have an end.
+#[derive(Debug, Default)]
+pub struct Unit {
+    /// Each row with what the org said.
+    pub rows: Vec<(WriteRow, Written)>,
+    /// An error that ends the run. Rows without an end are not listed: nothing is known of them.
+    pub error: Option<ClientError>,
+}
+
+/// Rows that wait until they are many enough.
+#[derive(Default)]
+struct Gathered {
+    rows: Vec<WriteRow>,
+    bytes: usize,
+}
+
+/// Rows of one kind that travel together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot {
+    action: Action,
+    bulk: bool,
+    crlf: bool,
+}
+
+type Retrying = Arc<dyn Fn(u64, &str, Duration) + Send + Sync>;
+
+/// Gathers rows, sends them, and tells what became of them.
+pub struct Loader {
+    sender: Arc<Sender>,
+    parallel: usize,
+    slots: BTreeMap<Slot, Gathered>,
+    under_way: JoinSet<Unit>,
+}
+
+struct Sender {
+    client: Client,
+    write: Arc<Write>,
+    policy: Policy,
+    retrying: Retrying,
+}
+
+impl Loader {
+    /// A loader for one step. `retrying` hears how many rows are sent again, for which code, after which pause.
+    pub fn new(
+        client: Client,
+        write: Arc<Write>,
+        policy: Policy,
+        retrying: impl Fn(u64, &str, Duration) + Send + Sync + 'static,
+    ) -> Self {
+        let parallel = write.parallel.unwrap_or(match write.road {
+            Road::Bulk => BULK_PARALLEL,
+            Road::Rest | Road::Http => REST_PARALLEL,
+        });
+        let sender = Arc::new(Sender {
+            client,
+            write,
+            policy,
+            retrying: Arc::new(retrying),
+        });
+        Loader {
+            sender,
+            parallel: parallel.max(1),
+            slots: BTreeMap::new(),
+            under_way: JoinSet::new(),
+        }
+    }
+
+    /// Takes rows, and gives units that have ended meanwhile. Waits while enough units are under way.
+    pub async fn push(&mut self, rows: Vec<WriteRow>) -> Vec<Unit> {
+        let mut ended = Vec::new();
+        let mut idle = Unit::default();
+        for row in rows {
+            if let (true, Some(id)) = (row.is_empty(&self.sender.write), row.record_id.clone()) {
+                idle.rows.push((row, Written::Unchanged(id)));
+                continue;
+            }
+            let slot = self.slot(&row);
+            let most = self.most(slot);
+            let most_bytes = if slot.bulk { BULK_BYTES } else { REST_BYTES };
+            let waiting = self.slots.entry(slot).or_default();
+            waiting.bytes += row.size();
+            waiting.rows.push(row);
+            if waiting.rows.len() >= most || waiting.bytes >= most_bytes {
+                let full = std::mem::take(waiting);
+                self.start(slot, full.rows, &mut ended).await;
+            }
+        }
+        if !idle.rows.is_empty() {
+            ended.push(idle);
+        }
+        while let Some(unit) = self.under_way.try_join_next() {
+            ended.push(unwrap(unit));
+        }
+        ended
+    }
+
+    /// Sends what is gathered (unless the run stops), waits for all that is under way, and gives it.
+    pub async fn finish(&mut self, stop: bool) -> Vec<Unit> {
+        let mut ended = Vec::new();
+        for (slot, gathered) in std::mem::take(&mut self.slots) {
+            if !stop && !gathered.rows.is_empty() {
+                self.start(slot, gathered.rows, &mut ended).await;
+            }
+        }
+        while let Some(unit) = self.under_way.join_next().await {
+            ended.push(unwrap(unit));
+        }
+        ended
+    }
+
+    fn slot(&self, row: &WriteRow) -> Slot {
+        let write = &self.sender.write;
+        let paired = match row.action {
+            Action::Update => row.record_id.is_some(),
+            Action::Insert | Action::Upsert => {
+                row.key.is_some() && write.key.as_ref().is_some_and(|k| k.travels)
+            }
+        };
+        let breaks = if write.road == Road::Bulk && paired {
+            row.breaks()
+        } else {
+            Breaks::Unsafe
+        };
+        Slot {
+            action: row.action,
+            bulk: breaks != Breaks::Unsafe,
+            crlf: breaks == Breaks::Crlf,
+        }
+    }
+
+    fn most(&self, slot: Slot) -> usize {
+        let most = match slot.bulk {
+            true => BULK_ROWS,
+            false => REST_ROWS,
+        };
+        match self.sender.write.batch {
+            Some(batch) if slot.bulk => batch.max(1),
+            Some(batch) => batch.clamp(1, REST_ROWS),
+            None => most,
+        }
+    }
+
+    async fn start(&mut self, slot: Slot, rows: Vec<WriteRow>, ended: &mut Vec<Unit>) {
+        while self.under_way.len() >= self.parallel {
+            match self.under_way.join_next().await {
+                Some(unit) => ended.push(unwrap(unit)),
+                None => break,
+            }
+        }
+        let sender = Arc::clone(&self.sender);
+        self.under_way
+            .spawn(async move { sender.deliver(slot, rows).await });
+    }
+}
+
+fn unwrap(unit: Result<Unit, tokio::task::JoinError>) -> Unit {
+    unit.unwrap_or_else(|error| Unit {
+        rows: Vec::new(),
+        error: Some(ClientError::NotUnderstood {
+            call: "a unit of work".into(),
+            detail: error.to_string(),
+            request_id: None,
+        }),
+    })
+}
+
+/// What the org said of one row, not yet judged.
+pub(super) enum Answer {
+    /// It was written: its record, and whether that is new.
+    Written(CompactString, bool),
+    /// It was refused.
+    Refused(Option<CompactString>, RowError),
+    /// The call's outcome is unknown: it may have been written.
+    Lost,
+}
+
+impl Sender {
+    /// Sends rows until each has an end: tries again what can be retried, splits what is refused as a whole.
+    async fn deliver(&self, slot: Slot, rows: Vec<WriteRow>) -> Unit {
+        let mut unit = Unit::default();
+        let mut waiting = vec![(slot, rows, 1u32)];
+        while let Some((slot, rows, attempt)) = waiting.pop() {
+            if rows.is_empty() {
+                continue;
+            }
+            let rows = Arc::new(rows);
+            let answers = match slot.bulk {
+                true => bulk::send(&self.client, &self.write, slot.action, slot.crlf, &rows).await,
+                false => rest::send(&self.client, &self.write, slot.action, &rows).await,
+            };
+            // Whoever borrowed the rows has given them back.
+            let rows = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
+            let answers = match answers {
+                Ok(answers) => answers,
+                Err(error) if slot.bulk && no_bulk(&error) => {
+                    let rest = Slot {
+                        bulk: false,
+                        crlf: false,
+                        ..slot
+                    };
+                    let mut rows = rows;
+                    while !rows.is_empty() {
+                        let from = rows.len().saturating_sub(REST_ROWS);
+                        waiting.push((rest, rows.split_off(from), attempt));
+                    }
+                    continue;
+                }
+                Err(error) if !slot.bulk && splits(&error) && rows.len() > 1 => {
+                    let mut first = rows;
+                    let second = first.split_off(first.len() / 2);
+                    waiting.push((slot, second, attempt));
+                    waiting.push((slot, first, attempt));
+                    continue;
+                }
+                Err(error) if !slot.bulk && splits(&error) => {
+                    let refused = whole(&error);
+                    unit.rows
+                        .extend(rows.into_iter().map(|row| failed(row, None, &refused)));
+                    continue;
+                }
+                Err(error) => {
+                    unit.error = Some(error);
+                    return unit;
+                }
+            };
+            let again = self.judge(rows, answers, attempt, &mut unit);
+            if let Some((code, rows)) = again {
+                let wait = self.pause(attempt);
+                (self.retrying)(rows.len() as u64, &code, wait);
+                tokio::time::sleep(wait).await;
+                // The few rows that are left need no job of their own.
+                let slot = if rows.len() <= REST_ROWS {
+                    Slot {
+                        bulk: false,
+                        crlf: false,
+                        ..slot
+                    }
+                } else {
+                    slot
+                };
+                waiting.push((slot, rows, attempt + 1));
+            }
+        }
+        unit
+    }
+
+    /// A pause before another try: it doubles, and is drawn by lot below that, so that units do not meet again.
+    fn pause(&self, attempt: u32) -> Duration {
+        let doubled = self
+            .policy
+            .backoff_first
+            .saturating_mul(1 << attempt.saturating_sub(1).min(20));
+        doubled.min(self.policy.backoff_cap).mul_f64(fastrand::f64())
+    }
+
+    /// Ends the rows that have an end, and gives back those that another try can help, with their code.
+    fn judge(
+        &self,
+        rows: Vec<WriteRow>,
+        answers: Vec<Answer>,
+        attempt: u32,
+        unit: &mut Unit,
+    ) -> Option<(String, Vec<WriteRow>)> {
+        let mut again: Option<(String, Vec<WriteRow>)> = None;
+        for (row, answer) in rows.into_iter().zip(answers) {
+            match answer {
+                Answer::Written(id, true) => unit.rows.push((row, Written::Created(id))),
+                Answer::Written(id, false) => unit.rows.push((row, Written::Updated(id))),
+                Answer::Refused(id, error) => {
+                    let transient = matches!(error.class(), Class::Transient | Class::Shrink);
+                    if transient && attempt < self.policy.attempts {
+                        again
+                            .get_or_insert_with(|| (error.code.to_string(), Vec::new()))
+                            .1
+                            .push(row);
+                    } else {
+                        unit.rows.push(failed(row, id, &error));
+                    }
+                }
+                Answer::Lost => {
+                    let reason = ParkReason {
+                        code: "unknown_outcome".into(),
+                        message: "the connection broke after the row was sent: it may be in the target or not"
+                            .into(),
+                        field: None,
+                        help: "look for it in the target before you send it again; with a `key` that is an external id this cannot happen"
+                            .into(),
+                    };
+                    unit.rows.push((row, Written::Failed { id: None, reason }));
+                }
+            }
+        }
+        again
+    }
+}
+
+/// Whether a call that was refused as a whole may be refused because of one of its rows.
+fn splits(error: &ClientError) -> bool {
+    let ClientError::Api(api) = error else {
+        return false;
+    };
+    matches!(api.status, 400 | 413) && !error.is_access() && error.class() != Class::Quota
+}
+
+/// Whether the object cannot be loaded by Bulk jobs at all.
+fn no_bulk(error: &ClientError) -> bool {
+    matches!(error.code(), Some("INVALIDENTITY" | "FEATURENOTENABLED"))
+}
+
+/// A call's refusal as that of its only row.
+fn whole(error: &ClientError) -> RowError {
+    match error {
+        ClientError::Api(api) => RowError {
+            code: api.code.clone(),
+            message: api.message.clone(),
+            fields: api.fields.clone(),
+        },
+        other => rest::row_error("UNKNOWN", &other.to_string()),
+    }
+}
+
+/// What the org says of a key, by the names that the language has for it.
+fn ours(row: &WriteRow, error: &RowError) -> Option<ParkReason> {
+    let (code, help) = match error.code.as_str() {
+        "DUPLICATE_EXTERNAL_ID" => (
+            "ambiguous_key",
+            "merge the records in the target, or use a key that is unique there",
+        ),
+        "ENTITY_IS_DELETED" => (
+            "no_match",
+            "the record was deleted in the target: create it again, or leave the row out",
+        ),
+        "INVALID_CROSS_REFERENCE_KEY" if error.fields.is_empty() && row.action == Action::Update => (
+            "no_match",
+            "the target has no record with this Id: load it first, or leave the row out",
+        ),
+        _ => return None,
+    };
+    Some(ParkReason {
+        code: code.into(),
+        message: format!("{}: {}", error.code, error.message),
+        field: None,
+        help: help.into(),
+    })
+}
+
+fn failed(row: WriteRow, id: Option<CompactString>, error: &RowError) -> (WriteRow, Written) {
+    let help = error
+        .help()
+        .unwrap_or("mend the row in the source, or the mapping")
+        .to_owned();
+    let reason = ParkReason {
+        code: error.code.clone(),
+        message: error.message.clone(),
+        field: error.fields.first().cloned(),
+        help,
+    };
+    let id = id.or_else(|| row.record_id.clone());
+    let reason = ours(&row, error).unwrap_or(reason);
+    (row, Written::Failed { id, reason })
+}
