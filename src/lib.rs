@@ -10,4 +10,5 @@ pub mod plan;
 pub mod record;
 pub mod salesforce;
 pub mod spec;
+pub mod state;
 pub mod transform;

@@ -1,0 +1,10 @@
+//! What is remembered between rows, runs and crashes: runs, row outcomes, the id map.
+//!
+//! One trait, so that another database can stand in for SQLite. Its methods block; the engine calls them from
+//! blocking threads, a batch at a time. Nothing here grows in memory with the number of rows.
+
+mod sqlite;
+mod store;
+
+pub use sqlite::{Sqlite, project_folder};
+pub use store::{Deferred, LinkSet, ParkedRow, RunRecord, RunStatus, StateError, StepCounts, StepRun, Store};

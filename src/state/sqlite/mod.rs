@@ -1,0 +1,284 @@
+//! State in one SQLite file.
+
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+
+use super::StateError;
+
+/// The store behind every run on one machine.
+///
+/// One connection behind a mutex: SQLite has one writer anyway, and a batch takes milliseconds.
+pub struct Sqlite {
+    connection: Mutex<Connection>,
+    path: String,
+}
+
+/// `orgf` in ASCII: tells our files from other people's.
+const APPLICATION_ID: i64 = 0x6f72_6766;
+
+/// The version that this code writes.
+const VERSION: i64 = 1;
+
+/// How long a call waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(30);
+
+const SCHEMA: &str = "
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, file TEXT NOT NULL, env TEXT,
+    from_name TEXT NOT NULL, to_name TEXT NOT NULL, started_at TEXT NOT NULL, ended_at TEXT,
+    status TEXT NOT NULL, exit_code INTEGER, report TEXT
+) WITHOUT ROWID, STRICT;
+CREATE TABLE step_runs (
+    id INTEGER PRIMARY KEY, run TEXT NOT NULL, step TEXT NOT NULL, UNIQUE (run, step)
+) STRICT;
+CREATE TABLE outcomes (
+    step_run INTEGER NOT NULL, source_id TEXT NOT NULL, outcome INTEGER NOT NULL, target_id TEXT,
+    PRIMARY KEY (step_run, source_id)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE parked_rows (
+    step_run INTEGER NOT NULL, source_id TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
+    field TEXT, help TEXT NOT NULL, row TEXT NOT NULL,
+    PRIMARY KEY (step_run, source_id)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE link_sets (
+    id INTEGER PRIMARY KEY, pipeline TEXT NOT NULL, step TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,
+    UNIQUE (pipeline, step, source, target)
+) STRICT;
+CREATE TABLE links (
+    link_set INTEGER NOT NULL, source_id TEXT NOT NULL, target_id TEXT NOT NULL,
+    PRIMARY KEY (link_set, source_id)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE keys (
+    step_run INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (step_run, key)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE deferred (
+    step_run INTEGER NOT NULL, source_id TEXT NOT NULL, target_id TEXT NOT NULL, outcome INTEGER NOT NULL,
+    payload TEXT NOT NULL, PRIMARY KEY (step_run, source_id)
+) WITHOUT ROWID, STRICT;
+";
+
+impl Sqlite {
+    /// Opens the file, making it and its folder where they are missing. A folder named `.orgferry` gets a
+    /// `.gitignore`, since rows of customers have no place in git.
+    ///
+    /// # Errors
+    /// When it cannot be made or written, is something else, or comes from a newer orgferry.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        let name = path.display().to_string();
+        let create = |source: io::Error| StateError::Create {
+            path: name.clone(),
+            source,
+        };
+        if path.is_dir() {
+            return Err(StateError::Foreign {
+                path: name,
+                found: "it is a folder",
+            });
+        }
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            make_folder(folder).map_err(create)?;
+        }
+        // Asking for the file by hand gives the operating system's own reason, which SQLite does not pass on.
+        if !path.exists() {
+            fs::OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(path)
+                .map_err(create)?;
+        }
+        let connection = connect(path, &name)?;
+        Sqlite::prepare(connection, name)
+    }
+
+    /// Opens the file if there is one: a question about the history creates nothing.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, StateError> {
+        match fs::metadata(path) {
+            Ok(meta) if meta.is_file() && meta.len() == 0 => Ok(None),
+            Ok(_) => Sqlite::open(path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StateError::Create {
+                path: path.display().to_string(),
+                source,
+            }),
+        }
+    }
+
+    /// State that ends with the process.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn memory() -> Result<Self, StateError> {
+        let name = ":memory:".to_owned();
+        let connection = Connection::open_in_memory().map_err(|e| database(&name, &e))?;
+        Sqlite::prepare(connection, name)
+    }
+
+    /// The file's name, for messages.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn prepare(mut connection: Connection, path: String) -> Result<Self, StateError> {
+        let fail = |e: rusqlite::Error| database(&path, &e);
+        connection.busy_timeout(BUSY).map_err(fail)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        // Looked at before anything is written, so that a file of somebody else stays as it is.
+        let version = identify(&connection, &path)?;
+        // NORMAL: with a write-ahead log a power cut may lose the last batches' outcomes, never the file. An upsert
+        // by key finds those rows again.
+        for (pragma, value) in [
+            ("journal_mode", "WAL"),
+            ("synchronous", "NORMAL"),
+            ("temp_store", "MEMORY"),
+        ] {
+            connection
+                .pragma_update_and_check(None, pragma, value, |_| Ok(()))
+                .or_else(|e| match e {
+                    rusqlite::Error::QueryReturnedNoRows => Ok(()),
+                    e => Err(fail(e)),
+                })?;
+        }
+        // Kibibytes: the id map of a million rows stays at hand.
+        connection
+            .pragma_update(None, "cache_size", -65_536)
+            .map_err(fail)?;
+        if version == 0 {
+            let tx = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(fail)?;
+            // Another process may have been first.
+            if pragma(&tx, "user_version").map_err(fail)? == 0 {
+                tx.execute_batch(SCHEMA).map_err(fail)?;
+                tx.pragma_update(None, "application_id", APPLICATION_ID)
+                    .map_err(fail)?;
+                tx.pragma_update(None, "user_version", VERSION).map_err(fail)?;
+            }
+            tx.commit().map_err(fail)?;
+        }
+        Ok(Sqlite {
+            connection: Mutex::new(connection),
+            path,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A panic in another call left no half-written transaction behind: dropping it rolled it back.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` in one transaction: all of it or nothing.
+    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        let mut connection = self.lock();
+        let run = |connection: &mut Connection| {
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        };
+        run(&mut connection).map_err(|e| database(&self.path, &e))
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        work(&self.lock()).map_err(|e| database(&self.path, &e))
+    }
+}
+
+fn connect(path: &Path, name: &str) -> Result<Connection, StateError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(|e| database(name, &e))
+}
+
+/// The version of the schema in the file; 0 for an empty file.
+fn identify(connection: &Connection, path: &str) -> Result<i64, StateError> {
+    let fail = |e: rusqlite::Error| database(path, &e);
+    let foreign = || StateError::Foreign {
+        path: path.to_owned(),
+        found: "it is an SQLite database of another program",
+    };
+    let application = pragma(connection, "application_id").map_err(fail)?;
+    let version = pragma(connection, "user_version").map_err(fail)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
+        .map_err(fail)?;
+    match (application, version) {
+        (0, 0) if tables == 0 => Ok(0),
+        (APPLICATION_ID, found) if found > VERSION => Err(StateError::Newer {
+            path: path.to_owned(),
+            found,
+            known: VERSION,
+        }),
+        (APPLICATION_ID, found) if found > 0 => Ok(found),
+        _ => Err(foreign()),
+    }
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+/// The `.orgferry` folder of a project, made where it is missing.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn project_folder(project: &Path) -> io::Result<PathBuf> {
+    let folder = project.join(".orgferry");
+    make_folder(&folder)?;
+    Ok(folder)
+}
+
+/// Makes a folder; the `.orgferry` of a project keeps itself out of git.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    if folder.file_name().is_some_and(|name| name == ".orgferry") {
+        let ignore: PathBuf = folder.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(ignore, "*\n")?;
+        }
+    }
+    Ok(())
+}
+
+/// Our words for what SQLite says.
+fn database(path: &str, error: &rusqlite::Error) -> StateError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StateError::Foreign {
+            path,
+            found: "it is not an SQLite database",
+        },
+        Some(ErrorCode::DatabaseCorrupt) => StateError::Foreign {
+            path,
+            found: "the database is damaged",
+        },
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StateError::ReadOnly {
+            path,
+            found: "the file or its folder is read-only",
+        },
+        Some(ErrorCode::CannotOpen) => StateError::ReadOnly {
+            path,
+            found: "it, or a file beside it, cannot be opened",
+        },
+        Some(ErrorCode::DiskFull) => StateError::ReadOnly {
+            path,
+            found: "the disk is full",
+        },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { path },
+        _ => StateError::Database {
+            path,
+            message: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,438 @@
+use std::path::PathBuf;
+
+use compact_str::CompactString;
+use rusqlite::{
+    Connection, OptionalExtension, Row, params,
+    types::{FromSqlError, Type},
+};
+
+use super::Sqlite;
+use crate::{
+    record::{Outcome, ParkReason, RefAnswer, RowResult, id18},
+    state::{Deferred, LinkSet, ParkedRow, RunRecord, RunStatus, StateError, StepCounts, StepRun, Store},
+};
+
+const RUN_COLUMNS: &str =
+    "id, pipeline, file, env, from_name, to_name, started_at, ended_at, status, exit_code, report";
+
+impl Store for Sqlite {
+    fn begin_run(&self, run: &RunRecord) -> Result<(), StateError> {
+        self.write(|tx| {
+            tx.prepare_cached(
+                "INSERT INTO runs (id, pipeline, file, env, from_name, to_name, started_at, ended_at, status, \
+                 exit_code, report) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
+            .execute(params![
+                run.id,
+                run.pipeline,
+                run.file.to_string_lossy(),
+                run.env,
+                run.from,
+                run.to,
+                run.started_at,
+                run.ended_at,
+                run.status.as_str(),
+                run.exit_code,
+                run.report,
+            ])?;
+            Ok(())
+        })
+    }
+
+    fn end_run(&self, id: &str, status: RunStatus, exit_code: u8, report: &str) -> Result<(), StateError> {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        self.write(|tx| {
+            let changed = tx
+                .prepare_cached(
+                    "UPDATE runs SET status = ?2, exit_code = ?3, report = ?4, ended_at = ?5 WHERE id = ?1",
+                )?
+                .execute(params![id, status.as_str(), exit_code, report, now])?;
+            if changed == 0 {
+                return Err(rusqlite::Error::QueryReturnedNoRows);
+            }
+            Ok(())
+        })
+    }
+
+    fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError> {
+        self.read(|db| {
+            // Ids begin with the time; the start itself settles those of one second.
+            let sql = format!("SELECT {RUN_COLUMNS} FROM runs ORDER BY started_at DESC, id DESC LIMIT ?1");
+            db.prepare_cached(&sql)?
+                .query_map([as_limit(limit)], run_record)?
+                .collect()
+        })
+    }
+
+    fn run(&self, id: &str) -> Result<Option<RunRecord>, StateError> {
+        let found: Vec<RunRecord> = self.read(|db| {
+            let sql = format!(
+                "SELECT {RUN_COLUMNS} FROM runs WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC LIMIT 6"
+            );
+            db.prepare_cached(&sql)?.query_map([id], run_record)?.collect()
+        })?;
+        // A whole id is meant, though another may begin with it: then it sorts last.
+        match found.iter().position(|run| run.id == id) {
+            Some(exact) => Ok(found.into_iter().nth(exact)),
+            None if found.len() > 1 => Err(StateError::Ambiguous {
+                beginning: id.to_owned(),
+                runs: found.into_iter().map(|run| run.id).collect(),
+            }),
+            None => Ok(found.into_iter().next()),
+        }
+    }
+
+    fn begin_step(&self, run: &str, step: &str) -> Result<StepRun, StateError> {
+        self.write(|tx| {
+            tx.prepare_cached("INSERT OR IGNORE INTO step_runs (run, step) VALUES (?1, ?2)")?
+                .execute([run, step])?;
+            tx.prepare_cached("SELECT id FROM step_runs WHERE run = ?1 AND step = ?2")?
+                .query_row([run, step], |row| row.get(0))
+                .map(StepRun)
+        })
+    }
+
+    fn link_set(
+        &self,
+        pipeline: &str,
+        step: &str,
+        source: &str,
+        target: &str,
+    ) -> Result<LinkSet, StateError> {
+        let names = [pipeline, step, source, target];
+        self.write(|tx| {
+            tx.prepare_cached(
+                "INSERT OR IGNORE INTO link_sets (pipeline, step, source, target) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(names)?;
+            tx.prepare_cached(
+                "SELECT id FROM link_sets WHERE pipeline = ?1 AND step = ?2 AND source = ?3 AND target = ?4",
+            )?
+            .query_row(names, |row| row.get(0))
+            .map(LinkSet)
+        })
+    }
+
+    fn refs(
+        &self,
+        links: LinkSet,
+        step: StepRun,
+        ids: &[CompactString],
+    ) -> Result<Vec<RefAnswer>, StateError> {
+        self.read(|db| {
+            let mut link =
+                db.prepare_cached("SELECT target_id FROM links WHERE link_set = ?1 AND source_id = ?2")?;
+            let mut outcome =
+                db.prepare_cached("SELECT outcome FROM outcomes WHERE step_run = ?1 AND source_id = ?2")?;
+            ids.iter()
+                .map(|id| {
+                    let id = id18(id);
+                    let target = link
+                        .query_row(params![links.0, id.as_str()], |row| text(row, 0))
+                        .optional()?;
+                    if let Some(target) = target {
+                        return Ok(RefAnswer::Linked(target));
+                    }
+                    let ended = outcome
+                        .query_row(params![step.0, id.as_str()], |row| outcome_at(row, 0))
+                        .optional()?;
+                    Ok(match ended {
+                        Some(Outcome::Parked) => RefAnswer::Parked,
+                        Some(Outcome::Filtered) => RefAnswer::Filtered,
+                        _ => RefAnswer::Unknown,
+                    })
+                })
+                .collect()
+        })
+    }
+
+    fn record(
+        &self,
+        step: StepRun,
+        links: LinkSet,
+        results: &[RowResult],
+        parked: &[ParkedRow],
+    ) -> Result<(), StateError> {
+        let values: std::collections::HashMap<CompactString, &ParkedRow> =
+            parked.iter().map(|row| (id18(&row.source_id), row)).collect();
+        self.write(|tx| {
+            let mut put = tx.prepare_cached(
+                "INSERT INTO outcomes (step_run, source_id, outcome, target_id) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT DO UPDATE SET outcome = excluded.outcome, target_id = excluded.target_id",
+            )?;
+            let mut link = tx.prepare_cached(
+                "INSERT INTO links (link_set, source_id, target_id) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO UPDATE SET target_id = excluded.target_id",
+            )?;
+            let mut unlink = tx.prepare_cached("DELETE FROM links WHERE link_set = ?1 AND source_id = ?2")?;
+            let mut park = tx.prepare_cached(
+                "INSERT OR REPLACE INTO parked_rows (step_run, source_id, code, message, field, help, row) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?;
+            let mut unpark =
+                tx.prepare_cached("DELETE FROM parked_rows WHERE step_run = ?1 AND source_id = ?2")?;
+            // Most steps have parked nothing: then no row needs a look.
+            let may_unpark: bool = tx
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM parked_rows WHERE step_run = ?1)")?
+                .query_row([step.0], |row| row.get(0))?;
+            for result in results {
+                let id = id18(&result.source_id);
+                let target = result.target_id.as_deref();
+                put.execute(params![step.0, id.as_str(), result.outcome as i64, target])?;
+                match (result.outcome, target) {
+                    (Outcome::Created | Outcome::Updated | Outcome::Unchanged, Some(target)) => {
+                        link.execute(params![links.0, id.as_str(), target])?;
+                    }
+                    (Outcome::Deleted, _) => {
+                        unlink.execute(params![links.0, id.as_str()])?;
+                    }
+                    _ => {}
+                }
+                if result.outcome == Outcome::Parked {
+                    let reason = result.reason.as_ref();
+                    let row = values
+                        .get(&id)
+                        .map_or_else(|| Ok("[]".to_owned()), |row| to_json(row))?;
+                    park.execute(params![
+                        step.0,
+                        id.as_str(),
+                        reason.map_or("unknown", |r| r.code.as_str()),
+                        reason.map_or("", |r| r.message.as_str()),
+                        reason.and_then(|r| r.field.as_deref()),
+                        reason.map_or("", |r| r.help.as_str()),
+                        row,
+                    ])?;
+                } else if may_unpark {
+                    unpark.execute(params![step.0, id.as_str()])?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn claim_keys(&self, step: StepRun, keys: &[CompactString]) -> Result<Vec<bool>, StateError> {
+        self.write(|tx| {
+            let mut claim =
+                tx.prepare_cached("INSERT OR IGNORE INTO keys (step_run, key) VALUES (?1, ?2)")?;
+            keys.iter()
+                .map(|key| Ok(claim.execute(params![step.0, key.as_str()])? == 1))
+                .collect()
+        })
+    }
+
+    fn defer(&self, step: StepRun, rows: &[Deferred]) -> Result<(), StateError> {
+        self.write(|tx| {
+            let mut put = tx.prepare_cached(
+                "INSERT OR REPLACE INTO deferred (step_run, source_id, target_id, outcome, payload) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?;
+            for row in rows {
+                put.execute(params![
+                    step.0,
+                    id18(&row.source_id).as_str(),
+                    row.target_id.as_str(),
+                    row.outcome as i64,
+                    row.payload,
+                ])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn deferred(
+        &self,
+        step: StepRun,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Deferred>, StateError> {
+        let after = after.map(id18).unwrap_or_default();
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT source_id, target_id, outcome, payload FROM deferred \
+                 WHERE step_run = ?1 AND source_id > ?2 ORDER BY source_id LIMIT ?3",
+            )?
+            .query_map(params![step.0, after.as_str(), as_limit(limit)], |row| {
+                Ok(Deferred {
+                    source_id: text(row, 0)?,
+                    target_id: text(row, 1)?,
+                    outcome: outcome_at(row, 2)?,
+                    payload: row.get(3)?,
+                })
+            })?
+            .collect()
+        })
+    }
+
+    fn deferred_count(&self, step: StepRun) -> Result<u64, StateError> {
+        self.read(|db| {
+            db.prepare_cached("SELECT count(*) FROM deferred WHERE step_run = ?1")?
+                .query_row([step.0], |row| row.get::<_, i64>(0))
+                .map(i64::unsigned_abs)
+        })
+    }
+
+    fn end_step(&self, step: StepRun) -> Result<(), StateError> {
+        self.write(|tx| {
+            tx.prepare_cached("DELETE FROM keys WHERE step_run = ?1")?
+                .execute([step.0])?;
+            tx.prepare_cached("DELETE FROM deferred WHERE step_run = ?1")?
+                .execute([step.0])?;
+            Ok(())
+        })
+    }
+
+    fn counts(&self, run: &str) -> Result<Vec<StepCounts>, StateError> {
+        self.read(|db| {
+            steps(
+                db,
+                "SELECT id, step FROM step_runs WHERE run = ?1 ORDER BY id",
+                run,
+            )?
+            .into_iter()
+            .map(|(id, step)| {
+                let mut ended = [0; 6];
+                let mut count = db.prepare_cached(
+                    "SELECT outcome, count(*) FROM outcomes WHERE step_run = ?1 GROUP BY outcome",
+                )?;
+                let mut rows = count.query([id])?;
+                while let Some(row) = rows.next()? {
+                    ended[outcome_at(row, 0)? as usize] = row.get::<_, i64>(1)?.unsigned_abs();
+                }
+                Ok(StepCounts { step, ended })
+            })
+            .collect()
+        })
+    }
+
+    fn parked(
+        &self,
+        run: &str,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, ParkedRow, ParkReason)>, StateError> {
+        let (after_step, after_id) = after.unwrap_or_default();
+        let after_id = id18(after_id);
+        self.read(|db| {
+            let mut found = Vec::new();
+            for (id, step) in steps(
+                db,
+                "SELECT id, step FROM step_runs WHERE run = ?1 ORDER BY step",
+                run,
+            )? {
+                let room = limit - found.len();
+                if room == 0 {
+                    break;
+                }
+                let from = match step.as_str().cmp(after_step) {
+                    std::cmp::Ordering::Less => continue,
+                    std::cmp::Ordering::Equal => after_id.as_str(),
+                    std::cmp::Ordering::Greater => "",
+                };
+                let mut page = db.prepare_cached(
+                    "SELECT source_id, row, code, message, field, help FROM parked_rows \
+                     WHERE step_run = ?1 AND source_id > ?2 ORDER BY source_id LIMIT ?3",
+                )?;
+                let mut rows = page.query(params![id, from, as_limit(room)])?;
+                while let Some(row) = rows.next()? {
+                    let parked = ParkedRow {
+                        source_id: text(row, 0)?,
+                        values: from_json(row, 1)?,
+                    };
+                    found.push((step.clone(), parked, reason_at(row, 2)?));
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn outcome(&self, run: &str, step: &str, source_id: &str) -> Result<Option<RowResult>, StateError> {
+        let id = id18(source_id);
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT o.outcome, o.target_id, p.code, p.message, p.field, p.help \
+                 FROM step_runs s JOIN outcomes o ON o.step_run = s.id \
+                 LEFT JOIN parked_rows p ON p.step_run = s.id AND p.source_id = o.source_id \
+                 WHERE s.run = ?1 AND s.step = ?2 AND o.source_id = ?3",
+            )?
+            .query_row(params![run, step, id.as_str()], |row| {
+                let outcome = outcome_at(row, 0)?;
+                Ok(RowResult {
+                    source_id: id.clone(),
+                    target_id: optional_text(row, 1)?,
+                    outcome,
+                    reason: (outcome == Outcome::Parked)
+                        .then(|| reason_at(row, 2))
+                        .transpose()?,
+                })
+            })
+            .optional()
+        })
+    }
+}
+
+fn steps(db: &Connection, sql: &str, run: &str) -> rusqlite::Result<Vec<(i64, String)>> {
+    db.prepare_cached(sql)?
+        .query_map([run], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
+    let status: String = row.get(8)?;
+    Ok(RunRecord {
+        id: row.get(0)?,
+        pipeline: row.get(1)?,
+        file: PathBuf::from(row.get::<_, String>(2)?),
+        env: row.get(3)?,
+        from: row.get(4)?,
+        to: row.get(5)?,
+        started_at: row.get(6)?,
+        ended_at: row.get(7)?,
+        status: RunStatus::parse(&status).ok_or_else(|| wrong(8, Type::Text))?,
+        exit_code: row.get(9)?,
+        report: row.get(10)?,
+    })
+}
+
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<CompactString> {
+    Ok(CompactString::new(row.get_ref(column)?.as_str()?))
+}
+
+fn optional_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<CompactString>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(CompactString::new))
+}
+
+fn outcome_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Outcome> {
+    let number: i64 = row.get(column)?;
+    usize::try_from(number)
+        .ok()
+        .and_then(|n| Outcome::ALL.get(n).copied())
+        .ok_or_else(|| wrong(column, Type::Integer))
+}
+
+/// Four columns from `first`: code, message, field, help.
+fn reason_at(row: &Row<'_>, first: usize) -> rusqlite::Result<ParkReason> {
+    Ok(ParkReason {
+        code: text(row, first)?,
+        message: row.get(first + 1)?,
+        field: optional_text(row, first + 2)?,
+        help: row.get(first + 3)?,
+    })
+}
+
+fn to_json(row: &ParkedRow) -> rusqlite::Result<String> {
+    serde_json::to_string(&row.values).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
+}
+
+fn from_json(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
+}
+
+fn wrong(column: usize, kind: Type) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(FromSqlError::InvalidType))
+}
+
+/// SQLite counts in signed numbers; more rows than that there are not.
+fn as_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

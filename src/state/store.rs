@@ -1,0 +1,272 @@
+use std::path::PathBuf;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Outcome, ParkReason, RefAnswer, RowResult};
+
+/// Where runs, outcomes and links are kept.
+pub trait Store: Send + Sync {
+    /// Writes down that a run has begun.
+    fn begin_run(&self, run: &RunRecord) -> Result<(), StateError>;
+
+    /// Writes down how a run has ended, with its report (JSON).
+    fn end_run(&self, id: &str, status: RunStatus, exit_code: u8, report: &str) -> Result<(), StateError>;
+
+    /// The newest runs first, `limit` at most.
+    fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError>;
+
+    /// One run by its id, or by an unambiguous beginning of it.
+    fn run(&self, id: &str) -> Result<Option<RunRecord>, StateError>;
+
+    /// A step of a run, ready to take outcomes.
+    fn begin_step(&self, run: &str, step: &str) -> Result<StepRun, StateError>;
+
+    /// The id map of a step between two orgs; the same for every run.
+    fn link_set(&self, pipeline: &str, step: &str, source: &str, target: &str)
+    -> Result<LinkSet, StateError>;
+
+    /// The target record that each source row became, in this run or an earlier one; and whether it is parked
+    /// in `step` of this run. One answer for each id, in the order of `ids`.
+    fn refs(
+        &self,
+        links: LinkSet,
+        step: StepRun,
+        ids: &[CompactString],
+    ) -> Result<Vec<RefAnswer>, StateError>;
+
+    /// Stores outcomes, links of rows that reached the target, and the source values of parked rows: all or nothing.
+    /// An outcome of a row that had one replaces it.
+    fn record(
+        &self,
+        step: StepRun,
+        links: LinkSet,
+        results: &[RowResult],
+        parked: &[ParkedRow],
+    ) -> Result<(), StateError>;
+
+    /// Claims keys for rows of a step: false for a key that an earlier row of the step has.
+    fn claim_keys(&self, step: StepRun, keys: &[CompactString]) -> Result<Vec<bool>, StateError>;
+
+    /// Puts rows aside for the second pass.
+    fn defer(&self, step: StepRun, rows: &[Deferred]) -> Result<(), StateError>;
+
+    /// Rows put aside, ordered, those after `after` (`None`: from the start), `limit` at most.
+    fn deferred(&self, step: StepRun, after: Option<&str>, limit: usize)
+    -> Result<Vec<Deferred>, StateError>;
+
+    /// How many rows were put aside.
+    fn deferred_count(&self, step: StepRun) -> Result<u64, StateError>;
+
+    /// Forgets what only a running step needs: its keys and the rows put aside.
+    fn end_step(&self, step: StepRun) -> Result<(), StateError>;
+
+    /// Outcomes counted by step, in the order in which steps began.
+    fn counts(&self, run: &str) -> Result<Vec<StepCounts>, StateError>;
+
+    /// Parked rows of a run, ordered by step and source id, those after `after` (step name, source id), `limit` at most.
+    fn parked(
+        &self,
+        run: &str,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<(String, ParkedRow, ParkReason)>, StateError>;
+
+    /// One row's end in a run.
+    fn outcome(&self, run: &str, step: &str, source_id: &str) -> Result<Option<RowResult>, StateError>;
+}
+
+/// A step of a run in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepRun(pub i64);
+
+/// An id map in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkSet(pub i64);
+
+/// A row whose looping references are written in the second pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deferred {
+    /// The source row.
+    pub source_id: CompactString,
+    /// Its record in the target.
+    pub target_id: CompactString,
+    /// What it had ended as in the first pass.
+    pub outcome: Outcome,
+    /// The engine's own text (JSON): the references to resolve, and the row's source values.
+    pub payload: String,
+}
+
+/// A parked row's source values, for the file that the user gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedRow {
+    /// The source row.
+    pub source_id: CompactString,
+    /// Column names and values, in the source's order; null is `None`.
+    pub values: Vec<(String, Option<String>)>,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// It goes on, or its process died.
+    Running,
+    /// All rows have an outcome and none is parked.
+    Done,
+    /// All rows have an outcome; some are parked.
+    DoneWithParked,
+    /// A threshold stopped it.
+    Stopped,
+    /// The user stopped it.
+    Interrupted,
+    /// An error ended it.
+    Failed,
+}
+
+impl RunStatus {
+    /// All of them.
+    pub const ALL: [RunStatus; 6] = [
+        RunStatus::Running,
+        RunStatus::Done,
+        RunStatus::DoneWithParked,
+        RunStatus::Stopped,
+        RunStatus::Interrupted,
+        RunStatus::Failed,
+    ];
+
+    /// The word in state and in JSON: `done_with_parked`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunStatus::Running => "running",
+            RunStatus::Done => "done",
+            RunStatus::DoneWithParked => "done_with_parked",
+            RunStatus::Stopped => "stopped",
+            RunStatus::Interrupted => "interrupted",
+            RunStatus::Failed => "failed",
+        }
+    }
+
+    /// The status of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        RunStatus::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// A run in the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRecord {
+    /// Its id, `20261123-233000-k3f9`: sorts by time.
+    pub id: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The pipeline's file.
+    pub file: PathBuf,
+    /// `--env`.
+    pub env: Option<String>,
+    /// Named credential of the source.
+    pub from: String,
+    /// Named credential of the target.
+    pub to: String,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    pub ended_at: Option<String>,
+    /// How it stands.
+    pub status: RunStatus,
+    /// What the command exited with.
+    pub exit_code: Option<u8>,
+    /// The report (JSON) once it has ended.
+    pub report: Option<String>,
+}
+
+/// Outcomes of one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepCounts {
+    /// Its name.
+    pub step: String,
+    /// In the order of [`Outcome::ALL`].
+    pub ended: [u64; 6],
+}
+
+/// Why state cannot be used. Nothing was written by the failed call.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The database said no.
+    #[error("state `{path}`: {message}")]
+    Database {
+        /// The file or server.
+        path: String,
+        /// The database's words.
+        message: String,
+    },
+    /// The file was made by a newer orgferry.
+    #[error("state `{path}` has version {found}, and this orgferry knows up to {known}")]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file cannot be read as state.
+    #[error("`{path}` is no state of orgferry: {found}")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What it is instead.
+        found: &'static str,
+    },
+    /// The folder or file cannot be made.
+    #[error("cannot create state `{path}`: {source}")]
+    Create {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is there and cannot be written.
+    #[error("cannot write state `{path}`: {found}")]
+    ReadOnly {
+        /// The file.
+        path: String,
+        /// What stands against it.
+        found: &'static str,
+    },
+    /// Another process writes to it and does not end.
+    #[error("state `{path}` is in use by another process")]
+    Busy {
+        /// The file.
+        path: String,
+    },
+    /// A beginning of a run's id that fits several.
+    #[error("several runs begin with `{beginning}`: {}", runs.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        beginning: String,
+        /// The newest of those that fit.
+        runs: Vec<String>,
+    },
+}
+
+impl StateError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        Some(match self {
+            StateError::Newer { .. } => {
+                "update orgferry, or name another file under `state` in orgferry.yaml"
+            }
+            StateError::Foreign { .. } => {
+                "move the file away, or name another one under `state: { sqlite: ... }` in orgferry.yaml; without the \
+                 old file the history and the id map start anew"
+            }
+            StateError::Create { .. } | StateError::ReadOnly { .. } => {
+                "make the folder writable, or name another file under `state: { sqlite: ... }` in orgferry.yaml"
+            }
+            StateError::Busy { .. } => "wait until the other run has ended",
+            StateError::Ambiguous { .. } => "write more of the id",
+            StateError::Database { .. } => return None,
+        })
+    }
+}
