@@ -2,6 +2,8 @@
 
 pub mod auth;
 pub mod diag;
+pub mod engine;
+pub mod event;
 pub mod extract;
 pub mod http;
 pub mod load;

@@ -1,0 +1,465 @@
+//! Answers for mappings: what state knows of a source row, and what the target has for a key.
+
+use std::{collections::HashMap, sync::Arc};
+
+use compact_str::CompactString;
+
+use super::{
+    EngineError,
+    shared::{Shared, blocking},
+};
+use crate::{
+    load::fold,
+    pipeline::{model::Lookup, soql::quote},
+    plan::bind_condition,
+    record::{FieldPath, RefAnswer, Row, Value, id18},
+    salesforce::{Client, ClientError, FieldType, row},
+    transform::{Demand, Known, LookupAnswer, LookupKey, Shape, ShapeKind, encode},
+};
+
+/// Bytes of a query in its URI. An org takes 16,384 in all, headers included.
+const MOST_QUERY: usize = 14_000;
+
+/// Bytes of a query's list of keys: shorter queries answer sooner, and several can be retried one by one.
+const MOST_CONDITION: usize = 10_000;
+
+/// How often a query whose cursor died is asked again from the start.
+const MOST_RESTARTS: usize = 3;
+
+/// Answers all demands of a batch. In the first pass (`last` false) the target is not asked for rows of a loop: they
+/// are still on their way.
+pub(super) async fn resolve(
+    shared: &Arc<Shared>,
+    step: usize,
+    demands: Vec<Demand>,
+    known: &mut Known,
+    last: bool,
+) -> Result<(), EngineError> {
+    let mut refs: HashMap<usize, Vec<CompactString>> = HashMap::new();
+    let mut lookups: HashMap<usize, (Arc<Lookup>, Vec<LookupKey>)> = HashMap::new();
+    for demand in demands {
+        match demand {
+            Demand::Ref { step, id } => refs.entry(step).or_default().push(id),
+            Demand::Lookup { lookup, key } => {
+                let same = Arc::as_ptr(&lookup) as usize;
+                lookups
+                    .entry(same)
+                    .or_insert_with(|| (lookup, Vec::new()))
+                    .1
+                    .push(key);
+            }
+        }
+    }
+    for (target, ids) in refs {
+        let answers = references(shared, step, shared.place(target), &ids, last).await?;
+        // While the other step is on its way only a link is an answer: all else may change until the second pass.
+        let under_way = !last
+            && shared.plan.steps[step]
+                .second_pass_after
+                .contains(&shared.place(target));
+        for (id, answer) in ids.iter().zip(answers) {
+            if !under_way || matches!(answer, RefAnswer::Linked(_)) {
+                known.learn_ref(target, id, answer);
+            }
+        }
+    }
+    for (lookup, keys) in lookups.into_values() {
+        look_up(shared, step, &lookup, keys, known).await?;
+    }
+    Ok(())
+}
+
+async fn references(
+    shared: &Arc<Shared>,
+    asking: usize,
+    of: usize,
+    ids: &[CompactString],
+    last: bool,
+) -> Result<Vec<RefAnswer>, EngineError> {
+    let (store, links, book) = (
+        Arc::clone(&shared.store),
+        shared.books[of].links,
+        shared.books[of].step,
+    );
+    let asked = ids.to_vec();
+    let mut answers = blocking(move || store.refs(links, book, &asked)).await?;
+    let plan = &shared.plan.steps[of];
+    let under_way = !last && shared.plan.steps[asking].second_pass_after.contains(&of);
+    let Some(key) = plan.found_by.as_ref().filter(|_| !under_way) else {
+        return Ok(answers);
+    };
+    let unknown: Vec<usize> = (0..ids.len())
+        .filter(|i| answers[*i] == RefAnswer::Unknown)
+        .collect();
+    if unknown.is_empty() {
+        return Ok(answers);
+    }
+    let by = [FieldPath::from(key.as_str())];
+    let keys: Vec<LookupKey> = unknown.iter().map(|i| vec![Some(ids[*i].clone())]).collect();
+    let found = find(
+        shared,
+        &plan.write.connection,
+        &Search {
+            object: &plan.write.object,
+            by: &by,
+            condition: None,
+            select: &[],
+        },
+        &keys,
+    )
+    .await?;
+    for (i, rows) in unknown.into_iter().zip(found) {
+        if let [one] = rows.as_slice() {
+            answers[i] = RefAnswer::Linked(one.id.clone());
+        }
+    }
+    Ok(answers)
+}
+
+async fn look_up(
+    shared: &Arc<Shared>,
+    step: usize,
+    lookup: &Arc<Lookup>,
+    keys: Vec<LookupKey>,
+    known: &mut Known,
+) -> Result<(), EngineError> {
+    let connection = &shared.plan.steps[step].write.connection;
+    let condition = match &lookup.condition {
+        Some(condition) => Some(
+            bind_condition(
+                condition,
+                connection,
+                &lookup.object,
+                &shared.schemas,
+                &shared.vars,
+            )
+            .map_err(|message| EngineError::Source {
+                step: shared.plan.steps[step].name.clone(),
+                message: format!("the lookup of {}: {message}", lookup.object),
+            })?,
+        ),
+        None => None,
+    };
+    let by: Vec<FieldPath> = lookup.by.iter().map(|(path, _)| path.clone()).collect();
+    let search = Search {
+        object: &lookup.object,
+        by: &by,
+        condition: condition.as_deref(),
+        select: &[],
+    };
+    let found = find(shared, connection, &search, &keys).await?;
+    for (key, rows) in keys.into_iter().zip(found) {
+        let answer = match rows.as_slice() {
+            [] => LookupAnswer::None,
+            [one] => LookupAnswer::Found(one.id.clone()),
+            several => LookupAnswer::Several(several.len()),
+        };
+        known.learn_lookup(lookup, key, answer);
+    }
+    Ok(())
+}
+
+/// What is searched.
+pub(super) struct Search<'a> {
+    pub(super) object: &'a str,
+    /// Fields that are compared.
+    pub(super) by: &'a [FieldPath],
+    /// SOQL, all vars bound.
+    pub(super) condition: Option<&'a str>,
+    /// Further fields that are read.
+    pub(super) select: &'a [(FieldPath, FieldType)],
+}
+
+/// A record that was found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) id: CompactString,
+    /// The values of [`Search::select`].
+    pub(super) values: Row,
+}
+
+/// Finds the records of each key, in as few queries as the length of a URI allows.
+pub(super) async fn find(
+    shared: &Shared,
+    connection: &str,
+    search: &Search<'_>,
+    keys: &[LookupKey],
+) -> Result<Vec<Vec<Found>>, EngineError> {
+    let client = shared.org(connection)?;
+    let kinds: Vec<(FieldType, bool)> = search
+        .by
+        .iter()
+        .map(|path| shared.schemas.field_type(connection, search.object, path))
+        .collect();
+    let mut columns = vec![FieldPath::from("Id")];
+    let mut types = vec![FieldType::Id];
+    for (path, kind) in search
+        .by
+        .iter()
+        .cloned()
+        .zip(kinds.iter().map(|k| k.0))
+        .chain(search.select.iter().cloned())
+    {
+        if !columns.contains(&path) {
+            columns.push(path);
+            types.push(kind);
+        }
+    }
+    let names: Vec<&str> = columns.iter().map(FieldPath::as_str).collect();
+    let head = format!("SELECT {} FROM {} WHERE ", names.join(", "), search.object);
+    let tail = search
+        .condition
+        .map(|c| format!(" AND ({c})"))
+        .unwrap_or_default();
+    // Equal keys are asked once.
+    let mut wanted: HashMap<LookupKey, Vec<usize>> = HashMap::new();
+    for (at, key) in keys.iter().enumerate() {
+        wanted.entry(folded(key, &kinds)).or_default().push(at);
+    }
+    let mut found: Vec<Vec<Found>> = vec![Vec::new(); keys.len()];
+    let distinct: Vec<&LookupKey> = wanted.keys().collect();
+    let at = |path: &FieldPath| columns.iter().position(|c| c == path).unwrap_or_default();
+    let by_at: Vec<usize> = search.by.iter().map(at).collect();
+    let select_at: Vec<usize> = search.select.iter().map(|(path, _)| at(path)).collect();
+    let room = MOST_QUERY
+        .saturating_sub(encoded_len(&head) + encoded_len(&tail))
+        .clamp(500, MOST_CONDITION);
+    for condition in conditions(search.by, &kinds, &distinct, room) {
+        let soql = format!("{head}{condition}{tail}");
+        for row in read_all(client, &soql, &columns, &types)
+            .await
+            .map_err(|source| EngineError::Org {
+                connection: connection.to_owned(),
+                source,
+            })?
+        {
+            let key: LookupKey = by_at
+                .iter()
+                .map(|i| row[*i].as_text().map(CompactString::from))
+                .collect();
+            let Some(places) = wanted.get(&folded(&key, &kinds)) else {
+                continue;
+            };
+            let record = Found {
+                id: row[0].as_text().unwrap_or_default().into(),
+                values: select_at.iter().map(|i| row[*i].clone()).collect(),
+            };
+            for place in places {
+                found[*place].push(record.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn read_all(
+    client: &Client,
+    soql: &str,
+    columns: &[FieldPath],
+    types: &[FieldType],
+) -> Result<Vec<Row>, ClientError> {
+    let mut page = client.query(soql, false, None).await?;
+    let mut rows = Vec::with_capacity(page.records.len());
+    let mut restarts = 0;
+    loop {
+        rows.extend(page.records.iter().map(|record| row(record, columns, types)));
+        match page.next.take() {
+            Some(next) => {
+                page = match client.query_more(&next).await {
+                    Err(ClientError::LocatorLost(_)) if restarts < MOST_RESTARTS => {
+                        restarts += 1;
+                        rows.clear();
+                        client.query(soql, false, None).await?
+                    }
+                    other => other?,
+                };
+            }
+            None => return Ok(rows),
+        }
+    }
+}
+
+/// Conditions that together match all keys, each short enough for a URI.
+fn conditions(
+    by: &[FieldPath],
+    kinds: &[(FieldType, bool)],
+    keys: &[&LookupKey],
+    room: usize,
+) -> Vec<String> {
+    let mut out = Vec::new();
+    if let ([path], [(kind, _)]) = (by, kinds) {
+        let mut list = String::new();
+        let mut weight = 0;
+        for text in keys.iter().filter_map(|k| k[0].as_deref()) {
+            let Some(literal) = literal(text, *kind) else {
+                continue;
+            };
+            let cost = encoded_len(&literal) + 3;
+            if weight + cost > room && !list.is_empty() {
+                out.push(format!("{path} IN ({list})"));
+                list.clear();
+                weight = 0;
+            }
+            if !list.is_empty() {
+                list.push(',');
+            }
+            list.push_str(&literal);
+            weight += cost;
+        }
+        if !list.is_empty() {
+            out.push(format!("{path} IN ({list})"));
+        }
+        return out;
+    }
+    let mut any = String::new();
+    for key in keys {
+        let parts: Option<Vec<String>> = by
+            .iter()
+            .zip(kinds)
+            .zip(key.iter())
+            .map(|((path, (kind, _)), text)| match text {
+                Some(text) => literal(text, *kind).map(|l| format!("{path} = {l}")),
+                None => Some(format!("{path} = null")),
+            })
+            .collect();
+        let Some(parts) = parts else { continue };
+        let one = format!("({})", parts.join(" AND "));
+        if encoded_len(&any) + encoded_len(&one) + 12 > room && !any.is_empty() {
+            out.push(format!("({any})"));
+            any.clear();
+        }
+        if !any.is_empty() {
+            any.push_str(" OR ");
+        }
+        any.push_str(&one);
+    }
+    if !any.is_empty() {
+        out.push(format!("({any})"));
+    }
+    out
+}
+
+/// A key as SOQL; `None` when no record can have it.
+fn literal(text: &str, kind: FieldType) -> Option<String> {
+    match kind {
+        FieldType::Int | FieldType::Long | FieldType::Double | FieldType::Currency | FieldType::Percent => {
+            crate::record::Number::canonical(text).ok().map(|n| n.to_string())
+        }
+        FieldType::Date | FieldType::DateTime | FieldType::Time | FieldType::Boolean => canonical(text, kind),
+        // An org refuses a query that compares an Id with a text that is none.
+        FieldType::Id | FieldType::Reference => text
+            .parse::<crate::record::Id>()
+            .ok()
+            .map(|id| quote(id.as_str())),
+        _ => Some(quote(text)),
+    }
+}
+
+/// The one spelling of a date, time or checkbox; `None` when the text is none, so that no record can have it.
+fn canonical(text: &str, kind: FieldType) -> Option<String> {
+    let kind = match kind {
+        FieldType::Date => ShapeKind::Date,
+        FieldType::DateTime => ShapeKind::DateTime,
+        FieldType::Time => ShapeKind::Time,
+        _ => ShapeKind::Bool,
+    };
+    let value = encode(Value::text(text), &Shape { kind, scale: 0 }).ok()?;
+    value.as_text().map(str::to_owned)
+}
+
+fn encoded_len(text: &str) -> usize {
+    text.bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
+                1
+            } else {
+                3
+            }
+        })
+        .sum()
+}
+
+fn folded(key: &LookupKey, kinds: &[(FieldType, bool)]) -> LookupKey {
+    key.iter()
+        .zip(kinds)
+        .map(|(text, (kind, case_sensitive))| {
+            text.as_ref().map(|text| match kind {
+                FieldType::Id | FieldType::Reference => id18(text),
+                FieldType::Date | FieldType::DateTime | FieldType::Time | FieldType::Boolean => {
+                    canonical(text, *kind).map_or_else(|| text.clone(), CompactString::from)
+                }
+                FieldType::Int
+                | FieldType::Long
+                | FieldType::Double
+                | FieldType::Currency
+                | FieldType::Percent => crate::record::Number::canonical(text)
+                    .map_or_else(|_| text.clone(), |n| CompactString::from(n.as_str())),
+                _ => fold(text, *case_sensitive).into_owned().into(),
+            })
+        })
+        .collect()
+}
+
+/// Whether two canonical values are one to the org: it trims texts and keeps e-mail addresses in lower case.
+pub(super) fn same_value(ours: Option<&Value>, theirs: &Value) -> bool {
+    match (ours, theirs) {
+        (None | Some(Value::Null), theirs) => theirs.is_null(),
+        (Some(Value::Text(a)), Value::Text(b)) => {
+            let (a, b) = (a.trim(), b.trim());
+            a == b
+                || a.contains('@') && a.eq_ignore_ascii_case(b)
+                || a.contains('\r') && a.replace("\r\n", "\n") == b.replace("\r\n", "\n")
+        }
+        (Some(a), b) => a == b || a.as_text().is_some() && a.as_text() == b.as_text(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_become_several_conditions() {
+        let keys: Vec<LookupKey> = (0..1000).map(|i| vec![Some(format!("key {i}").into())]).collect();
+        let by = [FieldPath::from("Legacy_Id__c")];
+        let found = conditions(
+            &by,
+            &[(FieldType::String, false)],
+            &keys.iter().collect::<Vec<_>>(),
+            MOST_CONDITION,
+        );
+        assert!(found.len() > 1, "{}", found.len());
+        assert!(found.iter().all(|c| encoded_len(c) < MOST_CONDITION + 200));
+        let listed: usize = found.iter().map(|c| c.matches("'key ").count()).sum();
+        assert_eq!(listed, 1000);
+    }
+
+    #[test]
+    fn composite_keys_and_nulls_are_spelt_out() {
+        let keys: Vec<LookupKey> = vec![
+            vec![Some("O'Hara".into()), None],
+            vec![Some("b".into()), Some("5.0".into())],
+        ];
+        let by = [FieldPath::from("Name"), FieldPath::from("Size__c")];
+        let kinds = [(FieldType::String, false), (FieldType::Double, false)];
+        assert_eq!(
+            conditions(&by, &kinds, &keys.iter().collect::<Vec<_>>(), MOST_CONDITION),
+            ["((Name = 'O\\'Hara' AND Size__c = null) OR (Name = 'b' AND Size__c = 5))"]
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_no_id_is_not_asked_for() {
+        let keys: Vec<LookupKey> = vec![vec![Some("nonsense".into())]];
+        let by = [FieldPath::from("Id")];
+        assert!(
+            conditions(
+                &by,
+                &[(FieldType::Id, false)],
+                &keys.iter().collect::<Vec<_>>(),
+                MOST_CONDITION
+            )
+            .is_empty()
+        );
+    }
+}

@@ -1,0 +1,223 @@
+//! Signs in to every org that a pipeline names, once each, and settles versions and who they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{EngineError, RunRequest};
+use crate::{
+    auth::Sessions,
+    event::Event,
+    http::{HeaderName, Retry, Transport, TransportOptions},
+    pipeline::{
+        Pipeline,
+        credentials::{ExternalCredential, NamedCredential, Principal, Writes},
+        model::Source,
+    },
+    plan::Orgs,
+    salesforce::{ApiVersion, Callout, Client},
+};
+
+/// Who the orgs are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Connections {
+    identities: BTreeMap<String, String>,
+}
+
+impl Connections {
+    /// What state knows a named credential by: the org's id; for other systems its host.
+    pub(super) fn identity(&self, connection: &str) -> String {
+        self.identities
+            .get(connection)
+            .cloned()
+            .unwrap_or_else(|| connection.to_owned())
+    }
+}
+
+/// Whether the pipeline may use every named credential that it names. Sends nothing.
+///
+/// # Errors
+/// The first refusal.
+pub fn check_access(pipeline: &Pipeline) -> Result<(), EngineError> {
+    for connection in connections(pipeline).keys() {
+        principal(pipeline, connection)?;
+    }
+    Ok(())
+}
+
+/// The named credentials of a pipeline, and whether each is spoken to as an org.
+fn connections(pipeline: &Pipeline) -> BTreeMap<String, Use> {
+    let mut all: BTreeMap<String, Use> = BTreeMap::new();
+    for step in &pipeline.steps {
+        match &step.source {
+            Source::Http(http) => {
+                all.entry(http.credential.clone()).or_default().called = true;
+            }
+            Source::Soql { .. } | Source::Object { .. } => {
+                all.entry(step.source_connection.clone()).or_default().org = true;
+            }
+        }
+        let target = all.entry(step.target.connection.clone()).or_default();
+        target.org = true;
+        target.written = true;
+    }
+    all
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Use {
+    org: bool,
+    called: bool,
+    written: bool,
+}
+
+fn principal<'p>(
+    pipeline: &'p Pipeline,
+    connection: &str,
+) -> Result<(&'p NamedCredential, &'p ExternalCredential, &'p Principal), EngineError> {
+    let broken = || EngineError::Broken(format!("the named credential `{connection}` is not declared"));
+    let credentials = &pipeline.credentials;
+    let named = credentials.named.get(connection).ok_or_else(broken)?;
+    let external = credentials
+        .external
+        .get(&named.external_credential)
+        .ok_or_else(broken)?;
+    let principal = credentials
+        .principal_for(external, &pipeline.name, pipeline.run_as.as_deref())
+        .map_err(|refusal| EngineError::Access {
+            connection: connection.to_owned(),
+            refusal,
+        })?;
+    Ok((named, external, principal))
+}
+
+/// Signs in everywhere. `orgs` is filled as far as it goes, so that calls can be counted even when it fails.
+pub(super) async fn connect(request: &RunRequest, orgs: &mut Signed) -> Result<Connections, EngineError> {
+    let pipeline = &request.pipeline;
+    check_access(pipeline)?;
+    let uses = connections(pipeline);
+    let retry = retry(pipeline);
+    let options = TransportOptions {
+        request_id: Some(HeaderName::from_static(crate::salesforce::REQUEST_ID)),
+        ..TransportOptions::default()
+    };
+    let transport = Transport::new(options).map_err(|error| EngineError::Broken(error.to_string()))?;
+    let sessions = Sessions::new(request.environment.clone(), transport, retry);
+    let mut connected = Connections::default();
+    for (connection, used) in &uses {
+        let (named, external, principal) = principal(pipeline, connection)?;
+        let failed = |source| failed(connection, source);
+        if used.org {
+            let client = Client::connect(&sessions, named, external, principal, retry)
+                .await
+                .map_err(failed)?;
+            orgs.orgs.insert(connection.clone(), client);
+        }
+        if used.called {
+            let callout = Callout::new(&sessions, named, external, principal, retry).map_err(failed)?;
+            orgs.callouts.insert(connection.clone(), callout);
+            connected.identities.insert(connection.clone(), named.url.clone());
+        }
+    }
+    same_version(pipeline, &mut orgs.orgs);
+    for (connection, client) in &orgs.orgs {
+        let identity = client
+            .identity()
+            .await
+            .map_err(|source| failed(connection, source))?;
+        let organization = client
+            .organization()
+            .await
+            .map_err(|source| failed(connection, source))?;
+        request.events.send(Event::SignedIn {
+            credential: connection.clone(),
+            org_id: identity.org_id.to_string(),
+            org_name: Some(organization.name.clone()),
+            api_version: client.version().to_string(),
+        });
+        connected
+            .identities
+            .insert(connection.clone(), identity.org_id.to_string());
+        if uses[connection].written {
+            let why = match pipeline.credentials.named[connection].writes {
+                Writes::Allow => None,
+                Writes::Refuse => Some("its named credential says `writes: refuse`".to_owned()),
+                Writes::Auto if organization.is_production() => Some(format!(
+                    "`{}` is a production org ({}), and `writes` is `auto`",
+                    organization.name, organization.kind
+                )),
+                Writes::Auto => None,
+            };
+            if let Some(why) = why {
+                return Err(EngineError::WritesRefused {
+                    connection: connection.clone(),
+                    why,
+                });
+            }
+        }
+    }
+    Ok(connected)
+}
+
+/// Everybody who is signed in.
+#[derive(Clone, Default)]
+pub(super) struct Signed {
+    pub(super) orgs: Orgs,
+    pub(super) callouts: BTreeMap<String, Callout>,
+}
+
+impl Signed {
+    /// Calls made, by named credential.
+    pub(super) fn calls(&self) -> Vec<(String, u64)> {
+        let mut calls: BTreeMap<&String, u64> = BTreeMap::new();
+        for (name, org) in &self.orgs {
+            *calls.entry(name).or_default() += org.calls();
+        }
+        for (name, callout) in &self.callouts {
+            *calls.entry(name).or_default() += callout.calls();
+        }
+        calls
+            .into_iter()
+            .map(|(name, calls)| (name.clone(), calls))
+            .collect()
+    }
+}
+
+/// Credentials without an `api_version` of their own use the newest that all orgs of the run know.
+fn same_version(pipeline: &Pipeline, orgs: &mut Orgs) {
+    let mut common: Option<BTreeSet<ApiVersion>> = None;
+    for client in orgs.values() {
+        let listed: BTreeSet<_> = client.versions().iter().copied().collect();
+        common = Some(match common {
+            None => listed,
+            Some(common) => common.intersection(&listed).copied().collect(),
+        });
+    }
+    let common: Vec<ApiVersion> = common.unwrap_or_default().into_iter().collect();
+    let Some(newest) = ApiVersion::choose(&common, None) else {
+        return;
+    };
+    for (connection, client) in orgs.iter_mut() {
+        if pipeline.credentials.named[connection].api_version.is_none() {
+            *client = client.clone().with_version(newest);
+        }
+    }
+}
+
+fn retry(pipeline: &Pipeline) -> Retry {
+    let policy = pipeline
+        .steps
+        .first()
+        .map(|s| s.policy.clone())
+        .unwrap_or_default();
+    Retry {
+        attempts: policy.attempts,
+        first: policy.backoff_first,
+        cap: policy.backoff_cap,
+    }
+}
+
+fn failed(connection: &str, source: crate::salesforce::ClientError) -> EngineError {
+    EngineError::Org {
+        connection: connection.to_owned(),
+        source,
+    }
+}

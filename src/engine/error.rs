@@ -1,0 +1,198 @@
+use crate::{
+    auth::AuthError,
+    pipeline::credentials::Refusal,
+    plan::GatherError,
+    record::ParkReason,
+    salesforce::ClientError,
+    state::{RunStatus, StateError},
+};
+
+/// What ends a run before all its rows have an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The describes prove the file wrong; the findings say how. Nothing was written.
+    #[error("the pipeline does not fit the orgs; nothing was written")]
+    Findings,
+    /// The permission sets do not allow it. Nothing was sent.
+    #[error("access to `{connection}` refused: {refusal}")]
+    Access {
+        /// The named credential.
+        connection: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A login failed.
+    #[error("cannot sign in to `{connection}`: {source}")]
+    Login {
+        /// The named credential.
+        connection: String,
+        /// Why.
+        source: AuthError,
+    },
+    /// The target may not be written to.
+    #[error("`{connection}` may not be written to: {why}")]
+    WritesRefused {
+        /// The named credential.
+        connection: String,
+        /// Why.
+        why: String,
+    },
+    /// An org did not do what it was asked.
+    #[error("{connection}: {source}")]
+    Org {
+        /// The named credential.
+        connection: String,
+        /// Why.
+        source: ClientError,
+    },
+    /// The source gave fewer or more rows than it had said.
+    #[error("step `{step}`: the source announced {announced} rows, and {arrived} arrived")]
+    CountDiffers {
+        /// The step.
+        step: String,
+        /// What the org said.
+        announced: u64,
+        /// What came.
+        arrived: u64,
+    },
+    /// A JSON source gave something else than rows.
+    #[error("step `{step}`: {message}")]
+    Source {
+        /// The step.
+        step: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Too many rows of a step failed.
+    #[error(
+        "step `{step}`: {parked} of {done} rows are parked, more than the {percent}% that `stop_when` allows"
+    )]
+    TooManyParked {
+        /// The step.
+        step: String,
+        /// Rows parked.
+        parked: u64,
+        /// Rows done.
+        done: u64,
+        /// The threshold.
+        percent: f64,
+    },
+    /// A row failed, and the policy or the mapping says that the run stops then.
+    #[error("step `{step}`: row `{source_id}`: {}", reason.message)]
+    RowStopped {
+        /// The step.
+        step: String,
+        /// The source row.
+        source_id: String,
+        /// Why it failed.
+        reason: Box<ParkReason>,
+    },
+    /// The user asked to stop.
+    #[error("stopped on request; what was in flight is finished and written down")]
+    Interrupted,
+    /// A part of the engine broke. A defect of orgferry.
+    #[error("a part of orgferry broke: {0}")]
+    Broken(String),
+}
+
+/// The kinds of [`EngineError`], each with an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Exit code 1.
+    RunTime,
+    /// Exit code 2.
+    Findings,
+    /// Exit code 3.
+    Login,
+    /// Exit code 5.
+    Stopped,
+    /// Exit code 130.
+    Interrupted,
+}
+
+impl EngineError {
+    /// Its kind.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            EngineError::Findings => ErrorKind::Findings,
+            EngineError::Access { .. } | EngineError::Login { .. } | EngineError::WritesRefused { .. } => {
+                ErrorKind::Login
+            }
+            EngineError::Org { source, .. } if source.is_access() => ErrorKind::Login,
+            EngineError::TooManyParked { .. } | EngineError::RowStopped { .. } => ErrorKind::Stopped,
+            EngineError::Interrupted => ErrorKind::Interrupted,
+            EngineError::Org { .. }
+            | EngineError::CountDiffers { .. }
+            | EngineError::Source { .. }
+            | EngineError::State(_)
+            | EngineError::Broken(_) => ErrorKind::RunTime,
+        }
+    }
+
+    /// What the command exits with.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind() {
+            ErrorKind::RunTime => 1,
+            ErrorKind::Findings => 2,
+            ErrorKind::Login => 3,
+            ErrorKind::Stopped => 5,
+            ErrorKind::Interrupted => 130,
+        }
+    }
+
+    /// How the run stands then.
+    pub fn status(&self) -> RunStatus {
+        match self.kind() {
+            ErrorKind::Stopped => RunStatus::Stopped,
+            ErrorKind::Interrupted => RunStatus::Interrupted,
+            ErrorKind::RunTime | ErrorKind::Findings | ErrorKind::Login => RunStatus::Failed,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            EngineError::Findings | EngineError::Interrupted => None,
+            EngineError::Access { refusal, connection } => Some(match refusal {
+                Refusal::NoRunAs => "name a permission set in the pipeline: `run_as: SET`".to_owned(),
+                Refusal::PipelineNotCovered { set, pipeline } => {
+                    format!("add `{pipeline}` to `pipelines` of permission set `{set}`, or run as another set")
+                }
+                Refusal::NoPrincipal { set, external } => format!(
+                    "add `{external}.PRINCIPAL` to `principals` of permission set `{set}`, or run as another set"
+                ),
+                Refusal::Empty { external } => {
+                    format!("give `{external}` (used by `{connection}`) a principal with a `sequence`")
+                }
+            }),
+            EngineError::Login { source, .. } => source.help().map(|h| h.to_string()),
+            EngineError::WritesRefused { connection, .. } => Some(format!(
+                "if rows are meant to go there, say `writes: allow` in the named credential `{connection}`"
+            )),
+            EngineError::Org { source, .. } => source.help().map(|h| h.to_string()),
+            EngineError::CountDiffers { .. } => {
+                Some("run again: rows that reached the target keep their place there".to_owned())
+            }
+            EngineError::Source { .. } => None,
+            EngineError::State(_) => Some("check the folder `.orgferry` and the disk".to_owned()),
+            EngineError::TooManyParked { .. } => Some(
+                "look at the parked rows' reasons below; raise `policy.errors.stop_when` only when they are expected"
+                    .to_owned(),
+            ),
+            EngineError::RowStopped { reason, .. } => Some(reason.help.clone()),
+            EngineError::Broken(_) => Some("please report this with the log (`--log-level debug`)".to_owned()),
+        }
+    }
+}
+
+impl From<GatherError> for EngineError {
+    fn from(error: GatherError) -> Self {
+        EngineError::Org {
+            connection: error.connection,
+            source: error.source,
+        }
+    }
+}

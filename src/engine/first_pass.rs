@@ -1,0 +1,645 @@
+//! Extraction, transformation and loading of one step, at the same time, in bounded batches.
+
+use std::sync::Arc;
+
+use compact_str::{CompactString, format_compact};
+use tokio::sync::mpsc;
+
+use super::{
+    EngineError,
+    answers::{Search, find, resolve, same_value},
+    shared::{Phase, Shared, blocking},
+};
+use crate::{
+    event::Event,
+    extract::{self, ExtractError},
+    load::{Action, Loader, Plain, Unit, WriteRow, Written, prepare},
+    pipeline::{expr::Context, model::Operation},
+    plan::{PlanStep, ReadFrom, RowIdPlan},
+    record::{Batch, FieldPath, Outcome, ParkReason, Row, RowResult},
+    state::{Deferred, ParkedRow},
+    transform::{Cell, Known, LookupKey, Mapping, RowEnd},
+};
+
+/// Lookups whose answers are kept between batches; beyond, they are asked again.
+const MOST_LOOKUPS: usize = 50_000;
+
+/// Runs the first pass of a step: every source row ends in an outcome, or the run stops.
+pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineError> {
+    let (batches, incoming) = mpsc::channel(2);
+    let (ready, outgoing) = mpsc::channel(2);
+    // All three run to their end even when one fails: what is in flight has to be written down.
+    let (read, mapped, loaded) = tokio::join!(
+        extract(shared, step, batches),
+        transform(shared, step, incoming, ready),
+        load(shared, step, outgoing),
+    );
+    // A stage that stops because another one failed says `Interrupted`; the cause is what counts.
+    let cause = [loaded, mapped, read]
+        .into_iter()
+        .filter_map(Result::err)
+        .reduce(|a, b| {
+            if matches!(a, EngineError::Interrupted) {
+                b
+            } else {
+                a
+            }
+        });
+    match cause {
+        Some(error) => Err(error),
+        None if shared.halted() => Err(EngineError::Interrupted),
+        None => Ok(()),
+    }
+}
+
+async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>) -> Result<(), EngineError> {
+    let plan = &shared.plan.steps[step];
+    let from = match &plan.read.from {
+        ReadFrom::Query { .. } => extract::From::Org(shared.org(&plan.read.connection)?),
+        ReadFrom::Http { .. } => extract::From::Callout(shared.callout(&plan.read.connection)?),
+    };
+    let end = extract::read(
+        &plan.read,
+        from,
+        &shared.vars,
+        &|| shared.halted(),
+        &|| shared.events.send(Event::CursorRestarted { step }),
+        &mut |batch: Batch| {
+            shared.read(step, batch.rows.len() as u64);
+            let batches = batches.clone();
+            async move { batches.send(batch).await.is_ok() }
+        },
+    )
+    .await;
+    if end.is_err() {
+        shared.halt();
+    }
+    end.map_err(|error| match error {
+        ExtractError::Org(source) => EngineError::Org {
+            connection: plan.read.connection.clone(),
+            source,
+        },
+        ExtractError::CountDiffers { announced, arrived } => EngineError::CountDiffers {
+            step: plan.name.clone(),
+            announced,
+            arrived,
+        },
+        ExtractError::Json(message) => EngineError::Source {
+            step: plan.name.clone(),
+            message,
+        },
+        ExtractError::Stopped => EngineError::Interrupted,
+    })
+}
+
+async fn transform(
+    shared: &Arc<Shared>,
+    step: usize,
+    mut incoming: mpsc::Receiver<Batch>,
+    ready: mpsc::Sender<Vec<WriteRow>>,
+) -> Result<(), EngineError> {
+    let result = transform_all(shared, step, &mut incoming, &ready).await;
+    // Before the next stage sees the end of its channel: after a stop it sends nothing more.
+    if result.is_err() {
+        shared.halt();
+    }
+    result
+}
+
+async fn transform_all(
+    shared: &Arc<Shared>,
+    step: usize,
+    incoming: &mut mpsc::Receiver<Batch>,
+    ready: &mpsc::Sender<Vec<WriteRow>>,
+) -> Result<(), EngineError> {
+    let plan = &shared.plan.steps[step];
+    let mapping = Arc::new(plan.mapping.clone());
+    let mut known = Known::new(Arc::clone(&plan.record_types));
+    let mut ordinal = 0u64;
+    while let Some(batch) = incoming.recv().await {
+        if shared.halted() {
+            return Err(EngineError::Interrupted);
+        }
+        let rows = Arc::new(batch.rows);
+        known.next_batch(MOST_LOOKUPS);
+        known = answer(shared, step, &mapping, &rows, known, false).await?;
+        let count = rows.len() as u64;
+        shared.mapped(step, count);
+        let (rows, again) = map(shared, step, &mapping, rows, known, ordinal).await?;
+        known = again;
+        ordinal += count;
+        let rows = look_first(shared, step, rows).await?;
+        if !rows.is_empty() && ready.send(rows).await.is_err() {
+            return Err(EngineError::Interrupted);
+        }
+    }
+    Ok(())
+}
+
+/// Gathers the answers that a batch needs.
+pub(super) async fn answer(
+    shared: &Arc<Shared>,
+    step: usize,
+    mapping: &Arc<Mapping>,
+    rows: &Arc<Vec<Row>>,
+    mut known: Known,
+    last: bool,
+) -> Result<Known, EngineError> {
+    // A form inside a form asks only when the inner one is answered; each round goes one deeper.
+    for _ in 0..mapping.rounds() {
+        let (mapping, rows, shared_too) = (Arc::clone(mapping), Arc::clone(rows), Arc::clone(shared));
+        known = blocking(move || {
+            for row in rows.iter() {
+                mapping.ask(&context(&shared_too, row), &known);
+            }
+            Ok(known)
+        })
+        .await?;
+        let demands = known.take_demands();
+        if demands.is_empty() {
+            break;
+        }
+        resolve(shared, step, demands, &mut known, last).await?;
+    }
+    Ok(known)
+}
+
+pub(super) fn context<'a>(shared: &'a Shared, row: &'a [crate::record::Value]) -> Context<'a> {
+    Context {
+        row,
+        vars: &shared.vars,
+        run: &shared.run,
+        item: None,
+        item_number: 0,
+    }
+}
+
+/// What mapping a batch gives.
+#[derive(Default)]
+struct Mapped {
+    ready: Vec<WriteRow>,
+    ended: Vec<RowResult>,
+    parked: Vec<ParkedRow>,
+    stop: Option<(CompactString, ParkReason)>,
+}
+
+async fn map(
+    shared: &Arc<Shared>,
+    step: usize,
+    mapping: &Arc<Mapping>,
+    rows: Arc<Vec<Row>>,
+    known: Known,
+    ordinal: u64,
+) -> Result<(Vec<WriteRow>, Known), EngineError> {
+    let (mapping, shared_too) = (Arc::clone(mapping), Arc::clone(shared));
+    let (mapped, known) = blocking(move || {
+        let shared = shared_too;
+        let plan = &shared.plan.steps[step];
+        let mut mapped = Mapped::default();
+        // Nobody else holds the rows any more: they move into what is written.
+        let rows = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
+        for (row, nth) in rows.into_iter().zip(ordinal + 1..) {
+            map_row(&shared, plan, &mapping, row, nth, &known, &mut mapped);
+        }
+        claim(&shared, step, &mut mapped)?;
+        Ok((mapped, known))
+    })
+    .await?;
+    shared
+        .record(step, Phase::Mapped, mapped.ended, mapped.parked)
+        .await?;
+    match mapped.stop {
+        Some((source_id, reason)) => Err(EngineError::RowStopped {
+            step: shared.plan.steps[step].name.clone(),
+            source_id: source_id.to_string(),
+            reason: Box::new(reason),
+        }),
+        None => Ok((mapped.ready, known)),
+    }
+}
+
+fn map_row(
+    shared: &Shared,
+    plan: &PlanStep,
+    mapping: &Mapping,
+    row: Row,
+    nth: u64,
+    known: &Known,
+    mapped: &mut Mapped,
+) {
+    let context = context(shared, &row);
+    let end = mapping.map(&context, known, false);
+    let cells = match &end {
+        RowEnd::Mapped(cells) => Some(cells.as_slice()),
+        _ => None,
+    };
+    let id = row_id(plan, &context, cells, mapping, known).unwrap_or_else(|| format_compact!("#{nth}"));
+    let mut park = |id: CompactString, row: &Row, reason: ParkReason| {
+        mapped.parked.push(shared.parked_row(plan, &id, row));
+        mapped.ended.push(parked(id, None, reason));
+    };
+    match end {
+        RowEnd::Mapped(cells) => match prepare(id, row, cells, &plan.write, plan.policy.nulls) {
+            Ok(ready) => mapped.ready.push(ready),
+            Err(refused) => {
+                let (id, row, reason) = *refused;
+                park(id, &row, reason);
+            }
+        },
+        RowEnd::Filtered => mapped.ended.push(RowResult {
+            source_id: id,
+            target_id: None,
+            outcome: Outcome::Filtered,
+            reason: None,
+        }),
+        RowEnd::Parked(reason) => park(id, &row, reason),
+        RowEnd::Stop(reason) => {
+            mapped.stop.get_or_insert((id.clone(), reason.clone()));
+            park(id, &row, reason);
+        }
+        RowEnd::Pending => park(
+            id,
+            &row,
+            ParkReason {
+                code: "unanswered".into(),
+                message: "a `ref` or `lookup` got no answer".into(),
+                field: None,
+                help: "run again; if it stays, please report it".into(),
+            },
+        ),
+    }
+}
+
+fn row_id(
+    plan: &PlanStep,
+    context: &Context<'_>,
+    cells: Option<&[Cell]>,
+    mapping: &Mapping,
+    known: &Known,
+) -> Option<CompactString> {
+    let key = || {
+        let at = plan.write.key.as_ref()?.at;
+        // A row that is parked for another field has its key all the same.
+        let cell = match cells {
+            Some(cells) => cells.get(at).cloned(),
+            None => mapping.one(at, context, known),
+        };
+        match cell? {
+            Cell::Value(value) => value.as_text().map(CompactString::from),
+            _ => None,
+        }
+    };
+    match &plan.row_id {
+        RowIdPlan::Expr(expr) => expr.eval(context).ok()?.as_text().map(crate::record::id18),
+        RowIdPlan::Key => key(),
+        RowIdPlan::ColumnOrKey(column) => context
+            .row
+            .get(*column)
+            .and_then(|v| v.as_text())
+            .map(crate::record::id18)
+            .or_else(key),
+    }
+}
+
+/// Two rows with one key never overwrite each other: the later one is parked. Where the row id is not the org's own
+/// `Id`, two rows may share that too.
+fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), crate::state::StateError> {
+    let plan = &shared.plan.steps[step];
+    let book = &shared.books[step];
+    let rows = std::mem::take(&mut mapped.ready);
+    let mut fresh_ids = vec![true; rows.len()];
+    if ids_may_repeat(plan) {
+        let ended = mapped.ended.iter().map(|r| &r.source_id);
+        // A character that no key begins with keeps ids and keys apart.
+        let ids: Vec<CompactString> = ended
+            .chain(rows.iter().map(|r| &r.source_id))
+            .map(|id| format_compact!("\u{1}{id}"))
+            .collect();
+        let mut fresh = shared.store.claim_keys(book.step, &ids)?;
+        fresh_ids = fresh.split_off(mapped.ended.len());
+        for (result, _) in mapped.ended.iter_mut().zip(fresh).filter(|(_, fresh)| !fresh) {
+            let own = apart(&result.source_id);
+            if let Some(row) = mapped
+                .parked
+                .iter_mut()
+                .find(|row| row.source_id == result.source_id)
+            {
+                row.source_id = own.clone();
+            }
+            result.source_id = own;
+        }
+    }
+    let keys: Vec<CompactString> = rows
+        .iter()
+        .zip(&fresh_ids)
+        .filter_map(|(row, fresh)| row.claim(&plan.write).filter(|_| *fresh))
+        .collect();
+    let mut fresh_keys = shared.store.claim_keys(book.step, &keys)?.into_iter();
+    for (mut row, fresh_id) in rows.into_iter().zip(fresh_ids) {
+        let duplicate = if !fresh_id {
+            let reason = match row.key.as_ref() == Some(&row.source_id) {
+                true => duplicate_key(plan, &row),
+                false => ParkReason {
+                    code: "duplicate_id".into(),
+                    message: format!("the source gives the row id `{}` more than once", row.source_id),
+                    field: None,
+                    help: "name what tells the rows apart with `id` in the source".into(),
+                },
+            };
+            row.source_id = apart(&row.source_id);
+            Some(reason)
+        } else if row.claim(&plan.write).is_some() && !fresh_keys.next().unwrap_or(true) {
+            Some(duplicate_key(plan, &row))
+        } else {
+            None
+        };
+        match duplicate {
+            None => mapped.ready.push(row),
+            Some(reason) => {
+                mapped
+                    .parked
+                    .push(shared.parked_row(plan, &row.source_id, &row.source));
+                mapped.ended.push(parked(row.source_id, None, reason));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An org gives each `Id` once; what else a file names as the row id may come twice.
+fn ids_may_repeat(plan: &PlanStep) -> bool {
+    match (&plan.read.from, &plan.row_id) {
+        (ReadFrom::Query { .. }, RowIdPlan::Expr(id)) => id
+            .as_column()
+            .and_then(|column| plan.read.columns.get(column))
+            .is_none_or(|path| !path.as_str().eq_ignore_ascii_case("Id")),
+        _ => true,
+    }
+}
+
+/// A row id of its own for a row whose id is taken: the journal has one line a row.
+fn apart(id: &str) -> CompactString {
+    format_compact!("{id}#{:08x}", fastrand::u32(..))
+}
+
+fn duplicate_key(plan: &PlanStep, row: &WriteRow) -> ParkReason {
+    let key = plan.write.key.as_ref();
+    ParkReason {
+        code: "duplicate_key".into(),
+        message: format!(
+            "an earlier row of this step has the same {} `{}`",
+            key.map_or("key", |k| k.field.as_str()),
+            row.key
+                .as_ref()
+                .or(row.record_id.as_ref())
+                .map_or("", |k| k.as_str())
+        ),
+        field: key.map(|k| k.field.as_str().into()),
+        help: "make the keys differ, or let `when` choose one of the rows".into(),
+    }
+}
+
+/// Where it has to be known which records exist, asks the target by key and settles what is done with each row.
+async fn look_first(
+    shared: &Arc<Shared>,
+    step: usize,
+    rows: Vec<WriteRow>,
+) -> Result<Vec<WriteRow>, EngineError> {
+    let plan = &shared.plan.steps[step];
+    let Some(key) = plan.write.key.as_ref().filter(|_| plan.write.look_first) else {
+        return Ok(rows);
+    };
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    let by = [FieldPath::from(key.field.as_str())];
+    let keys: Vec<LookupKey> = rows
+        .iter()
+        .map(|row| vec![row.key.clone().or_else(|| row.record_id.clone())])
+        .collect();
+    let select: Vec<_> = if plan.write.compare {
+        plan.write
+            .fields
+            .iter()
+            .map(|field| {
+                let path = match &field.parent {
+                    None => FieldPath::from(field.name.as_str()),
+                    Some(parent) => FieldPath::new(format!("{}.{}", parent.relationship, parent.field)),
+                };
+                let kind = shared
+                    .schemas
+                    .field_type(&plan.write.connection, &plan.write.object, &path)
+                    .0;
+                (path, kind)
+            })
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let search = Search {
+        object: &plan.write.object,
+        by: &by,
+        condition: None,
+        select: &select,
+    };
+    let found = find(shared, &plan.write.connection, &search, &keys).await?;
+    let (mut ready, mut ended, mut aside) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
+    for (mut row, found) in rows.into_iter().zip(found) {
+        let end = match (plan.write.operation, found.as_slice()) {
+            (Operation::Upsert | Operation::Insert, []) => {
+                row.action = Action::Insert;
+                None
+            }
+            (Operation::Update, []) => {
+                let text = row
+                    .key
+                    .as_ref()
+                    .or(row.record_id.as_ref())
+                    .map_or("", |k| k.as_str());
+                let message = format!(
+                    "the target has no {} with {} `{text}`",
+                    plan.write.object, key.field
+                );
+                Some(parked(
+                    row.source_id.clone(),
+                    None,
+                    ParkReason {
+                        code: "no_match".into(),
+                        message,
+                        field: Some(key.field.as_str().into()),
+                        help: "load the record first, or use `operation: upsert`".into(),
+                    },
+                ))
+            }
+            (operation, [one]) => {
+                let unchanged = |id: &CompactString| RowResult {
+                    source_id: row.source_id.clone(),
+                    target_id: Some(id.clone()),
+                    outcome: Outcome::Unchanged,
+                    reason: None,
+                };
+                let same = plan.write.compare
+                    && row.cells.iter().zip(&plan.write.fields).zip(&one.values).all(
+                        |((cell, field), theirs)| match cell {
+                            Plain::Omit => true,
+                            _ if !field.updateable => true,
+                            Plain::Clear => same_value(None, theirs),
+                            Plain::Value(ours) => same_value(Some(ours), theirs),
+                        },
+                    );
+                let end = (operation == Operation::Insert || same && !row.later).then(|| unchanged(&one.id));
+                row.record_id = Some(one.id.clone());
+                row.action = Action::Update;
+                end
+            }
+            (_, several) => Some(parked(
+                row.source_id.clone(),
+                None,
+                ParkReason {
+                    code: "ambiguous_key".into(),
+                    message: format!(
+                        "{} records of {} have this key ({} and others)",
+                        several.len(),
+                        plan.write.object,
+                        several[0].id
+                    ),
+                    field: Some(key.field.as_str().into()),
+                    help: "merge them in the target, or use a key that is unique there".into(),
+                },
+            )),
+        };
+        match end {
+            None => ready.push(row),
+            Some(end) => {
+                if end.outcome == Outcome::Parked {
+                    aside.push(shared.parked_row(plan, &row.source_id, &row.source));
+                }
+                ended.push(end);
+            }
+        }
+    }
+    shared.record(step, Phase::Written, ended, aside).await?;
+    Ok(ready)
+}
+
+async fn load(
+    shared: &Arc<Shared>,
+    step: usize,
+    mut outgoing: mpsc::Receiver<Vec<WriteRow>>,
+) -> Result<(), EngineError> {
+    let plan = &shared.plan.steps[step];
+    let write = Arc::new(plan.write.clone());
+    let client = shared.org(&write.connection)?.clone();
+    let retrying = retrying(shared, step);
+    let mut loader = Loader::new(client, Arc::clone(&write), plan.policy.clone(), retrying);
+    let mut result = Ok(());
+    while let Some(rows) = outgoing.recv().await {
+        if shared.halted() {
+            break;
+        }
+        for unit in loader.push(rows).await {
+            result = result.and(settle(shared, step, unit).await);
+        }
+        if result.is_err() {
+            break;
+        }
+    }
+    // Whoever still sends hears that nobody listens.
+    drop(outgoing);
+    let stop = shared.halted() || result.is_err();
+    for unit in loader.finish(stop).await {
+        result = result.and(settle(shared, step, unit).await);
+    }
+    if result.is_err() {
+        shared.halt();
+    }
+    result
+}
+
+/// Tells the user that rows are sent again.
+pub(super) fn retrying(
+    shared: &Arc<Shared>,
+    step: usize,
+) -> impl Fn(u64, &str, std::time::Duration) + Send + Sync + 'static {
+    let events = shared.events.clone();
+    move |rows, code, wait| {
+        events.send(Event::Retrying {
+            step,
+            rows,
+            code: code.to_owned(),
+            wait,
+        })
+    }
+}
+
+/// Turns what the org said of a unit into outcomes.
+async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), EngineError> {
+    let (rows, shared_too) = (unit.rows, Arc::clone(shared));
+    let (ended, aside) = blocking(move || {
+        let (mut ended, mut aside, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, written) in rows {
+            ended.push(end_of(&shared_too, step, row, written, &mut aside, &mut deferred));
+        }
+        if !deferred.is_empty() {
+            shared_too.store.defer(shared_too.books[step].step, &deferred)?;
+        }
+        Ok((ended, aside))
+    })
+    .await?;
+    let recorded = shared.record(step, Phase::Written, ended, aside).await;
+    recorded.and(match unit.error {
+        None => Ok(()),
+        Some(source) => Err(EngineError::Org {
+            connection: shared.plan.steps[step].write.connection.clone(),
+            source,
+        }),
+    })
+}
+
+/// A row's end; rows that are parked or wait for the second pass leave their source values behind.
+fn end_of(
+    shared: &Shared,
+    step: usize,
+    row: WriteRow,
+    written: Written,
+    aside: &mut Vec<ParkedRow>,
+    deferred: &mut Vec<Deferred>,
+) -> RowResult {
+    let (outcome, id) = match written {
+        Written::Created(id) => (Outcome::Created, id),
+        Written::Updated(id) => (Outcome::Updated, id),
+        Written::Unchanged(id) => (Outcome::Unchanged, id),
+        Written::Failed { id, reason } => {
+            aside.push(shared.parked_row(&shared.plan.steps[step], &row.source_id, &row.source));
+            return parked(row.source_id, id, reason);
+        }
+    };
+    if row.later {
+        let values: Vec<_> = row.source.iter().map(crate::record::Value::to_json).collect();
+        deferred.push(Deferred {
+            source_id: row.source_id.clone(),
+            target_id: id.clone(),
+            outcome,
+            payload: serde_json::Value::Array(values).to_string(),
+        });
+    }
+    RowResult {
+        source_id: row.source_id,
+        target_id: Some(id),
+        outcome,
+        reason: None,
+    }
+}
+
+pub(super) fn parked(
+    source_id: CompactString,
+    target_id: Option<CompactString>,
+    reason: ParkReason,
+) -> RowResult {
+    RowResult {
+        source_id,
+        target_id,
+        outcome: Outcome::Parked,
+        reason: Some(reason),
+    }
+}

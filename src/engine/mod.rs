@@ -1,0 +1,154 @@
+//! The loop: signs in, plans, and carries rows from extraction through transformation into the target, all steps that
+//! may run side by side at once, in bounded batches.
+//!
+//! A row that fails is an outcome; an [`EngineError`] ends the run. Outcomes and links reach the state before the
+//! engine speaks of them. Work that costs processor time, and the state's own blocking calls, run on blocking
+//! threads, never on the runtime's.
+
+mod answers;
+mod connect;
+mod error;
+mod first_pass;
+mod second_pass;
+mod shared;
+
+use std::sync::Arc;
+
+pub use connect::check_access;
+pub use error::{EngineError, ErrorKind};
+
+use crate::{
+    auth::Environment,
+    diag::Finding,
+    event::{Event, Events},
+    pipeline::{
+        Pipeline,
+        expr::{RunInfo, Vars},
+    },
+    plan::{self, Plan},
+    state::{RunStatus, Store},
+};
+use connect::Signed;
+use shared::Shared;
+
+/// What a run needs.
+pub struct RunRequest {
+    /// From [`new_run_id`].
+    pub id: String,
+    /// When it began: RFC 3339, UTC.
+    pub started_at: String,
+    /// What is run.
+    pub pipeline: Arc<Pipeline>,
+    /// A value for each of its vars.
+    pub vars: Vars,
+    /// `--env`.
+    pub env: Option<String>,
+    /// Where secrets come from.
+    pub environment: Environment,
+    /// Where outcomes go. The run has been begun there.
+    pub store: Arc<dyn Store>,
+    /// Where facts go.
+    pub events: Events,
+    /// Turns true when the user wants to stop.
+    pub cancel: tokio::sync::watch::Receiver<bool>,
+}
+
+/// How a run has ended.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// In one word.
+    pub status: RunStatus,
+    /// What ended it early.
+    pub error: Option<EngineError>,
+    /// What the orgs' describes proved wrong, and warnings.
+    pub findings: Vec<Finding>,
+    /// Calls made, by named credential.
+    pub api_calls: Vec<(String, u64)>,
+}
+
+/// A run id that sorts by time: `20261123-233000-k3f9`.
+pub fn new_run_id() -> String {
+    const ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+    let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC);
+    let tail: String = (0..4)
+        .map(|_| char::from(ALPHABET[fastrand::usize(..ALPHABET.len())]))
+        .collect();
+    format!("{}-{tail}", now.strftime("%Y%m%d-%H%M%S"))
+}
+
+/// Runs a pipeline to its end.
+pub async fn run(request: RunRequest) -> RunEnd {
+    let mut findings = Vec::new();
+    let mut signed = Signed::default();
+    let result = attempt(&request, &mut signed, &mut findings).await;
+    let api_calls = signed.calls();
+    let (status, error) = match result {
+        Ok(parked) if parked > 0 => (RunStatus::DoneWithParked, None),
+        Ok(_) => (RunStatus::Done, None),
+        Err(error) => (error.status(), Some(error)),
+    };
+    RunEnd {
+        status,
+        error,
+        findings,
+        api_calls,
+    }
+}
+
+/// The rows that are parked at the end.
+async fn attempt(
+    request: &RunRequest,
+    signed: &mut Signed,
+    findings: &mut Vec<Finding>,
+) -> Result<u64, EngineError> {
+    let connections = connect::connect(request, signed).await?;
+    let orgs = &signed.orgs;
+    let pipeline = &request.pipeline;
+    let schemas = plan::gather(pipeline, orgs).await?;
+    let (mut plan, warnings) = plan::build(pipeline, &schemas, &request.vars).map_err(|all| {
+        findings.extend(all);
+        EngineError::Findings
+    })?;
+    findings.extend(warnings);
+    let totals = plan::totals(&plan, orgs).await?;
+    plan.choose_roads(&totals);
+    request.events.send(Event::Planned {
+        steps: planned(&plan),
+    });
+    let run = RunInfo {
+        id: request.id.clone(),
+        pipeline: pipeline.name.clone(),
+        env: request.env.clone(),
+        started_at: request.started_at.clone(),
+        from: pipeline.from.clone().unwrap_or_default(),
+        to: pipeline.to.clone().unwrap_or_default(),
+    };
+    let shared = Shared::new(request, plan, schemas, signed.clone(), connections, run).await?;
+    shared::run_steps(Arc::new(shared)).await
+}
+
+fn planned(plan: &Plan) -> Vec<crate::event::PlannedStep> {
+    plan.steps
+        .iter()
+        .map(|step| crate::event::PlannedStep {
+            name: step.name.clone(),
+            source: step.read.source.clone(),
+            object: step.write.object.clone(),
+            operation: step.write.operation.as_str(),
+            total: step.read.total,
+            read: match &step.read.from {
+                plan::ReadFrom::Query { road, .. } => *road,
+                plan::ReadFrom::Http { .. } => crate::event::Road::Http,
+            },
+            write: step.write.road,
+            second_pass: step
+                .mapping
+                .fields
+                .iter()
+                .filter(|f| f.looping)
+                .map(|f| f.name.as_str().to_owned())
+                .collect(),
+            after: step.after.iter().map(|i| plan.steps[*i].name.clone()).collect(),
+        })
+        .collect()
+}

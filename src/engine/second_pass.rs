@@ -1,0 +1,285 @@
+//! References that loop: rows that were written without them get them now, and nothing else.
+
+use std::{collections::HashMap, sync::Arc};
+
+use compact_str::CompactString;
+
+use super::{
+    EngineError,
+    first_pass::{answer, context, parked, retrying},
+    shared::{Shared, blocking},
+};
+use crate::{
+    event::Event,
+    load::{Action, Loader, Plain, Unit, WriteRow, Written, prepare},
+    pipeline::model::Operation,
+    plan::{Road, WRITE_BULK_FROM, Write},
+    record::{Outcome, ParkReason, Row, RowResult, Value},
+    state::{Deferred, ParkedRow},
+    transform::{Known, Mapping, RowEnd},
+};
+
+/// Rows that are taken from the state at a time.
+const PAGE: usize = 2_000;
+
+/// What the row had ended as in the first pass, and the row that waits to be parked.
+type Repark = (Outcome, RowResult, ParkedRow);
+
+/// Writes the looping references of all rows that were put aside.
+pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineError> {
+    let plan = &shared.plan.steps[step];
+    let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
+    let count = blocking(move || store.deferred_count(book)).await?;
+    if count == 0 {
+        return Ok(());
+    }
+    shared.events.send(Event::SecondPassStarted { step, rows: count });
+    let (mapping, write) = looping(shared, step, count);
+    let client = shared.org(&write.connection)?.clone();
+    let mut loader = Loader::new(
+        client,
+        Arc::clone(&write),
+        plan.policy.clone(),
+        retrying(shared, step),
+    );
+    let mut before: HashMap<CompactString, Outcome> = HashMap::new();
+    let mut after: Option<CompactString> = None;
+    let mut known = Known::new(Arc::clone(&plan.record_types));
+    let mut result = Ok(());
+    while result.is_ok() && !shared.halted() {
+        match next_page(shared, step, &mapping, &write, &mut after, &mut known).await {
+            Ok(None) => break,
+            Ok(Some(page)) => {
+                let done = page.idle + page.reparked.len() as u64;
+                shared.events.send(Event::SecondPassRows { step, rows: done });
+                result = shared.repark(step, page.reparked).await;
+                before.extend(
+                    page.ready
+                        .iter()
+                        .map(|(row, outcome)| (row.source_id.clone(), *outcome)),
+                );
+                let rows = page.ready.into_iter().map(|(row, _)| row).collect();
+                for unit in loader.push(rows).await {
+                    result = result.and(settle(shared, step, unit, &mut before).await);
+                }
+            }
+            Err(error) => result = Err(error),
+        }
+    }
+    // Whatever happened, what is under way is waited for and written down.
+    let stop = shared.halted() || result.is_err();
+    for unit in loader.finish(stop).await {
+        result = result.and(settle(shared, step, unit, &mut before).await);
+    }
+    result?;
+    if shared.halted() {
+        Err(EngineError::Interrupted)
+    } else {
+        Ok(())
+    }
+}
+
+/// A page of rows that were put aside, mapped.
+#[derive(Default)]
+struct Page {
+    /// Rows to write, with what they had ended as.
+    ready: Vec<(WriteRow, Outcome)>,
+    /// Rows that have nothing to write.
+    idle: u64,
+    /// Rows that cannot be mapped.
+    reparked: Vec<Repark>,
+    stop: Option<(CompactString, ParkReason)>,
+}
+
+async fn next_page(
+    shared: &Arc<Shared>,
+    step: usize,
+    mapping: &Arc<Mapping>,
+    write: &Arc<Write>,
+    after: &mut Option<CompactString>,
+    known: &mut Known,
+) -> Result<Option<Page>, EngineError> {
+    let (store, from, book) = (Arc::clone(&shared.store), after.clone(), shared.books[step].step);
+    let (page, rows) = blocking(move || {
+        let page = store.deferred(book, from.as_deref(), PAGE)?;
+        let rows: Vec<Row> = page.iter().map(|d| source_row(&d.payload)).collect();
+        Ok((page, Arc::new(rows)))
+    })
+    .await?;
+    let Some(last) = page.last() else { return Ok(None) };
+    *after = Some(last.source_id.clone());
+    known.next_batch(0);
+    let answered = answer(shared, step, mapping, &rows, std::mem::take(known), true).await?;
+    let (shared_too, mapping, write) = (Arc::clone(shared), Arc::clone(mapping), Arc::clone(write));
+    let (page, answered) = blocking(move || {
+        let mut mapped = Page::default();
+        for (deferred, row) in page.into_iter().zip(rows.iter()) {
+            map_row(
+                &shared_too,
+                step,
+                &mapping,
+                &write,
+                deferred,
+                row,
+                &answered,
+                &mut mapped,
+            );
+        }
+        Ok((mapped, answered))
+    })
+    .await?;
+    *known = answered;
+    match page.stop {
+        Some((source_id, reason)) => Err(EngineError::RowStopped {
+            step: shared.plan.steps[step].name.clone(),
+            source_id: source_id.to_string(),
+            reason: Box::new(reason),
+        }),
+        None => Ok(Some(page)),
+    }
+}
+
+/// The step with its looping fields only, as an update by Id.
+fn looping(shared: &Shared, step: usize, count: u64) -> (Arc<Mapping>, Arc<Write>) {
+    let plan = &shared.plan.steps[step];
+    let (fields, targets) = plan
+        .mapping
+        .fields
+        .iter()
+        .zip(&plan.write.fields)
+        .filter(|(mapped, _)| mapped.looping)
+        .map(|(mapped, target)| (mapped.clone(), target.clone()))
+        .unzip();
+    let write = Write {
+        operation: Operation::Update,
+        key: None,
+        fields: targets,
+        road: match plan.write.api {
+            crate::pipeline::model::Api::Auto if count < WRITE_BULK_FROM => Road::Rest,
+            crate::pipeline::model::Api::Auto => Road::Bulk,
+            _ => plan.write.road,
+        },
+        look_first: false,
+        compare: false,
+        ..plan.write.clone()
+    };
+    (Arc::new(Mapping { when: None, fields }), Arc::new(write))
+}
+
+#[expect(clippy::too_many_arguments, reason = "one row meets all that a page has")]
+fn map_row(
+    shared: &Shared,
+    step: usize,
+    mapping: &Mapping,
+    write: &Write,
+    deferred: Deferred,
+    row: &Row,
+    known: &Known,
+    page: &mut Page,
+) {
+    let plan = &shared.plan.steps[step];
+    let park = |reason: ParkReason| {
+        let result = parked(
+            deferred.source_id.clone(),
+            Some(deferred.target_id.clone()),
+            written(reason),
+        );
+        (
+            deferred.outcome,
+            result,
+            shared.parked_row(plan, &deferred.source_id, row),
+        )
+    };
+    match mapping.map(&context(shared, row), known, true) {
+        RowEnd::Mapped(cells) => {
+            match prepare(
+                deferred.source_id.clone(),
+                row.clone(),
+                cells,
+                write,
+                plan.policy.nulls,
+            ) {
+                Ok(mut row) => {
+                    row.record_id = Some(deferred.target_id.clone());
+                    row.action = Action::Update;
+                    // A record that the first pass made has nothing to clear.
+                    if deferred.outcome == Outcome::Created {
+                        for cell in row.cells.iter_mut().filter(|c| **c == Plain::Clear) {
+                            *cell = Plain::Omit;
+                        }
+                    }
+                    if row.is_empty(write) {
+                        page.idle += 1
+                    } else {
+                        page.ready.push((row, deferred.outcome))
+                    }
+                }
+                Err(refused) => page.reparked.push(park(refused.2)),
+            }
+        }
+        // `missing: skip` of a row that is written already can only mean: without the reference.
+        RowEnd::Filtered => page.idle += 1,
+        RowEnd::Parked(reason) => page.reparked.push(park(reason)),
+        RowEnd::Stop(reason) => {
+            page.stop.get_or_insert((deferred.source_id.clone(), reason));
+        }
+        RowEnd::Pending => page.reparked.push(park(ParkReason {
+            code: "unanswered".into(),
+            message: "a `ref` or `lookup` got no answer".into(),
+            field: None,
+            help: "run again; if it stays, please report it".into(),
+        })),
+    }
+}
+
+async fn settle(
+    shared: &Arc<Shared>,
+    step: usize,
+    unit: Unit,
+    before: &mut HashMap<CompactString, Outcome>,
+) -> Result<(), EngineError> {
+    let plan = &shared.plan.steps[step];
+    let (mut reparked, mut updated) = (Vec::new(), Vec::new());
+    shared.events.send(Event::SecondPassRows {
+        step,
+        rows: unit.rows.len() as u64,
+    });
+    for (row, end) in unit.rows {
+        let outcome = before.remove(&row.source_id).unwrap_or(Outcome::Updated);
+        if outcome == Outcome::Unchanged && matches!(end, Written::Updated(_)) {
+            updated.push((row.source_id.clone(), row.record_id.clone()));
+        }
+        if let Written::Failed { reason, .. } = end {
+            let result = parked(row.source_id.clone(), row.record_id.clone(), written(reason));
+            reparked.push((
+                outcome,
+                result,
+                shared.parked_row(plan, &row.source_id, &row.source),
+            ));
+        }
+    }
+    let result = shared.repark(step, reparked).await;
+    let result = result.and(shared.now_updated(step, updated).await);
+    result.and(match unit.error {
+        None => Ok(()),
+        Some(source) => Err(EngineError::Org {
+            connection: plan.write.connection.clone(),
+            source,
+        }),
+    })
+}
+
+/// The record is there; only its reference is not.
+fn written(mut reason: ParkReason) -> ParkReason {
+    reason
+        .message
+        .push_str(" (the record itself was written, without this reference)");
+    reason
+}
+
+fn source_row(payload: &str) -> Row {
+    match serde_json::from_str(payload) {
+        Ok(serde_json::Value::Array(values)) => values.iter().map(Value::from_json).collect(),
+        _ => Row::default(),
+    }
+}

@@ -1,0 +1,464 @@
+//! What all steps of a run share, and the order in which they run.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::{sync::watch, task::JoinSet};
+
+use super::{
+    EngineError, RunRequest,
+    connect::{Connections, Signed},
+    first_pass, second_pass,
+};
+use crate::{
+    event::{Counts, Event, Events},
+    pipeline::expr::{RunInfo, Vars},
+    plan::{Plan, PlanStep, Schemas},
+    record::{Outcome, RowResult},
+    state::{LinkSet, ParkedRow, StepRun, Store},
+};
+
+/// What all steps of a run share.
+pub(super) struct Shared {
+    pub(super) plan: Plan,
+    pub(super) schemas: Schemas,
+    pub(super) signed: Signed,
+    pub(super) vars: Vars,
+    pub(super) run: RunInfo,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) events: Events,
+    /// In the order of the plan's steps.
+    pub(super) books: Vec<Book>,
+    cancel: watch::Receiver<bool>,
+    halted: AtomicBool,
+}
+
+/// A step's place in the state, and its counts.
+pub(super) struct Book {
+    pub(super) step: StepRun,
+    pub(super) links: LinkSet,
+    tally: std::sync::Mutex<Tally>,
+}
+
+/// A step's counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    all: Counts,
+    /// Rows that came to the mapping.
+    mapped: u64,
+    /// Of those, rows that ended there, and rows that were parked there.
+    mapped_ended: u64,
+    mapped_parked: u64,
+}
+
+/// Where rows ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// In the mapping: the others of their batch are still on their way.
+    Mapped,
+    /// In the target, or before its door.
+    Written,
+}
+
+impl Tally {
+    /// The share of parked rows, from 0 to 1. Rows end in the mapping long before the others of their batch end in
+    /// the target; those on their way count as failing at the rate of those that are through.
+    fn parked_share(&self) -> f64 {
+        // Rows are far below the 2^52 that a float counts exactly.
+        let parked = self.all.of(Outcome::Parked);
+        let written = self.all.done().saturating_sub(self.mapped_ended);
+        let of_written = match written {
+            0 => 0.0,
+            _ => parked.saturating_sub(self.mapped_parked) as f64 / written as f64,
+        };
+        let mapped = self.mapped.max(1) as f64;
+        self.mapped_parked as f64 / mapped + (1.0 - self.mapped_ended as f64 / mapped) * of_written
+    }
+}
+
+/// How far a step is; later steps watch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    FirstPassEnded,
+    Failed,
+}
+
+impl Shared {
+    pub(super) async fn new(
+        request: &RunRequest,
+        plan: Plan,
+        schemas: Schemas,
+        signed: Signed,
+        connections: Connections,
+        run: RunInfo,
+    ) -> Result<Shared, EngineError> {
+        let mut books = Vec::with_capacity(plan.steps.len());
+        for step in &plan.steps {
+            let store = Arc::clone(&request.store);
+            let (id, pipeline, name) = (
+                request.id.clone(),
+                request.pipeline.name.clone(),
+                step.name.clone(),
+            );
+            let source = connections.identity(&step.read.connection);
+            let target = connections.identity(&step.write.connection);
+            let (step, links) = blocking(move || {
+                Ok((
+                    store.begin_step(&id, &name)?,
+                    store.link_set(&pipeline, &name, &source, &target)?,
+                ))
+            })
+            .await?;
+            books.push(Book {
+                step,
+                links,
+                tally: std::sync::Mutex::default(),
+            });
+        }
+        Ok(Shared {
+            plan,
+            schemas,
+            signed,
+            vars: request.vars.clone(),
+            run,
+            store: Arc::clone(&request.store),
+            events: request.events.clone(),
+            books,
+            cancel: request.cancel.clone(),
+            halted: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether no new work may begin: the user asked to stop, or a step failed.
+    pub(super) fn halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed) || *self.cancel.borrow()
+    }
+
+    pub(super) fn cancelled(&self) -> bool {
+        *self.cancel.borrow()
+    }
+
+    pub(super) fn halt(&self) {
+        self.halted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn org(&self, connection: &str) -> Result<&crate::salesforce::Client, EngineError> {
+        self.signed
+            .orgs
+            .get(connection)
+            .ok_or_else(|| EngineError::Broken(format!("no client for the named credential `{connection}`")))
+    }
+
+    pub(super) fn callout(&self, connection: &str) -> Result<&crate::salesforce::Callout, EngineError> {
+        self.signed
+            .callouts
+            .get(connection)
+            .ok_or_else(|| EngineError::Broken(format!("no client for the named credential `{connection}`")))
+    }
+
+    /// The place in the plan of a step of the pipeline.
+    pub(super) fn place(&self, pipeline_index: usize) -> usize {
+        self.plan
+            .steps
+            .iter()
+            .position(|s| s.index == pipeline_index)
+            .unwrap_or_default()
+    }
+
+    /// Counts rows that came out of the source.
+    pub(super) fn read(&self, step: usize, rows: u64) {
+        self.with_tally(step, |tally| tally.all.read += rows);
+        self.events.send(Event::RowsRead { step, rows });
+    }
+
+    /// Counts rows that come to the mapping.
+    pub(super) fn mapped(&self, step: usize, rows: u64) {
+        self.with_tally(step, |tally| tally.mapped += rows);
+    }
+
+    /// Stores outcomes, then counts and reports them, then asks whether the step may go on.
+    pub(super) async fn record(
+        self: &Arc<Self>,
+        step: usize,
+        phase: Phase,
+        results: Vec<RowResult>,
+        parked: Vec<ParkedRow>,
+    ) -> Result<(), EngineError> {
+        if results.is_empty() {
+            return Ok(());
+        }
+        let mut counts = Counts::default();
+        for result in &results {
+            counts.add(result.outcome);
+        }
+        let first = results.iter().find(|r| r.outcome == Outcome::Parked).cloned();
+        let shared = Arc::clone(self);
+        blocking(move || {
+            let book = &shared.books[step];
+            shared.store.record(book.step, book.links, &results, &parked)
+        })
+        .await?;
+        let sum = self.with_tally(step, |tally| {
+            tally.all.merge(&counts);
+            if phase == Phase::Mapped {
+                tally.mapped_ended += counts.done();
+                tally.mapped_parked += counts.of(Outcome::Parked);
+            }
+            *tally
+        });
+        self.events.send(Event::RowsEnded { step, counts });
+        self.allowed(step, &sum, first)
+    }
+
+    /// Moves a row that had ended otherwise to `parked`.
+    pub(super) async fn repark(
+        self: &Arc<Self>,
+        step: usize,
+        rows: Vec<(Outcome, RowResult, ParkedRow)>,
+    ) -> Result<(), EngineError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut from = Vec::with_capacity(rows.len());
+        let (mut results, mut parked) = (Vec::new(), Vec::new());
+        for (outcome, result, row) in rows {
+            from.push(outcome);
+            results.push(result);
+            parked.push(row);
+        }
+        let first = results.first().cloned();
+        let shared = Arc::clone(self);
+        blocking(move || {
+            let book = &shared.books[step];
+            shared.store.record(book.step, book.links, &results, &parked)
+        })
+        .await?;
+        let sum = self.with_tally(step, |tally| {
+            for outcome in &from {
+                let ended = &mut tally.all.ended[*outcome as usize];
+                *ended = ended.saturating_sub(1);
+                tally.all.add(Outcome::Parked);
+            }
+            *tally
+        });
+        for outcome in from {
+            self.events.send(Event::Reparked { step, from: outcome });
+        }
+        self.allowed(step, &sum, first)
+    }
+
+    /// Moves rows that the first pass left alone, and the second one wrote, to `updated`.
+    pub(super) async fn now_updated(
+        self: &Arc<Self>,
+        step: usize,
+        rows: Vec<(compact_str::CompactString, Option<compact_str::CompactString>)>,
+    ) -> Result<(), EngineError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let count = rows.len() as u64;
+        let updated = |(source_id, target_id)| RowResult {
+            source_id,
+            target_id,
+            outcome: Outcome::Updated,
+            reason: None,
+        };
+        let results: Vec<RowResult> = rows.into_iter().map(updated).collect();
+        let shared = Arc::clone(self);
+        blocking(move || {
+            let book = &shared.books[step];
+            shared.store.record(book.step, book.links, &results, &[])
+        })
+        .await?;
+        self.with_tally(step, |tally| {
+            let unchanged = &mut tally.all.ended[Outcome::Unchanged as usize];
+            *unchanged = unchanged.saturating_sub(count);
+            tally.all.ended[Outcome::Updated as usize] += count;
+        });
+        Ok(())
+    }
+
+    /// `policy.errors`.
+    fn allowed(&self, step: usize, sum: &Tally, parked: Option<RowResult>) -> Result<(), EngineError> {
+        let plan = &self.plan.steps[step];
+        let Some(parked) = parked else { return Ok(()) };
+        if plan.policy.rows == crate::pipeline::model::RowErrors::Stop {
+            return Err(EngineError::RowStopped {
+                step: plan.name.clone(),
+                source_id: parked.source_id.to_string(),
+                reason: Box::new(parked.reason.unwrap_or_else(|| crate::record::ParkReason {
+                    code: "parked".into(),
+                    message: "the row failed".into(),
+                    field: None,
+                    help: String::new(),
+                })),
+            });
+        }
+        let (failed, done) = (sum.all.of(Outcome::Parked), sum.all.done());
+        if done >= plan.policy.stop_at_least && sum.parked_share() * 100.0 > plan.policy.stop_failed_percent {
+            return Err(EngineError::TooManyParked {
+                step: plan.name.clone(),
+                parked: failed,
+                done,
+                percent: plan.policy.stop_failed_percent,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn counts(&self, step: usize) -> Counts {
+        self.with_tally(step, |tally| tally.all)
+    }
+
+    fn with_tally<T>(&self, step: usize, then: impl FnOnce(&mut Tally) -> T) -> T {
+        let mut tally = self.books[step]
+            .tally
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        then(&mut tally)
+    }
+
+    /// A source row as the file of parked rows shows it.
+    pub(super) fn parked_row(
+        &self,
+        step: &PlanStep,
+        source_id: &str,
+        row: &[crate::record::Value],
+    ) -> ParkedRow {
+        let values = step.read.columns.iter().zip(row).map(|(column, value)| {
+            let text = match value {
+                crate::record::Value::Json(json) => Some(json.to_string()),
+                other => other.as_text().map(str::to_owned),
+            };
+            (column.as_str().to_owned(), text)
+        });
+        ParkedRow {
+            source_id: source_id.into(),
+            values: values.collect(),
+        }
+    }
+}
+
+/// Runs blocking work off the runtime's threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, crate::state::StateError> + Send + 'static,
+) -> Result<T, EngineError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(EngineError::Broken(error.to_string())),
+    }
+}
+
+/// Runs all steps, each as soon as those that it waits for have ended, and gives the number of parked rows.
+pub(super) async fn run_steps(shared: Arc<Shared>) -> Result<u64, EngineError> {
+    let stages: Arc<Vec<watch::Sender<Stage>>> = Arc::new(
+        shared
+            .plan
+            .steps
+            .iter()
+            .map(|_| watch::channel(Stage::Waiting).0)
+            .collect(),
+    );
+    let mut tasks = JoinSet::new();
+    for step in 0..shared.plan.steps.len() {
+        let (shared, stages) = (Arc::clone(&shared), Arc::clone(&stages));
+        tasks.spawn(async move {
+            // Even when a step breaks: those that wait for it must not wait for ever.
+            let mut failing = Failing {
+                shared: Arc::clone(&shared),
+                stages: Arc::clone(&stages),
+                step,
+                armed: true,
+            };
+            let result = run_step(&shared, step, &stages).await;
+            failing.armed = result.is_err();
+            result
+        });
+    }
+    let mut first = None;
+    while let Some(ended) = tasks.join_next().await {
+        let error = match ended {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error,
+            Err(error) => {
+                shared.halt();
+                EngineError::Broken(error.to_string())
+            }
+        };
+        // Steps that stop because another one failed say so; the cause is what counts.
+        let keep = first
+            .as_ref()
+            .is_none_or(|f| matches!(f, EngineError::Interrupted));
+        if keep {
+            first = Some(error);
+        }
+    }
+    match first {
+        Some(EngineError::Interrupted) if !shared.cancelled() => {
+            Err(EngineError::Broken("a step stopped without a reason".into()))
+        }
+        Some(error) => Err(error),
+        None => Ok((0..shared.plan.steps.len())
+            .map(|s| shared.counts(s).of(Outcome::Parked))
+            .sum()),
+    }
+}
+
+/// Tells the other steps that a step has failed, when it is dropped.
+struct Failing {
+    shared: Arc<Shared>,
+    stages: Arc<Vec<watch::Sender<Stage>>>,
+    step: usize,
+    armed: bool,
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        if self.armed {
+            self.shared.halt();
+            self.stages[self.step].send_replace(Stage::Failed);
+        }
+    }
+}
+
+async fn run_step(
+    shared: &Arc<Shared>,
+    step: usize,
+    stages: &[watch::Sender<Stage>],
+) -> Result<(), EngineError> {
+    let plan = &shared.plan.steps[step];
+    wait_for(stages, plan.after.iter()).await?;
+    let started = std::time::Instant::now();
+    shared.events.send(Event::StepStarted { step });
+    first_pass::run(shared, step).await?;
+    stages[step].send_replace(Stage::FirstPassEnded);
+    if !plan.second_pass_after.is_empty() {
+        wait_for(stages, plan.second_pass_after.iter()).await?;
+        second_pass::run(shared, step).await?;
+    }
+    let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
+    blocking(move || store.end_step(book)).await?;
+    shared.events.send(Event::StepEnded {
+        step,
+        counts: shared.counts(step),
+        elapsed: started.elapsed(),
+    });
+    Ok(())
+}
+
+async fn wait_for(
+    stages: &[watch::Sender<Stage>],
+    steps: impl Iterator<Item = &usize>,
+) -> Result<(), EngineError> {
+    for step in steps {
+        let mut watched = stages[*step].subscribe();
+        let stage = watched.wait_for(|stage| *stage != Stage::Waiting).await;
+        if !matches!(stage.as_deref(), Ok(Stage::FirstPassEnded)) {
+            return Err(EngineError::Interrupted);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! What the engine says while it works: facts, which `report` words and the terminal shows.
+//!
+//! The only bridge from the engine outwards. No event holds a secret or a record's values, but for the reasons of
+//! parked rows, which are the user's to see.
+
+use std::time::Duration;
+
+pub use crate::plan::Road;
+use crate::record::Outcome;
+
+/// Where events go. Sending never blocks and never fails the run.
+#[derive(Clone)]
+pub struct Events(tokio::sync::mpsc::UnboundedSender<Event>);
+
+/// Where they arrive.
+pub type EventReceiver = tokio::sync::mpsc::UnboundedReceiver<Event>;
+
+impl Events {
+    /// A sender and its receiver.
+    pub fn channel() -> (Events, EventReceiver) {
+        let (tx, rx) = tokio::sync::mpsc::unbounded_channel();
+        (Events(tx), rx)
+    }
+
+    /// Tells whoever listens; nobody may.
+    pub fn send(&self, event: Event) {
+        let _ = self.0.send(event);
+    }
+}
+
+/// How many rows ended in which outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows that the source gave.
+    pub read: u64,
+    /// In the order of [`Outcome::ALL`].
+    pub ended: [u64; 6],
+}
+
+impl Counts {
+    /// Rows with this outcome.
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        self.ended[outcome as usize]
+    }
+
+    /// Counts one row.
+    pub fn add(&mut self, outcome: Outcome) {
+        self.ended[outcome as usize] += 1;
+    }
+
+    /// Adds another count to this one.
+    pub fn merge(&mut self, other: &Counts) {
+        self.read += other.read;
+        for (mine, theirs) in self.ended.iter_mut().zip(other.ended) {
+            *mine += theirs;
+        }
+    }
+
+    /// Rows with any outcome; equals `read` when a step has ended.
+    pub fn done(&self) -> u64 {
+        self.ended.iter().sum()
+    }
+}
+
+/// One fact.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A named credential's org answered who it is.
+    SignedIn {
+        /// The named credential.
+        credential: String,
+        /// 18-character org id; empty for what is no org.
+        org_id: String,
+        /// The org's name, where it could be asked.
+        org_name: Option<String>,
+        /// The API version in use.
+        api_version: String,
+    },
+    /// A token died and was replaced.
+    SignedInAgain {
+        /// The named credential.
+        credential: String,
+    },
+    /// The plan stands; nothing is written yet. Steps in the order in which they may start.
+    Planned {
+        /// One for each step.
+        steps: Vec<PlannedStep>,
+    },
+    /// A step began to read.
+    StepStarted {
+        /// Its index in the plan.
+        step: usize,
+    },
+    /// Rows came out of the source.
+    RowsRead {
+        /// The step's index in the plan.
+        step: usize,
+        /// How many more.
+        rows: u64,
+    },
+    /// Rows ended.
+    RowsEnded {
+        /// The step's index in the plan.
+        step: usize,
+        /// How many more, by outcome; `read` is 0 here.
+        counts: Counts,
+    },
+    /// The second pass of a step began: rows whose references loop.
+    SecondPassStarted {
+        /// The step's index in the plan.
+        step: usize,
+        /// Rows to write.
+        rows: u64,
+    },
+    /// Rows of a second pass were written.
+    SecondPassRows {
+        /// The step's index in the plan.
+        step: usize,
+        /// How many more.
+        rows: u64,
+    },
+    /// A row that had ended otherwise was parked by the second pass.
+    Reparked {
+        /// The step's index in the plan.
+        step: usize,
+        /// What it had ended as.
+        from: Outcome,
+    },
+    /// Rows of a request failed with an error that another try can mend.
+    Retrying {
+        /// The step's index in the plan.
+        step: usize,
+        /// How many rows are sent again.
+        rows: u64,
+        /// The org's code, `UNABLE_TO_LOCK_ROW`.
+        code: String,
+        /// The pause before.
+        wait: Duration,
+    },
+    /// A query cursor died and is read again from where it was.
+    CursorRestarted {
+        /// The step's index in the plan.
+        step: usize,
+    },
+    /// A step has ended: all its rows have an outcome, or the run stops.
+    StepEnded {
+        /// Its index in the plan.
+        step: usize,
+        /// All its rows.
+        counts: Counts,
+        /// From its first request to its last.
+        elapsed: Duration,
+    },
+    /// The user asked to stop: what is in flight is being finished.
+    Stopping,
+}
+
+/// A step as planned.
+#[derive(Clone, Debug)]
+pub struct PlannedStep {
+    /// Its name.
+    pub name: String,
+    /// The source: an sobject, or an address.
+    pub source: String,
+    /// The target sobject.
+    pub object: String,
+    /// `upsert`, `insert`, `update`.
+    pub operation: &'static str,
+    /// How many rows the source has, where it could be asked.
+    pub total: Option<u64>,
+    /// How it is read.
+    pub read: Road,
+    /// How it is written.
+    pub write: Road,
+    /// Fields that are written in a second pass.
+    pub second_pass: Vec<String>,
+    /// Names of the steps that it waits for.
+    pub after: Vec<String>,
+}
