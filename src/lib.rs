@@ -10,6 +10,7 @@ pub mod load;
 pub mod pipeline;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod salesforce;
 pub mod spec;
 pub mod state;
