@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod diag;
+pub mod emulator;
 pub mod engine;
 pub mod event;
 pub mod extract;

@@ -1,0 +1,405 @@
+//! Bulk API 2.0: jobs, their states, and the files that they give.
+
+mod csv;
+mod ingest;
+mod query;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::{Api, Org, Reply, org::now};
+use crate::emulator::{
+    faults::lock,
+    store::{Cell, Op},
+};
+
+pub(super) use self::{ingest::route as ingest, query::route as query};
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    UploadComplete,
+    InProgress,
+    JobComplete,
+    Failed,
+    Aborted,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            State::Open => "Open",
+            State::UploadComplete => "UploadComplete",
+            State::InProgress => "InProgress",
+            State::JobComplete => "JobComplete",
+            State::Failed => "Failed",
+            State::Aborted => "Aborted",
+        }
+    }
+
+    fn terminal(self) -> bool {
+        matches!(self, State::JobComplete | State::Failed | State::Aborted)
+    }
+}
+
+/// What a job is for.
+#[derive(Clone, Debug)]
+enum Work {
+    Ingest {
+        op: Op,
+        key: Option<String>,
+        content: Option<Bytes>,
+    },
+    Query {
+        soql: String,
+        with_deleted: bool,
+    },
+}
+
+/// What a finished job gives.
+#[derive(Clone, Debug)]
+enum Files {
+    Ingest {
+        successful: Bytes,
+        failed: Bytes,
+        unprocessed: Bytes,
+    },
+    /// The header line, all rows, and where each row ends.
+    Query {
+        header: Bytes,
+        body: Bytes,
+        ends: Arc<Vec<usize>>,
+    },
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    id: String,
+    operation: String,
+    object: usize,
+    object_name: String,
+    user: Cell,
+    created: Cell,
+    stamp: Cell,
+    state: State,
+    version: u32,
+    delimiter: &'static str,
+    crlf: bool,
+    work: Work,
+    processed: u64,
+    failed: u64,
+    millis: u64,
+    error: Option<String>,
+    files: Option<Files>,
+}
+
+/// The names of delimiters, and what they stand for.
+const DELIMITERS: &[(&str, u8)] = &[
+    ("COMMA", b','),
+    ("TAB", b'\t'),
+    ("SEMICOLON", b';'),
+    ("PIPE", b'|'),
+    ("CARET", b'^'),
+    ("BACKQUOTE", b'`'),
+];
+
+impl Job {
+    fn delimiter(&self) -> u8 {
+        DELIMITERS
+            .iter()
+            .find(|(name, _)| *name == self.delimiter)
+            .map_or(b',', |(_, byte)| *byte)
+    }
+
+    fn newline(&self) -> &'static str {
+        if self.crlf { "\r\n" } else { "\n" }
+    }
+
+    fn is_query(&self) -> bool {
+        matches!(self.work, Work::Query { .. })
+    }
+
+    /// The job as answers show it; `short` is the answer to a change of state, `info` the one to a poll.
+    fn json(&self, short: bool, info: bool) -> Value {
+        let mut out = Map::new();
+        let mut put = |key: &str, value: Value| out.insert(key.to_owned(), value);
+        put("id", json!(self.id));
+        put("operation", json!(self.operation));
+        put("object", json!(self.object_name));
+        put("createdById", json!(self.user.as_str()));
+        put("createdDate", json!(self.created.replace('Z', "+0000")));
+        put("systemModstamp", json!(self.stamp.replace('Z', "+0000")));
+        put("state", json!(self.state.name()));
+        if let Work::Ingest { key: Some(key), .. } = &self.work {
+            put("externalIdFieldName", json!(key));
+        }
+        put("concurrencyMode", json!("Parallel"));
+        put("contentType", json!("CSV"));
+        put("apiVersion", json!(f64::from(self.version)));
+        if short {
+            return Value::Object(out);
+        }
+        if info {
+            put(
+                "jobType",
+                json!(if self.is_query() { "V2Query" } else { "V2Ingest" }),
+            );
+        }
+        if self.state == State::Open {
+            put(
+                "contentUrl",
+                json!(format!(
+                    "services/data/v{}.0/jobs/ingest/{}/batches",
+                    self.version, self.id
+                )),
+            );
+        }
+        put("lineEnding", json!(if self.crlf { "CRLF" } else { "LF" }));
+        put("columnDelimiter", json!(self.delimiter));
+        if !info {
+            return Value::Object(out);
+        }
+        match &self.work {
+            Work::Query { .. } => {
+                put("numberRecordsProcessed", json!(self.processed));
+                put("retries", json!(0));
+                put("totalProcessingTime", json!(self.millis));
+                if self.version >= 58 {
+                    put("isPkChunkingSupported", json!(true));
+                }
+            }
+            Work::Ingest { content, .. } => {
+                // Nothing is counted before there is anything to count.
+                if content.is_some() || self.state != State::Open {
+                    put("numberRecordsProcessed", json!(self.processed));
+                    put("numberRecordsFailed", json!(self.failed));
+                }
+                put("retries", json!(0));
+                put("totalProcessingTime", json!(self.millis));
+                put("apiActiveProcessingTime", json!(self.millis));
+                put("apexProcessingTime", json!(0));
+                if self.version >= 61 {
+                    put("isPkChunkingSupported", json!(false));
+                }
+            }
+        }
+        if let Some(error) = self.error.as_ref().filter(|_| !self.is_query()) {
+            put("errorMessage", json!(error));
+        }
+        Value::Object(out)
+    }
+}
+
+/// A copy of a job of one kind; the copy shares the files.
+fn job(org: &Org, id: &str, query: bool) -> Result<Job, Reply> {
+    let id = crate::record::id18(id);
+    lock(&org.jobs)
+        .get(id.as_str())
+        .filter(|job| job.is_query() == query)
+        .cloned()
+        .ok_or_else(Reply::missing)
+}
+
+/// Changes a job that is still there.
+fn change(org: &Org, id: &str, change: impl FnOnce(&mut Job)) {
+    if let Some(job) = lock(&org.jobs).get_mut(id) {
+        change(job);
+        job.stamp = now();
+    }
+}
+
+/// Delimiter and line ending of a job's body.
+fn format(body: &Value) -> Result<(&'static str, bool), Reply> {
+    let get = |key: &str, default: &'static str| {
+        body.get(key)
+            .and_then(Value::as_str)
+            .unwrap_or(default)
+            .to_owned()
+    };
+    let wanted = get("columnDelimiter", "COMMA");
+    let delimiter = DELIMITERS
+        .iter()
+        .find(|(name, _)| *name == wanted)
+        .map(|(name, _)| *name);
+    let ending = get("lineEnding", "LF");
+    match (delimiter, ending.as_str()) {
+        (Some(delimiter), "LF") => Ok((delimiter, false)),
+        (Some(delimiter), "CRLF") => Ok((delimiter, true)),
+        (None, _) => Err(invalid(&format!("columnDelimiter '{wanted}' is not supported"))),
+        _ => Err(invalid(&format!("lineEnding '{ending}' is not supported"))),
+    }
+}
+
+fn invalid(message: &str) -> Reply {
+    Reply::error(400, "INVALIDJOB", message)
+}
+
+/// Makes a job known.
+fn register(api: &Api<'_>, mut make: Job) -> Job {
+    make.id = api.org.serial_id("750");
+    make.user = api.session.user.clone();
+    make.created = now();
+    make.stamp = make.created.clone();
+    make.version = api.version;
+    api.org.tally(|c| c.bulk_jobs += 1);
+    lock(&api.org.jobs).insert(make.id.clone(), make.clone());
+    make
+}
+
+/// A job without its identity.
+fn blank(operation: &str, object: usize, object_name: &str, format: (&'static str, bool), work: Work) -> Job {
+    Job {
+        id: String::new(),
+        operation: operation.to_owned(),
+        object,
+        object_name: object_name.to_owned(),
+        user: Cell::default(),
+        created: Cell::default(),
+        stamp: Cell::default(),
+        state: State::Open,
+        version: 0,
+        delimiter: format.0,
+        crlf: format.1,
+        work,
+        processed: 0,
+        failed: 0,
+        millis: 0,
+        error: None,
+        files: None,
+    }
+}
+
+/// Works on a job in the background, with the delays that the org file asks for.
+fn start(org: &Arc<Org>, id: &str, work: impl FnOnce(&Org, &Job) -> Result<Files, String> + Send + 'static) {
+    let org = org.clone();
+    let id = id.to_owned();
+    tokio::runtime::Handle::current().spawn(async move {
+        let delay = org.bulk.delay.get();
+        tokio::time::sleep(delay).await;
+        let mut begun = None;
+        change(&org, &id, |job| {
+            if job.state == State::UploadComplete {
+                job.state = State::InProgress;
+                begun = Some(job.clone());
+            }
+        });
+        let Some(job) = begun else {
+            return;
+        };
+        let started = std::time::Instant::now();
+        let inner = org.clone();
+        let done = tokio::task::spawn_blocking(move || work(&inner, &job)).await;
+        tokio::time::sleep(delay).await;
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        change(&org, &id, |job| {
+            if job.state != State::InProgress {
+                return;
+            }
+            job.millis = millis;
+            match done {
+                Ok(Ok(files)) => {
+                    job.files = Some(files);
+                    job.state = State::JobComplete;
+                }
+                Ok(Err(message)) => {
+                    job.error = Some(message);
+                    job.state = State::Failed;
+                }
+                Err(_) => {
+                    job.error = Some("InternalServerError : the job stopped".to_owned());
+                    job.state = State::Failed;
+                }
+            }
+        });
+    });
+}
+
+/// `PATCH` with a state, `DELETE`, and the list: alike for both kinds of job.
+fn patch_state(api: &Api<'_>, id: &str, query: bool, close: impl FnOnce(&Job) -> Result<(), Reply>) -> Reply {
+    let body = match api.json() {
+        Ok(body) => body,
+        Err(reply) => return reply,
+    };
+    let found = match job(api.org, id, query) {
+        Ok(found) => found,
+        Err(reply) => return reply,
+    };
+    let state = body.get("state").and_then(Value::as_str).unwrap_or_default();
+    let wrong = |verb: &str| {
+        Reply::error(
+            400,
+            "INVALIDJOBSTATE",
+            &format!("{verb} already Completed Job not allowed"),
+        )
+    };
+    match state {
+        "Aborted" if found.state.terminal() => wrong("Aborting"),
+        "Aborted" => {
+            change(api.org, &found.id, |job| job.state = State::Aborted);
+            answer_short(api, &found.id, query)
+        }
+        "UploadComplete" if !query => {
+            if found.state != State::Open {
+                return wrong("Closing");
+            }
+            if let Err(reply) = close(&found) {
+                return reply;
+            }
+            answer_short(api, &found.id, query)
+        }
+        _ => Reply::error(400, "INVALIDJOBSTATE", &format!("Invalid state: {state}")),
+    }
+}
+
+fn answer_short(api: &Api<'_>, id: &str, query: bool) -> Reply {
+    match job(api.org, id, query) {
+        Ok(job) => Reply::json(200, &job.json(true, false)),
+        Err(reply) => reply,
+    }
+}
+
+fn remove(api: &Api<'_>, id: &str, query: bool) -> Reply {
+    match job(api.org, id, query) {
+        Err(reply) => reply,
+        Ok(job) if job.state.terminal() || job.state == State::UploadComplete && !query => {
+            lock(&api.org.jobs).remove(&job.id);
+            Reply::empty(204)
+        }
+        Ok(_) => Reply::error(
+            400,
+            "API_ERROR",
+            "Error encountered when deleting the job because the job is not terminated",
+        ),
+    }
+}
+
+fn list(api: &Api<'_>, query: bool) -> Reply {
+    let mut records: Vec<Job> = lock(&api.org.jobs)
+        .values()
+        .filter(|j| j.is_query() == query)
+        .cloned()
+        .collect();
+    records.sort_by(|a, b| b.id.cmp(&a.id));
+    records.truncate(1_000);
+    let records: Vec<Value> = records
+        .iter()
+        .map(|job| {
+            let mut entry = job.json(true, false);
+            if let Some(map) = entry.as_object_mut() {
+                map.insert(
+                    "jobType".to_owned(),
+                    json!(if query { "V2Query" } else { "V2Ingest" }),
+                );
+            }
+            entry
+        })
+        .collect();
+    Reply::json(
+        200,
+        &json!({"done": true, "records": records, "nextRecordsUrl": null}),
+    )
+}

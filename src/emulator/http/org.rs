@@ -1,0 +1,441 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::{auth::Session, bulk::Job, query::Cursor};
+use crate::emulator::{
+    faults::{Faults, lock},
+    file::{ApiVersions, BulkOptions, ConnectedApp, OrgFile, OrgFileError},
+    recipe, schema,
+    store::{Call, Cell, Incoming, Op, Raw, RowError, Store, Target, make_id, parse_datetime},
+};
+
+/// The log keeps this many requests, the oldest go first.
+const LOG: usize = 200_000;
+
+/// A running org: its records, who is signed in, what is under way.
+#[derive(Debug)]
+pub(crate) struct Org {
+    pub(crate) name: String,
+    pub(crate) org_id: String,
+    pub(crate) url: String,
+    pub(super) seed: u64,
+    pub(super) versions: ApiVersions,
+    pub(super) bulk: BulkOptions,
+    pub(super) page_size: usize,
+    pub(super) compression: bool,
+    pub(super) apps: Vec<ConnectedApp>,
+    pub(super) instance: String,
+    daily_calls: u64,
+    used_calls: AtomicU64,
+    requests: AtomicU64,
+    serial: AtomicU64,
+    counters: Mutex<Counters>,
+    log: Mutex<Vec<LoggedRequest>>,
+    store: RwLock<Store>,
+    pub(super) tokens: Mutex<HashMap<String, Session>>,
+    pub(super) cursors: Mutex<HashMap<String, Arc<Cursor>>>,
+    pub(super) jobs: Mutex<HashMap<String, Job>>,
+    pub(crate) faults: Faults,
+}
+
+/// How much of what was asked since the org was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Calls that count against the daily limit.
+    pub api_calls: u64,
+    /// Good answers of the token endpoint.
+    pub logins: u64,
+    /// Queries and further pages.
+    pub queries: u64,
+    /// sObject collection calls.
+    pub collections: u64,
+    /// Bulk jobs that were made.
+    pub bulk_jobs: u64,
+    /// Rows that were written.
+    pub rows_written: u64,
+    /// Rows that were refused.
+    pub rows_refused: u64,
+}
+
+/// A request as the log keeps it: no headers, no bodies, so no secrets.
+#[derive(Clone, Debug)]
+pub struct LoggedRequest {
+    /// `GET`, `POST`, ...
+    pub method: String,
+    /// The decoded path.
+    pub path: String,
+    /// The decoded values of the query string.
+    pub query: String,
+    /// The HTTP status; 0 when the connection was cut.
+    pub status: u16,
+    /// How long the answer took.
+    pub took: Duration,
+}
+
+impl Org {
+    /// Builds the org that a file describes.
+    pub(crate) fn build(file: &OrgFile, url: String) -> Result<Self, OrgFileError> {
+        let mut schema = schema::build(file).map_err(|e| file.meaning(e.place, e.message))?;
+        let mark = file
+            .seed
+            .wrapping_mul(2_654_435_761)
+            .wrapping_add(file.name.bytes().map(u64::from).sum());
+        let instance: String = make_id("000", "000", mark % 3_844)
+            .get(13..15)
+            .unwrap_or("00")
+            .to_owned()
+            + "0";
+        let org_id = match &file.org_id {
+            Some(id) => id
+                .parse::<crate::record::Id>()
+                .ok()
+                .filter(|id| id.prefix() == "00D")
+                .map(|id| id.to_string())
+                .ok_or_else(|| file.meaning("org_id", format!("`{id}` is no Id that starts with 00D")))?,
+            None => make_id("00D", &instance, 1).to_string(),
+        };
+        let created = parse_datetime(&file.records_created).ok_or_else(|| {
+            file.meaning(
+                "records_created",
+                format!(
+                    "`{}` is no datetime such as 2026-01-05T08:00:00Z",
+                    file.records_created
+                ),
+            )
+        })?;
+        // Record types get their Ids before the schema is shared, so that defaults and checks can name them.
+        let mut number = 0;
+        for object in &mut schema.objects {
+            for record_type in &mut object.record_types {
+                number += 1;
+                record_type.id = make_id("012", &instance, number).to_string();
+            }
+        }
+        let mut store = Store::new(Arc::new(schema), instance.clone());
+        let first_user = store.id_of(store.user, 0);
+        let call = Call {
+            user: &first_user,
+            now: &created,
+            faults: None,
+            loading: true,
+        };
+        setup_records(&mut store, file, &org_id, &instance, call)?;
+        recipe::load(&mut store, file, call)?;
+        let faults = Faults::default();
+        for fault in &file.faults {
+            faults.add(fault.clone());
+        }
+        let org = Org {
+            name: file.name.clone(),
+            org_id,
+            url,
+            seed: file.seed,
+            versions: file.api_versions,
+            bulk: file.bulk.clone(),
+            page_size: file.query_page_size.clamp(1, 2_000),
+            compression: file.compression,
+            apps: file.connected_apps.clone(),
+            instance,
+            daily_calls: file.daily_api_requests,
+            used_calls: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            serial: AtomicU64::new(0),
+            counters: Mutex::default(),
+            log: Mutex::default(),
+            store: RwLock::new(store),
+            tokens: Mutex::default(),
+            cursors: Mutex::default(),
+            jobs: Mutex::default(),
+            faults,
+        };
+        for app in &file.connected_apps {
+            if let Some(username) = &app.run_as
+                && org.user(username).is_none()
+            {
+                return Err(file.meaning(
+                    "connected_apps",
+                    format!("there is no user `{username}` to run as"),
+                ));
+            }
+        }
+        for token in &file.access_tokens {
+            let user = match &token.user {
+                None => first_user.clone(),
+                Some(username) => org
+                    .user(username)
+                    .ok_or_else(|| file.meaning("access_tokens", format!("there is no user `{username}`")))?,
+            };
+            lock(&org.tokens).insert(
+                token.token.clone(),
+                Session::new(user, None, "api".to_owned(), token.lifetime.get()),
+            );
+        }
+        Ok(org)
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.store
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The Id of a user by username.
+    pub(super) fn user(&self, username: &str) -> Option<Cell> {
+        let store = self.read();
+        let field = store.schema.objects[store.user].field("Username")?;
+        let row = *store.find(store.user, field, username).first()?;
+        Some(Cell::new(store.tables[store.user].get(row, 0)))
+    }
+
+    pub(super) fn identity_url(&self, user: &str) -> String {
+        format!("{}/id/{}/{user}", self.url, self.org_id)
+    }
+
+    /// A fresh Id that names no record: jobs, locators.
+    pub(super) fn serial_id(&self, prefix: &str) -> String {
+        make_id(
+            prefix,
+            &self.instance,
+            self.serial.fetch_add(1, Ordering::Relaxed) + 1,
+        )
+        .to_string()
+    }
+
+    pub(super) fn request_id(&self) -> String {
+        format!("{:016x}", self.requests.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub(super) fn count_call(&self) {
+        self.used_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn tally(&self, change: impl FnOnce(&mut Counters)) {
+        change(&mut lock(&self.counters));
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        Counters {
+            api_calls: self.used_calls.load(Ordering::Relaxed),
+            ..*lock(&self.counters)
+        }
+    }
+
+    pub(super) fn limit_info(&self) -> String {
+        format!(
+            "api-usage={}/{}",
+            self.used_calls.load(Ordering::Relaxed),
+            self.daily_calls
+        )
+    }
+
+    pub(super) fn limits(&self) -> Value {
+        let left = self
+            .daily_calls
+            .saturating_sub(self.used_calls.load(Ordering::Relaxed));
+        let entry = |max: u64, remaining: u64| json!({"Max": max, "Remaining": remaining});
+        let jobs = lock(&self.jobs).len() as u64;
+        json!({
+            "DailyApiRequests": entry(self.daily_calls, left),
+            "DailyBulkApiBatches": entry(15_000, 15_000u64.saturating_sub(jobs)),
+            "DailyBulkV2QueryFileStorageMB": entry(976_562, 976_562),
+            "DailyBulkV2QueryJobs": entry(10_000, 10_000u64.saturating_sub(jobs)),
+            "DataStorageMB": entry(1_024, 1_024),
+            "FileStorageMB": entry(1_024, 1_024),
+            "PermissionSets": {"Max": 1_500, "Remaining": 1_491, "CreateCustom": entry(1_000, 992)},
+            "SingleEmail": entry(15, 15),
+        })
+    }
+
+    pub(super) fn note(&self, method: &Method, path: &str, query: &str, status: u16, started: Instant) {
+        let mut log = lock(&self.log);
+        if log.len() >= LOG {
+            log.drain(..LOG / 2);
+        }
+        log.push(LoggedRequest {
+            method: method.to_string(),
+            path: path.to_owned(),
+            // Tokens may travel in the query of the OAuth endpoints only.
+            query: if path.starts_with("/services/oauth2") {
+                String::new()
+            } else {
+                query.to_owned()
+            },
+            status,
+            took: started.elapsed(),
+        });
+    }
+
+    pub(crate) fn log(&self) -> Vec<LoggedRequest> {
+        lock(&self.log).clone()
+    }
+
+    pub(crate) fn expire_tokens(&self) {
+        lock(&self.tokens).clear();
+    }
+
+    pub(super) fn expire_token(&self, token: &str) {
+        lock(&self.tokens).remove(token);
+    }
+
+    pub(crate) fn expire_cursors(&self) {
+        lock(&self.cursors).clear();
+    }
+}
+
+/// The time in canonical form; whole seconds, as an org keeps them.
+pub(super) fn now() -> Cell {
+    Cell::new(
+        jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%S.000Z")
+            .to_string(),
+    )
+}
+
+/// Users, queues, record types, the profile and the Organization record.
+fn setup_records(
+    store: &mut Store,
+    file: &OrgFile,
+    org_id: &str,
+    instance: &str,
+    call: Call<'_>,
+) -> Result<(), OrgFileError> {
+    let admin = crate::emulator::file::UserEntry {
+        username: format!("admin@{}.example", file.name),
+        name: "Org Admin".to_owned(),
+        email: None,
+        alias: None,
+        is_active: true,
+        fields: std::collections::BTreeMap::new(),
+    };
+    let users = if file.users.is_empty() {
+        std::slice::from_ref(&admin)
+    } else {
+        &file.users
+    };
+    let profile = insert(store, file, "Profile", &[("Name", "System Administrator")], call)?;
+    for user in users {
+        let (first, last) = user.name.rsplit_once(' ').unwrap_or(("", &user.name));
+        let alias: String = match &user.alias {
+            Some(alias) => alias.clone(),
+            None => user
+                .name
+                .chars()
+                .filter(char::is_ascii_alphanumeric)
+                .take(8)
+                .collect(),
+        };
+        let mut values: Vec<(&str, String)> = vec![
+            ("Username", user.username.clone()),
+            ("FirstName", first.to_owned()),
+            ("LastName", last.to_owned()),
+            (
+                "Email",
+                user.email.clone().unwrap_or_else(|| user.username.clone()),
+            ),
+            ("Alias", alias.to_lowercase()),
+            ("IsActive", user.is_active.to_string()),
+            ("ProfileId", profile.to_string()),
+        ];
+        for (name, value) in &user.fields {
+            values.push((
+                name,
+                match value {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                },
+            ));
+        }
+        let values: Vec<(&str, &str)> = values.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        insert(store, file, "User", &values, call)?;
+    }
+    for queue in &file.queues {
+        let developer_name = queue
+            .developer_name
+            .clone()
+            .unwrap_or_else(|| queue.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
+        let values = [
+            ("Name", queue.name.as_str()),
+            ("DeveloperName", &developer_name),
+            ("Type", "Queue"),
+        ];
+        insert(store, file, "Group", &values, call)?;
+    }
+    let schema = store.schema.clone();
+    for object in &schema.objects {
+        for record_type in &object.record_types {
+            let values = [
+                ("Name", record_type.label.as_str()),
+                ("DeveloperName", &record_type.developer_name),
+                ("SobjectType", &object.name),
+                ("IsActive", if record_type.active { "true" } else { "false" }),
+                (
+                    "Description",
+                    record_type.description.as_deref().unwrap_or_default(),
+                ),
+            ];
+            insert(store, file, "RecordType", &values, call)?;
+        }
+    }
+    let organization = [
+        ("Id", org_id),
+        ("Name", file.name.as_str()),
+        ("OrganizationType", &file.organization_type),
+        ("IsSandbox", if file.is_sandbox { "true" } else { "false" }),
+        ("InstanceName", &format!("EM{instance}")),
+        ("Country", "GB"),
+    ];
+    insert(store, file, "Organization", &organization, call)?;
+    let pricebook = [
+        ("Name", "Standard Price Book"),
+        ("IsActive", "true"),
+        ("IsStandard", "true"),
+    ];
+    insert(store, file, "Pricebook2", &pricebook, call)?;
+    Ok(())
+}
+
+fn insert(
+    store: &mut Store,
+    file: &OrgFile,
+    object: &str,
+    values: &[(&str, &str)],
+    call: Call<'_>,
+) -> Result<Cell, OrgFileError> {
+    let refused = |error: RowError| OrgFileError::Record {
+        path: file.path.clone(),
+        place: format!("a record of `{object}`"),
+        code: error.code.into_owned(),
+        message: error.message,
+    };
+    let at = store
+        .schema
+        .object(object)
+        .ok_or_else(|| file.meaning(object, "there is no such object"))?;
+    let mut row: Vec<(Target, Raw<'_>)> = Vec::new();
+    for (name, value) in values {
+        let field = store.schema.objects[at]
+            .field(name)
+            .ok_or_else(|| file.meaning(object, format!("there is no field `{name}`")))?;
+        row.push((Target::Field(field), Raw::Text(value)));
+    }
+    let row: &Incoming<'_> = &row;
+    store
+        .write(at, Op::Insert, None, row, call, &mut Vec::new())
+        .map(|done| done.id)
+        .map_err(refused)
+}

@@ -1,0 +1,198 @@
+use std::{convert::Infallible, io::Write};
+
+use axum::{body::Body, http::HeaderValue, response::Response};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
+
+use super::Org;
+use crate::emulator::{faults::FaultAnswer, store::RowError};
+
+/// An answer on its way out.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    content_type: &'static str,
+    headers: Vec<(&'static str, String)>,
+    /// Pieces that are sent one after the other: a header line and a slice of a large result.
+    body: Vec<Bytes>,
+    /// Whether the answer tells how many calls are left.
+    pub(super) limit_info: bool,
+}
+
+const JSON: &str = "application/json;charset=UTF-8";
+
+impl Reply {
+    fn new(status: u16, content_type: &'static str, body: Vec<Bytes>) -> Self {
+        Reply {
+            status,
+            content_type,
+            headers: Vec::new(),
+            body,
+            limit_info: false,
+        }
+    }
+
+    pub(super) fn json(status: u16, value: &Value) -> Self {
+        Reply::text(status, value.to_string())
+    }
+
+    /// JSON that was written by hand.
+    pub(super) fn text(status: u16, json: String) -> Self {
+        Reply::new(status, JSON, vec![Bytes::from(json)])
+    }
+
+    pub(super) fn empty(status: u16) -> Self {
+        Reply::new(status, "", Vec::new())
+    }
+
+    pub(super) fn plain(status: u16, text: &'static str) -> Self {
+        Reply::new(
+            status,
+            "text/plain;charset=UTF-8",
+            vec![Bytes::from_static(text.as_bytes())],
+        )
+    }
+
+    pub(super) fn csv(pieces: Vec<Bytes>) -> Self {
+        Reply::new(200, "text/csv", pieces)
+    }
+
+    /// The page of a server in front of the org.
+    pub(super) fn html(status: u16, reason: &str) -> Self {
+        let page = format!("<h1>Bad Message {status}</h1><pre>reason: {reason}</pre>");
+        Reply::new(status, "text/html;charset=iso-8859-1", vec![Bytes::from(page)])
+    }
+
+    /// The error array of the data APIs.
+    pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
+        Reply::json(status, &json!([{"message": message, "errorCode": code}]))
+    }
+
+    pub(super) fn missing() -> Self {
+        Reply::text(
+            404,
+            r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#.to_owned(),
+        )
+    }
+
+    /// A row's error that stands alone.
+    pub(super) fn row_error(error: &RowError) -> Self {
+        let mut entry = json!({"message": error.message, "errorCode": error.code});
+        let unnamed =
+            matches!(error.code.as_ref(), "INVALID_FIELD") && error.message.starts_with("No such column");
+        if !unnamed && let Some(map) = entry.as_object_mut() {
+            map.insert("fields".to_owned(), json!(error.fields));
+        }
+        Reply::json(error.status(), &Value::Array(vec![entry]))
+    }
+
+    pub(super) fn fault(answer: &FaultAnswer) -> Self {
+        let reply = match &answer.code {
+            Some(code) => Reply::error(answer.status, code, &answer.message),
+            None => Reply::html(answer.status, &answer.message),
+        };
+        match answer.retry_after {
+            Some(seconds) => reply.header("Retry-After", &seconds.to_string()),
+            None => reply,
+        }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(super) fn into_response(self, org: &Org, gzip: bool, truncate: bool, head: bool) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = axum::http::StatusCode::from_u16(self.status).unwrap_or_default();
+        let headers = response.headers_mut();
+        let mut put = |name: &'static str, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.append(name, value);
+            }
+        };
+        put(
+            "cache-control",
+            "no-cache,must-revalidate,max-age=0,no-store,private",
+        );
+        put("vary", "Accept-Encoding");
+        put("server", "sfdcedge");
+        put("x-sfdc-request-id", &org.request_id());
+        if !self.content_type.is_empty() {
+            put("content-type", self.content_type);
+        }
+        if self.limit_info {
+            put("sforce-limit-info", &org.limit_info());
+        }
+        for (name, value) in &self.headers {
+            if let (Ok(name), Ok(value)) = (
+                axum::http::HeaderName::try_from(*name),
+                HeaderValue::from_str(value),
+            ) {
+                headers.append(name, value);
+            }
+        }
+        let size: usize = self.body.iter().map(Bytes::len).sum();
+        if size == 0 || head {
+            return response;
+        }
+        if truncate {
+            let mut whole: Vec<u8> = self.body.concat();
+            whole.truncate(size / 2);
+            let half = Bytes::from(whole);
+            // The half is given time to reach the client before the connection ends.
+            let pieces = futures_util::stream::unfold(Some(half), |half| async move {
+                match half {
+                    Some(half) if !half.is_empty() => Some((Ok(half), Some(Bytes::new()))),
+                    Some(_) => {
+                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+                        Some((Err(broken), None))
+                    }
+                    None => None,
+                }
+            });
+            *response.body_mut() = Body::from_stream(pieces);
+            return response;
+        }
+        if gzip && size > 256 {
+            headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+            *response.body_mut() = compressed(self.body, size);
+            return response;
+        }
+        let pieces = self.body.into_iter().map(Ok::<_, Infallible>);
+        *response.body_mut() = Body::from_stream(futures_util::stream::iter(pieces));
+        response
+    }
+}
+
+/// A gzip stream. Large bodies are compressed while they are sent, off the runtime's threads.
+fn compressed(pieces: Vec<Bytes>, size: usize) -> Body {
+    const CHUNK: usize = 512 * 1024;
+    if size < CHUNK {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        for piece in &pieces {
+            // Writing to memory cannot fail.
+            let _ = encoder.write_all(piece);
+        }
+        return Body::from(encoder.finish().unwrap_or_default());
+    }
+    let (send, receive) = tokio::sync::mpsc::channel::<Result<Bytes, Infallible>>(4);
+    tokio::task::spawn_blocking(move || {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        for piece in &pieces {
+            for chunk in piece.chunks(CHUNK) {
+                let _ = encoder.write_all(chunk);
+                let ready = std::mem::take(encoder.get_mut());
+                if !ready.is_empty() && send.blocking_send(Ok(Bytes::from(ready))).is_err() {
+                    return;
+                }
+            }
+        }
+        let _ = send.blocking_send(Ok(Bytes::from(encoder.finish().unwrap_or_default())));
+    });
+    Body::from_stream(futures_util::stream::unfold(receive, |mut receive| async move {
+        receive.recv().await.map(|piece| (piece, receive))
+    }))
+}

@@ -1,0 +1,429 @@
+use serde_json::{Map, Value, json};
+
+use super::{Api, Reply, json as text, org::now, query::soql_error};
+use crate::emulator::{
+    schema::{describe, describe_global_entry},
+    soql::{Plan, compile},
+    store::{Call, Cell, Done, Op, Raw, RowError, State, Store, Target, Undo},
+};
+
+/// Everything below `/sobjects`.
+pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
+    let Some((name, rest)) = rest.split_first() else {
+        return api.only("GET", || global(api));
+    };
+    let Some(object) = api.org.read().schema.object(name) else {
+        return Reply::missing();
+    };
+    match (rest, api.method()) {
+        ([], "POST") => create(api, object),
+        ([], "GET" | "HEAD") => {
+            let store = api.org.read();
+            Reply::json(
+                200,
+                &json!({
+                    "objectDescribe": describe_global_entry(&store.schema.objects[object], api.version),
+                    "recentItems": [],
+                }),
+            )
+        }
+        ([], _) => api.not_allowed("GET,HEAD,POST"),
+        ([word], _) if word.eq_ignore_ascii_case("describe") => api.only("GET", || {
+            let store = api.org.read();
+            Reply::json(200, &describe(&store.schema, object, api.version, &api.org.url))
+        }),
+        ([word], "POST") if word.eq_ignore_ascii_case("id") && api.version >= 37 => create(api, object),
+        ([word], _) if word.eq_ignore_ascii_case("id") => api.not_allowed("POST"),
+        ([id], method) => by_id(api, object, id, method, false),
+        ([word, id], method) if word.eq_ignore_ascii_case("id") => by_id(api, object, id, method, true),
+        ([field, value], method) => by_key(api, object, field, value, method),
+        _ => Reply::missing(),
+    }
+}
+
+fn global(api: &Api<'_>) -> Reply {
+    let store = api.org.read();
+    let mut list: Vec<Value> = store
+        .schema
+        .objects
+        .iter()
+        .map(|o| describe_global_entry(o, api.version))
+        .collect();
+    list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
+    Reply::json(
+        200,
+        &json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": list}),
+    )
+}
+
+pub(super) fn record_count(api: &Api<'_>) -> Reply {
+    let store = api.org.read();
+    let wanted: Option<Vec<&str>> = api
+        .call
+        .param("sObjects")
+        .map(|l| l.split(',').map(str::trim).collect());
+    let list: Vec<Value> = store
+        .schema
+        .objects
+        .iter()
+        .zip(&store.tables)
+        .filter(|(o, table)| {
+            table.live() > 0
+                && wanted
+                    .as_ref()
+                    .is_none_or(|names| names.iter().any(|n| n.eq_ignore_ascii_case(&o.name)))
+        })
+        .map(|(o, table)| json!({"count": table.live(), "name": o.name}))
+        .collect();
+    Reply::json(200, &json!({"sObjects": list}))
+}
+
+/// A row of a JSON body: the Id, if it brings one, and where its values go.
+pub(super) type JsonRow<'v> = (Option<&'v str>, Vec<(Target, Raw<'v>)>);
+
+/// Takes the JSON of a row apart.
+pub(super) fn row<'v>(
+    store: &Store,
+    object: usize,
+    map: &'v Map<String, Value>,
+) -> Result<JsonRow<'v>, RowError> {
+    let spec = &store.schema.objects[object];
+    let mut id = None;
+    let mut values = Vec::with_capacity(map.len());
+    for (name, value) in map {
+        if name == "attributes" {
+            continue;
+        }
+        if name.eq_ignore_ascii_case("id") {
+            id = value.as_str();
+            continue;
+        }
+        if let Some(target) = spec.target(name) {
+            values.push((target, raw(name, value)?));
+            continue;
+        }
+        let Some(field) = spec.relationship(name) else {
+            return Err(RowError::no_column(name, &spec.name));
+        };
+        match value {
+            Value::Null => values.push((Target::Field(field), Raw::Null)),
+            Value::Object(parent) => values.push(related(store, object, field, name, parent)?),
+            _ => return Err(unreadable(name)),
+        }
+    }
+    Ok((id, values))
+}
+
+fn unreadable(name: &str) -> RowError {
+    RowError::new(
+        "JSON_PARSER_ERROR",
+        format!("Unexpected value for field {name} or request may be missing a required field"),
+    )
+}
+
+fn raw<'v>(name: &str, value: &'v Value) -> Result<Raw<'v>, RowError> {
+    Ok(match value {
+        Value::Null => Raw::Null,
+        Value::Bool(flag) => Raw::Bool(*flag),
+        Value::Number(number) => Raw::Number(number.as_str()),
+        Value::String(text) => Raw::Text(text),
+        Value::Array(_) | Value::Object(_) => return Err(unreadable(name)),
+    })
+}
+
+/// `"Account": {"Ext__c": "v"}`; for a reference to several objects `attributes` or `type` names the one.
+fn related<'v>(
+    store: &Store,
+    object: usize,
+    field: usize,
+    name: &str,
+    parent: &'v Map<String, Value>,
+) -> Result<(Target, Raw<'v>), RowError> {
+    let targets = &store.schema.objects[object].fields[field].reference_to;
+    let named = parent
+        .get("attributes")
+        .and_then(|a| a.get("type"))
+        .or_else(|| parent.get("type"))
+        .and_then(Value::as_str);
+    let target = match named {
+        Some(named) => targets.iter().find(|t| t.eq_ignore_ascii_case(named)),
+        None => targets.last(),
+    };
+    let found = target
+        .and_then(|t| store.schema.object(t))
+        .ok_or_else(|| unreadable(name))?;
+    let key = parent.iter().find(|(k, _)| *k != "attributes" && *k != "type");
+    let (key, value) = key.ok_or_else(|| unreadable(name))?;
+    let spec = &store.schema.objects[found];
+    match spec.field(key) {
+        Some(by) if spec.fields[by].is_key() => Ok((
+            Target::Related {
+                field,
+                object: found,
+                by,
+            },
+            raw(key, value)?,
+        )),
+        Some(_) => Err(RowError::new(
+            "INVALID_FIELD",
+            format!("{key} is not an External ID or indexed field for {}", spec.name),
+        )),
+        None => Err(RowError::no_column(key, &spec.name)),
+    }
+}
+
+impl Api<'_> {
+    /// Writes one row.
+    pub(super) fn write_row(
+        &self,
+        store: &mut Store,
+        object: usize,
+        op: Op,
+        key: Option<&str>,
+        values: &[(Target, Raw<'_>)],
+        undo: &mut Vec<Undo>,
+    ) -> Result<Done, RowError> {
+        let now = now();
+        let call = Call {
+            user: &self.session.user,
+            now: &now,
+            faults: Some(&self.org.faults),
+            loading: false,
+        };
+        let done = store.write(object, op, key, values, call, undo);
+        self.org.tally(|c| match done {
+            Ok(_) => c.rows_written += 1,
+            Err(_) => c.rows_refused += 1,
+        });
+        done
+    }
+}
+
+fn body_map(api: &Api<'_>) -> Result<Map<String, Value>, Reply> {
+    match api.json()? {
+        Value::Object(map) => Ok(map),
+        _ => Err(Reply::error(
+            400,
+            "JSON_PARSER_ERROR",
+            "Cannot deserialize request body from a list or a scalar at [line:1, column:1]",
+        )),
+    }
+}
+
+fn create(api: &Api<'_>, object: usize) -> Reply {
+    let map = match body_map(api) {
+        Ok(map) => map,
+        Err(reply) => return reply,
+    };
+    let mut store = api.org.write();
+    let values = match row(&store, object, &map) {
+        Ok((None, values)) => values,
+        Ok((Some(_), _)) => return field_in_body("Id"),
+        Err(error) => return Reply::row_error(&error),
+    };
+    match api.write_row(&mut store, object, Op::Insert, None, &values, &mut Vec::new()) {
+        Ok(done) => created(api, &store, object, &done, false),
+        Err(error) => Reply::row_error(&error),
+    }
+}
+
+fn field_in_body(field: &str) -> Reply {
+    Reply::row_error(&RowError::new(
+        "INVALID_FIELD",
+        format!("The {field} field should not be specified in the sobject data."),
+    ))
+}
+
+fn location(api: &Api<'_>, store: &Store, object: usize, id: &str) -> String {
+    format!(
+        "{}/sobjects/{}/{id}",
+        api.base(),
+        store.schema.objects[object].name
+    )
+}
+
+fn created(api: &Api<'_>, store: &Store, object: usize, done: &Done, with_created: bool) -> Reply {
+    let mut body = json!({"id": done.id.as_str(), "success": true, "errors": []});
+    if with_created && let Some(map) = body.as_object_mut() {
+        map.insert("created".to_owned(), json!(done.created));
+    }
+    Reply::json(if done.created { 201 } else { 200 }, &body)
+        .header("Location", &location(api, store, object, &done.id))
+}
+
+/// The row that the URL names, or the answer when there is none.
+fn find(store: &Store, object: usize, id: &str) -> Result<u32, Reply> {
+    match store.named(object, id) {
+        Ok(row) => Ok(row),
+        Err(error) if error.code == "ENTITY_IS_DELETED" => Err(Reply::row_error(&error)),
+        Err(error) if error.code == "MALFORMED_ID" => {
+            if id.parse::<crate::record::Id>().is_err() && !matches!(id.len(), 15 | 18) {
+                return Err(Reply::error(
+                    404,
+                    "NOT_FOUND",
+                    &format!("Provided external ID field does not exist or is not accessible: {id}"),
+                ));
+            }
+            Err(Reply::row_error(&error))
+        }
+        Err(_) => Err(Reply::missing()),
+    }
+}
+
+fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key: bool) -> Reply {
+    match method {
+        "GET" | "HEAD" => {
+            let store = api.org.read();
+            match find(&store, object, id) {
+                Ok(row) => read(api, &store, object, row),
+                Err(reply) => reply,
+            }
+        }
+        "PATCH" => {
+            let map = match body_map(api) {
+                Ok(map) => map,
+                Err(reply) => return reply,
+            };
+            let mut store = api.org.write();
+            // An unknown field is reported even when the Id is wrong too.
+            let values = match row(&store, object, &map) {
+                Ok((None, values)) => values,
+                Ok((Some(_), _)) => return field_in_body("Id"),
+                Err(error) => return Reply::row_error(&error),
+            };
+            if let Err(reply) = find(&store, object, id) {
+                return reply;
+            }
+            match api.write_row(&mut store, object, Op::Update, Some(id), &values, &mut Vec::new()) {
+                Ok(done) if as_key => created(api, &store, object, &done, true),
+                Ok(_) => Reply::empty(204),
+                Err(error) => Reply::row_error(&error),
+            }
+        }
+        "DELETE" => {
+            let mut store = api.org.write();
+            if let Err(reply) = find(&store, object, id) {
+                return reply;
+            }
+            delete(api, &mut store, object, id)
+        }
+        _ => api.not_allowed("GET,HEAD,PATCH,DELETE"),
+    }
+}
+
+fn delete(api: &Api<'_>, store: &mut Store, object: usize, id: &str) -> Reply {
+    let mut undo = Vec::new();
+    match api.write_row(store, object, Op::Delete, Some(id), &[], &mut undo) {
+        Ok(_) => Reply::empty(204),
+        Err(error) => {
+            store.undo(undo);
+            Reply::row_error(&error)
+        }
+    }
+}
+
+fn by_key(api: &Api<'_>, object: usize, field: &str, value: &str, method: &str) -> Reply {
+    let mut store = api.org.write();
+    let spec = &store.schema.objects[object];
+    let Some(key) = spec.field(field).filter(|f| spec.fields[*f].is_key()) else {
+        return Reply::error(
+            404,
+            "NOT_FOUND",
+            &format!("Provided external ID field does not exist or is not accessible: {field}"),
+        );
+    };
+    let key_name = spec.fields[key].name.clone();
+    let rows = match store.matches(object, key, value) {
+        Ok(rows) => rows,
+        Err(error) => return Reply::row_error(&error),
+    };
+    if rows.len() > 1 {
+        let urls: Vec<String> = rows
+            .iter()
+            .map(|row| location(api, &store, object, store.tables[object].get(*row, 0)))
+            .collect();
+        return Reply::json(300, &json!(urls));
+    }
+    let id = rows
+        .first()
+        .map(|row| Cell::new(store.tables[object].get(*row, 0)));
+    match (method, id) {
+        ("GET" | "HEAD", Some(_)) => read(api, &store, object, rows[0]),
+        ("GET" | "HEAD" | "DELETE", None) => Reply::missing(),
+        ("DELETE", Some(id)) => delete(api, &mut store, object, &id),
+        ("PATCH" | "POST", id) => {
+            let map = match body_map(api) {
+                Ok(map) => map,
+                Err(reply) => return reply,
+            };
+            let values = match row(&store, object, &map) {
+                Ok((Some(_), _)) => return field_in_body("Id"),
+                Ok((None, values)) if values.iter().any(|(t, _)| *t == Target::Field(key)) => {
+                    return field_in_body(&key_name);
+                }
+                Ok((None, values)) => values,
+                Err(error) => return Reply::row_error(&error),
+            };
+            if id.is_none() && api.call.param("updateOnly") == Some("true") {
+                return Reply::missing();
+            }
+            match api.write_row(
+                &mut store,
+                object,
+                Op::Upsert(key),
+                Some(value),
+                &values,
+                &mut Vec::new(),
+            ) {
+                // Before v46 an update answered without a body, and nobody said `created`.
+                Ok(done) if !done.created && api.version < 46 => Reply::empty(204),
+                Ok(done) => created(api, &store, object, &done, api.version >= 46),
+                Err(error) => Reply::row_error(&error),
+            }
+        }
+        _ => api.not_allowed("GET,HEAD,PATCH,DELETE"),
+    }
+}
+
+/// A plan for the named fields of an object, or for all.
+pub(super) fn selection(store: &Store, object: usize, fields: Option<&str>) -> Result<Plan, Reply> {
+    let spec = &store.schema.objects[object];
+    let soql = match fields {
+        None => format!("SELECT FIELDS(ALL) FROM {} LIMIT 200", spec.name),
+        Some(list) => {
+            let mut names: Vec<&str> = list.split(',').map(str::trim).filter(|f| !f.is_empty()).collect();
+            for name in &names {
+                if !name.contains('.') && spec.field(name).is_none() {
+                    return Err(Reply::row_error(&RowError::no_column(name, &spec.name)));
+                }
+            }
+            if !names.iter().any(|n| n.eq_ignore_ascii_case("id")) {
+                names.push("Id");
+            }
+            format!("SELECT {} FROM {}", names.join(","), spec.name)
+        }
+    };
+    compile(&store.schema, &soql).map_err(|e| soql_error(&e))
+}
+
+fn read(api: &Api<'_>, store: &Store, object: usize, row: u32) -> Reply {
+    if store.tables[object].state(row) != State::Live {
+        return Reply::missing();
+    }
+    match selection(store, object, api.call.param("fields")) {
+        Ok(plan) => {
+            let mut out = String::new();
+            text::record(&mut out, store, &plan.nodes, object, row, api.version);
+            let modified = store.text(object, row, "LastModifiedDate");
+            let reply = Reply::text(200, out);
+            match modified.parse::<jiff::Timestamp>() {
+                Ok(time) => reply.header(
+                    "Last-Modified",
+                    &time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+                ),
+                Err(_) => reply,
+            }
+        }
+        Err(reply) => reply,
+    }
+}

@@ -1,0 +1,179 @@
+//! An org in the box: virtual Salesforce orgs on loopback, made from org files.
+//!
+//! It speaks what a data tool needs: the OAuth token endpoint (client credentials), versions, describes, query and
+//! queryAll with paging, record CRUD, upsert by external id, sObject collections, limits, and Bulk 2.0 query and ingest
+//! with all result files. It keeps an org's rules (types, lengths, required and unique fields, references, restricted
+//! picklists, validation rules) with the codes and texts that Salesforce answers, and can be told to misbehave
+//! ([`Fault`]). It shares no code with the client that it is used to test, so that it cannot inherit its mistakes.
+//!
+//! Simplified on purpose:
+//! - one token is as good as another: there are no profiles, and field-level security is `hidden_fields` for all;
+//! - SOQL has no aggregates, GROUP BY, sub-queries, semi-joins or TYPEOF; date literals are worked out in UTC;
+//! - no composite requests, trees, blobs, search, Bulk 1.0, person accounts, multi-currency, formulas that compute;
+//! - datetimes are kept to the second, and doubles keep all their digits where Java would round after 17;
+//! - a Bulk job is worked on as a whole, without the inner batches of 10,000 rows.
+//!
+//! Rooms: `file` is what users write, `schema` what that means, `store` the records and their rules, `soql` the query
+//! language, `recipe` the making of records, `http` the protocol, `faults` what goes wrong.
+
+mod faults;
+mod file;
+mod http;
+mod recipe;
+mod schema;
+mod soql;
+mod store;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+pub use faults::{Effect, FailJob, Fault, FaultAnswer, On, RejectRows, RowShare};
+pub use file::*;
+pub use http::{Counters, LoggedRequest};
+
+use http::Org;
+
+/// An emulated org could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorError {
+    /// Its file is wrong.
+    #[error(transparent)]
+    File(#[from] OrgFileError),
+    /// Its port cannot be had.
+    #[error("cannot listen on 127.0.0.1:{port}: {source}")]
+    Listen {
+        /// The port; 0 is any.
+        port: u16,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The making of its records stopped half-way.
+    #[error("the org's records could not be made")]
+    Interrupted,
+}
+
+/// A running org. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Emulator {
+    org: Arc<Org>,
+    address: SocketAddr,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Emulator {
+    /// Makes an org and serves it on 127.0.0.1. Port 0 takes the file's port, or any free one.
+    ///
+    /// # Errors
+    /// When a record of the file breaks a rule, or the port is taken.
+    pub async fn start(file: OrgFile, port: u16) -> Result<Self, EmulatorError> {
+        let port = if port == 0 { file.port.unwrap_or(0) } else { port };
+        let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port))
+            .await
+            .map_err(|source| EmulatorError::Listen { port, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| EmulatorError::Listen { port, source })?;
+        let url = format!("http://{address}");
+        // A million records take a moment: off the runtime's threads.
+        let org = tokio::task::spawn_blocking(move || Org::build(&file, url))
+            .await
+            .map_err(|_| EmulatorError::Interrupted)??;
+        let org = Arc::new(org);
+        let server = tokio::spawn(http::serve(listener, org.clone()));
+        Ok(Emulator { org, address, server })
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The name in the org file.
+    pub fn name(&self) -> &str {
+        &self.org.name
+    }
+
+    /// The org's Id.
+    pub fn org_id(&self) -> &str {
+        &self.org.org_id
+    }
+
+    /// Stops serving.
+    pub async fn stop(mut self) {
+        self.server.abort();
+        let _ = (&mut self.server).await;
+    }
+
+    /// All tokens are expired from now on; clients have to sign in again.
+    pub fn expire_tokens(&self) {
+        self.org.expire_tokens();
+    }
+
+    /// All query locators are expired from now on.
+    pub fn expire_query_locators(&self) {
+        self.org.expire_cursors();
+    }
+
+    /// Adds something that goes wrong.
+    pub fn add_fault(&self, fault: Fault) {
+        self.org.faults.add(fault);
+    }
+
+    /// From now on nothing goes wrong, the org file's faults included.
+    pub fn clear_faults(&self) {
+        self.org.faults.clear();
+    }
+
+    /// The requests so far, oldest first; tokens and bodies are not kept.
+    pub fn request_log(&self) -> Vec<LoggedRequest> {
+        self.org.log()
+    }
+
+    /// How much of what was asked.
+    pub fn counters(&self) -> Counters {
+        self.org.counters()
+    }
+
+    /// How many records of an object there are.
+    pub fn count(&self, object: &str) -> usize {
+        let store = self.org.read();
+        store.schema.object(object).map_or(0, |o| store.tables[o].live())
+    }
+
+    /// All records of an object, oldest first, all fields that were ever filled; null is `None`. Values are in canonical
+    /// form: plain decimals, `2026-01-31`, `2026-01-31T09:05:07.000Z`, `true`.
+    pub fn rows(&self, object: &str) -> Vec<BTreeMap<String, Option<String>>> {
+        let store = self.org.read();
+        let Some(o) = store.schema.object(object) else {
+            return Vec::new();
+        };
+        let table = &store.tables[o];
+        let fields: Vec<(usize, &str)> = store.schema.objects[o]
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| table.is_used(*at))
+            .map(|(at, f)| (at, f.name.as_str()))
+            .collect();
+        (0..table.len())
+            .filter(|row| table.state(*row) == store::State::Live)
+            .map(|row| {
+                fields
+                    .iter()
+                    .map(|(at, name)| {
+                        let cell = table.get(row, *at);
+                        ((*name).to_owned(), (!cell.is_empty()).then(|| cell.to_owned()))
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

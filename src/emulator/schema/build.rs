@@ -1,0 +1,278 @@
+use serde_json::Value;
+
+use super::{
+    DataType, Field, Kind, Object, PicklistValue, RecordType, Schema, ValidationRule,
+    standard::{self, audit_fields, owner, spaced, system},
+};
+use crate::emulator::file::{FieldSpec, OnDelete, OrgFile, SObject};
+
+/// What is wrong with the objects of a file, and where.
+#[derive(Debug)]
+pub(crate) struct SchemaError {
+    pub(crate) place: String,
+    pub(crate) message: String,
+}
+
+/// The org's objects: the standard ones, and what the file adds.
+pub(crate) fn build(file: &OrgFile) -> Result<Schema, SchemaError> {
+    let mut schema = Schema {
+        objects: standard::objects(),
+        ..Schema::default()
+    };
+    let mut custom = 0;
+    for (name, spec) in &file.sobjects {
+        let place = format!("sobjects.{name}");
+        let at = match schema
+            .objects
+            .iter()
+            .position(|o| o.name.eq_ignore_ascii_case(name))
+        {
+            Some(at) => at,
+            None if name.ends_with("__c") => {
+                schema.objects.push(custom_object(name, spec, custom, &place)?);
+                custom += 1;
+                schema.objects.len() - 1
+            }
+            None => {
+                return Err(SchemaError {
+                    place,
+                    message: format!(
+                        "no standard object `{name}` here; the name of a custom object ends with `__c`"
+                    ),
+                });
+            }
+        };
+        extend(&mut schema.objects[at], spec, &place)?;
+    }
+    // The prefixes must tell objects apart, and every lookup needs its object.
+    for at in 0..schema.objects.len() {
+        let object = &schema.objects[at];
+        if let Some(other) = schema.objects[..at].iter().find(|o| o.prefix == object.prefix) {
+            return Err(SchemaError {
+                place: format!("sobjects.{}.key_prefix", object.name),
+                message: format!("`{}` has the prefix `{}` already", other.name, other.prefix),
+            });
+        }
+    }
+    let names: Vec<String> = schema.objects.iter().map(|o| o.name.clone()).collect();
+    for object in &mut schema.objects {
+        for field in &mut object.fields {
+            for target in &mut field.reference_to {
+                match names.iter().find(|n| n.eq_ignore_ascii_case(target)) {
+                    Some(name) => target.clone_from(name),
+                    None => {
+                        return Err(SchemaError {
+                            place: format!("sobjects.{}.fields.{}", object.name, field.name),
+                            message: format!("there is no object `{target}` to look up"),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    schema.seal();
+    Ok(schema)
+}
+
+fn custom_object(name: &str, spec: &SObject, number: usize, place: &str) -> Result<Object, SchemaError> {
+    let label = spec.label.clone().unwrap_or_else(|| spaced(name));
+    let plural = spec.plural.clone().unwrap_or_else(|| format!("{label}s"));
+    let prefix = match &spec.key_prefix {
+        Some(prefix) if prefix.len() == 3 && prefix.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            prefix.clone()
+        }
+        Some(prefix) => {
+            return Err(SchemaError {
+                place: format!("{place}.key_prefix"),
+                message: format!("`{prefix}` has not three letters and digits"),
+            });
+        }
+        None => format!("a{number:02X}"),
+    };
+    let mut object = Object::new(name, &label, &plural, &prefix);
+    let detail = spec
+        .fields
+        .values()
+        .any(|f| DataType::parse(&f.data_type).is_ok_and(|d| d.master_detail));
+    let broken = || SchemaError {
+        place: place.to_owned(),
+        message: "the standard fields cannot be made".to_owned(),
+    };
+    let mut id = system("Id", "Record ID", "Text(18)").ok_or_else(broken)?;
+    id.kind = Kind::Id;
+    id.id_lookup = true;
+    object.put(id);
+    if !detail {
+        object.put(owner(&["Group", "User"]).ok_or_else(broken)?);
+    }
+    object.put(system("IsDeleted", "Deleted", "Checkbox").ok_or_else(broken)?);
+    let name_spec = spec.name_field.clone().unwrap_or_default();
+    let name_label = name_spec.label.unwrap_or_else(|| format!("{label} Name"));
+    let mut name = Field::new(
+        "Name",
+        &name_label,
+        &DataType::parse("Text(80)").map_err(|_| broken())?,
+    );
+    name.name_field = true;
+    name.id_lookup = true;
+    name.defaulted_on_create = true;
+    name.permissionable = false;
+    if let Some(pattern) = name_spec.auto_number {
+        name.auto_number = Some(pattern);
+        name.createable = false;
+        name.updateable = false;
+        name.nillable = false;
+    }
+    object.put(name);
+    for field in audit_fields().ok_or_else(broken)? {
+        object.put(field);
+    }
+    // Not a custom object's own field until it has record types.
+    if !spec.record_types.is_empty() {
+        object.put(record_type_field(broken)?);
+    }
+    Ok(object)
+}
+
+fn record_type_field(broken: impl Fn() -> SchemaError) -> Result<Field, SchemaError> {
+    let mut field = Field::new(
+        "RecordTypeId",
+        "Record Type ID",
+        &DataType::parse("Lookup(RecordType)").map_err(|_| broken())?,
+    );
+    field.relationship_name = Some("RecordType".to_owned());
+    field.permissionable = false;
+    Ok(field)
+}
+
+fn extend(object: &mut Object, spec: &SObject, place: &str) -> Result<(), SchemaError> {
+    for (name, field) in &spec.fields {
+        let place = format!("{place}.fields.{name}");
+        let built = custom_field(object, name, field).map_err(|message| SchemaError { place, message })?;
+        object.put(built);
+    }
+    for hidden in &spec.hidden_fields {
+        let Some(at) = object.field(hidden) else {
+            return Err(SchemaError {
+                place: format!("{place}.hidden_fields"),
+                message: format!("`{}` has no field `{hidden}`", object.name),
+            });
+        };
+        let mut fields = std::mem::take(&mut object.fields);
+        fields.remove(at);
+        object.by_name.clear();
+        for field in fields {
+            object.put(field);
+        }
+    }
+    for record_type in &spec.record_types {
+        object.record_types.push(RecordType {
+            id: String::new(),
+            developer_name: record_type.developer_name.clone(),
+            label: record_type
+                .label
+                .clone()
+                .unwrap_or_else(|| spaced(&record_type.developer_name)),
+            active: record_type.active,
+            default: record_type.default,
+            description: record_type.description.clone(),
+        });
+    }
+    for rule in &spec.validation_rules {
+        let Some(field) = object.field(&rule.field) else {
+            return Err(SchemaError {
+                place: format!("{place}.validation_rules"),
+                message: format!("`{}` has no field `{}`", object.name, rule.field),
+            });
+        };
+        object.rules.push(ValidationRule {
+            field,
+            test: rule.must.clone(),
+            message: rule.message.clone(),
+        });
+    }
+    Ok(())
+}
+
+fn custom_field(object: &Object, name: &str, spec: &FieldSpec) -> Result<Field, String> {
+    let standard = object.field(name).is_some();
+    if !name.ends_with("__c") && !standard {
+        return Err(format!(
+            "`{}` has no standard field `{name}`; the name of a custom field ends with `__c`",
+            object.name
+        ));
+    }
+    let data = DataType::parse(&spec.data_type)?;
+    let label = spec.label.clone().unwrap_or_else(|| spaced(name));
+    let mut field = Field::new(name, &label, &data);
+    field.custom = name.ends_with("__c");
+    field.help.clone_from(&spec.help);
+    field.external_id = spec.external_id;
+    field.unique = spec.unique;
+    field.case_sensitive = spec.case_sensitive;
+    field.restricted_picklist = spec.restricted;
+    if spec.external_id && !matches!(data.kind, Kind::Text | Kind::Double | Kind::Email) {
+        return Err("only Text, Number, Email and Auto Number fields can be external ids".to_owned());
+    }
+    let default = spec.default.as_ref().map(|value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    for (list, active) in [(&spec.values, true), (&spec.inactive_values, false)] {
+        for value in list {
+            field.picklist.push(PicklistValue {
+                value: value.clone(),
+                active,
+                default: default.as_deref() == Some(value),
+            });
+        }
+    }
+    let picklist = matches!(data.kind, Kind::Picklist | Kind::MultiPicklist | Kind::Combobox);
+    if !picklist && !field.picklist.is_empty() {
+        return Err("only picklists have values".to_owned());
+    }
+    if picklist && field.picklist.is_empty() && field.custom {
+        return Err("a picklist needs `values`".to_owned());
+    }
+    if let Some(default) = default {
+        field.default = Some(default);
+        field.defaulted_on_create = true;
+    }
+    if spec.required && data.kind != Kind::Boolean {
+        field.nillable = false;
+        field.permissionable = false;
+    }
+    if data.auto_number {
+        field.auto_number = Some(spec.pattern.clone().unwrap_or_else(|| "{0}".to_owned()));
+        field.nillable = false;
+        field.defaulted_on_create = true;
+        field.createable = false;
+        field.updateable = false;
+    }
+    if spec.read_only {
+        field.createable = false;
+        field.updateable = false;
+    }
+    if data.kind == Kind::Reference {
+        field.relationship_name = Some(match name.strip_suffix("__c") {
+            Some(stem) => format!("{stem}__r"),
+            None => name.strip_suffix("Id").unwrap_or(name).to_owned(),
+        });
+        field.child_relationship = spec.child_relationship.as_ref().map(|child| {
+            if child.ends_with("__r") || !field.custom {
+                child.clone()
+            } else {
+                format!("{child}__r")
+            }
+        });
+        field.cascade = spec.on_delete == OnDelete::Cascade || data.master_detail;
+        field.restricted_delete = spec.on_delete == OnDelete::Restrict;
+        if data.master_detail {
+            field.master_detail = true;
+            field.nillable = false;
+            field.permissionable = false;
+            field.updateable = spec.reparentable;
+        }
+    }
+    Ok(field)
+}

@@ -1,0 +1,354 @@
+//! What the org's objects and fields are: the model that describes, rules and queries share.
+
+mod build;
+mod data_type;
+mod describe;
+mod standard;
+
+use std::collections::HashMap;
+
+pub(crate) use build::build;
+pub(crate) use data_type::DataType;
+pub(crate) use describe::{MASTER_RECORD_TYPE, describe, describe_global_entry};
+
+/// The kind of a field, as `type` of a describe tells it apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Id,
+    Text,
+    TextArea,
+    LongText,
+    RichText,
+    Picklist,
+    MultiPicklist,
+    Combobox,
+    Boolean,
+    Int,
+    Double,
+    Currency,
+    Percent,
+    Date,
+    DateTime,
+    Time,
+    Email,
+    Phone,
+    Url,
+    Reference,
+    Address,
+}
+
+impl Kind {
+    /// The word of the describe.
+    pub(crate) fn api_name(self) -> &'static str {
+        match self {
+            Kind::Id => "id",
+            Kind::Text => "string",
+            Kind::TextArea | Kind::LongText | Kind::RichText => "textarea",
+            Kind::Picklist => "picklist",
+            Kind::MultiPicklist => "multipicklist",
+            Kind::Combobox => "combobox",
+            Kind::Boolean => "boolean",
+            Kind::Int => "int",
+            Kind::Double => "double",
+            Kind::Currency => "currency",
+            Kind::Percent => "percent",
+            Kind::Date => "date",
+            Kind::DateTime => "datetime",
+            Kind::Time => "time",
+            Kind::Email => "email",
+            Kind::Phone => "phone",
+            Kind::Url => "url",
+            Kind::Reference => "reference",
+            Kind::Address => "address",
+        }
+    }
+
+    /// Stored and compared as a number with decimals.
+    pub(crate) fn is_double(self) -> bool {
+        matches!(self, Kind::Double | Kind::Currency | Kind::Percent)
+    }
+
+    pub(crate) fn is_number(self) -> bool {
+        self.is_double() || self == Kind::Int
+    }
+
+    /// Written in quotes in SOQL.
+    pub(crate) fn is_text(self) -> bool {
+        !self.is_number()
+            && !matches!(
+                self,
+                Kind::Boolean | Kind::Date | Kind::DateTime | Kind::Time | Kind::Address
+            )
+    }
+}
+
+/// One value of a picklist.
+#[derive(Clone, Debug)]
+pub(crate) struct PicklistValue {
+    pub(crate) value: String,
+    pub(crate) active: bool,
+    pub(crate) default: bool,
+}
+
+/// One field of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) label: String,
+    pub(crate) kind: Kind,
+    /// Characters, for kinds that are text.
+    pub(crate) length: usize,
+    /// Digits in all, for numbers with decimals.
+    pub(crate) precision: u32,
+    /// Decimals.
+    pub(crate) scale: u32,
+    pub(crate) custom: bool,
+    pub(crate) createable: bool,
+    pub(crate) updateable: bool,
+    pub(crate) nillable: bool,
+    pub(crate) defaulted_on_create: bool,
+    pub(crate) external_id: bool,
+    pub(crate) id_lookup: bool,
+    pub(crate) unique: bool,
+    pub(crate) case_sensitive: bool,
+    pub(crate) calculated: bool,
+    /// The pattern of an auto number, `INV-{0000}`.
+    pub(crate) auto_number: Option<String>,
+    pub(crate) name_field: bool,
+    pub(crate) permissionable: bool,
+    /// Objects that a reference may point at, in alphabetical order.
+    pub(crate) reference_to: Vec<String>,
+    pub(crate) relationship_name: Option<String>,
+    /// The name of the relationship as the parent sees it.
+    pub(crate) child_relationship: Option<String>,
+    /// The child row goes when its parent goes.
+    pub(crate) cascade: bool,
+    /// The parent cannot go while a child points at it.
+    pub(crate) restricted_delete: bool,
+    /// The field itself is a master-detail (`relationshipOrder` 0).
+    pub(crate) master_detail: bool,
+    pub(crate) picklist: Vec<PicklistValue>,
+    pub(crate) restricted_picklist: bool,
+    /// What a new record gets when nothing was given.
+    pub(crate) default: Option<String>,
+    pub(crate) compound: Option<String>,
+    pub(crate) extra_type_info: Option<&'static str>,
+    pub(crate) help: Option<String>,
+}
+
+impl Field {
+    /// A writable, optional field of a kind, with what Salesforce gives that kind.
+    pub(crate) fn new(name: &str, label: &str, data: &DataType) -> Self {
+        let boolean = data.kind == Kind::Boolean;
+        let standard = !name.ends_with("__c");
+        Field {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            kind: data.kind,
+            length: data.length,
+            precision: data.precision,
+            scale: data.scale,
+            custom: !standard,
+            createable: !data.calculated && data.kind != Kind::Address,
+            updateable: !data.calculated && data.kind != Kind::Address,
+            nillable: !boolean,
+            defaulted_on_create: boolean,
+            external_id: false,
+            id_lookup: false,
+            unique: false,
+            case_sensitive: false,
+            calculated: data.calculated,
+            auto_number: None,
+            name_field: false,
+            permissionable: true,
+            reference_to: data.reference_to.clone(),
+            relationship_name: None,
+            child_relationship: None,
+            cascade: false,
+            restricted_delete: false,
+            master_detail: false,
+            picklist: Vec::new(),
+            restricted_picklist: false,
+            default: boolean.then(|| "false".to_owned()),
+            compound: None,
+            extra_type_info: match data.kind {
+                Kind::TextArea | Kind::LongText => Some("plaintextarea"),
+                Kind::RichText => Some("richtextarea"),
+                _ => None,
+            },
+            help: None,
+        }
+    }
+
+    /// Long text can be read, and nothing else.
+    pub(crate) fn filterable(&self) -> bool {
+        !matches!(self.kind, Kind::LongText | Kind::RichText)
+    }
+
+    pub(crate) fn sortable(&self) -> bool {
+        self.filterable() && self.kind != Kind::MultiPicklist
+    }
+
+    pub(crate) fn polymorphic(&self) -> bool {
+        self.reference_to.len() > 1
+    }
+
+    /// Whether records may be matched by it: Id, external ids and the few standard lookups.
+    pub(crate) fn is_key(&self) -> bool {
+        self.external_id || self.id_lookup
+    }
+
+    /// Whether two values that differ in case only are one value.
+    pub(crate) fn folds_case(&self) -> bool {
+        !self.case_sensitive && !matches!(self.kind, Kind::Id | Kind::Reference)
+    }
+
+    /// Whether keys that differ in case only are one key: an external id has to be unique without regard to case for
+    /// that, while an e-mail address is stored in lower case anyway.
+    pub(crate) fn key_folds_case(&self) -> bool {
+        self.kind == Kind::Email || self.unique && !self.case_sensitive
+    }
+
+    /// Required when a record is made.
+    pub(crate) fn required(&self) -> bool {
+        self.createable && !self.nillable && !self.defaulted_on_create
+    }
+}
+
+/// A record type of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordType {
+    pub(crate) id: String,
+    pub(crate) developer_name: String,
+    pub(crate) label: String,
+    pub(crate) active: bool,
+    pub(crate) default: bool,
+    pub(crate) description: Option<String>,
+}
+
+/// A rule that the org's administrator set up.
+#[derive(Clone, Debug)]
+pub(crate) struct ValidationRule {
+    pub(crate) field: usize,
+    pub(crate) test: crate::emulator::file::RuleTest,
+    pub(crate) message: String,
+}
+
+/// One object.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) name: String,
+    pub(crate) label: String,
+    pub(crate) plural: String,
+    pub(crate) prefix: String,
+    pub(crate) custom: bool,
+    /// Rows can be made, changed and deleted through the API.
+    pub(crate) writable: bool,
+    pub(crate) deletable: bool,
+    /// Jobs of the Bulk API take it.
+    pub(crate) bulk: bool,
+    pub(crate) fields: Vec<Field>,
+    by_name: HashMap<String, usize>,
+    pub(crate) record_types: Vec<RecordType>,
+    pub(crate) rules: Vec<ValidationRule>,
+}
+
+impl Object {
+    pub(crate) fn new(name: &str, label: &str, plural: &str, prefix: &str) -> Self {
+        Object {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            plural: plural.to_owned(),
+            prefix: prefix.to_owned(),
+            custom: name.ends_with("__c"),
+            writable: true,
+            deletable: true,
+            bulk: true,
+            fields: Vec::new(),
+            by_name: HashMap::new(),
+            record_types: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// Adds a field, or replaces the one of the same name.
+    pub(crate) fn put(&mut self, field: Field) {
+        match self.by_name.get(&field.name.to_ascii_lowercase()) {
+            Some(&at) => self.fields[at] = field,
+            None => {
+                self.by_name
+                    .insert(field.name.to_ascii_lowercase(), self.fields.len());
+                self.fields.push(field);
+            }
+        }
+    }
+
+    /// A field by its name, in any case.
+    pub(crate) fn field(&self, name: &str) -> Option<usize> {
+        if let Some(&at) = self.by_name.get(name) {
+            return Some(at);
+        }
+        self.by_name.get(&name.to_ascii_lowercase()).copied()
+    }
+
+    /// A reference by the name of its relationship, in any case.
+    pub(crate) fn relationship(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|f| {
+            f.relationship_name
+                .as_deref()
+                .is_some_and(|r| r.eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// The field that names a record.
+    pub(crate) fn name_field(&self) -> Option<usize> {
+        self.fields.iter().position(|f| f.name_field)
+    }
+}
+
+/// All objects of an org.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Schema {
+    pub(crate) objects: Vec<Object>,
+    by_name: HashMap<String, usize>,
+    by_prefix: HashMap<String, usize>,
+    /// For each object, who points at it: `(object, field)`.
+    children: Vec<Vec<(usize, usize)>>,
+}
+
+impl Schema {
+    /// An object by its name, in any case.
+    pub(crate) fn object(&self, name: &str) -> Option<usize> {
+        self.by_name.get(&name.to_ascii_lowercase()).copied()
+    }
+
+    /// The object that an Id belongs to, by its first three characters.
+    pub(crate) fn by_id(&self, id: &str) -> Option<usize> {
+        self.by_prefix.get(id.get(..3)?).copied()
+    }
+
+    /// The references that point at an object.
+    pub(crate) fn children(&self, object: usize) -> &[(usize, usize)] {
+        self.children.get(object).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Called once all objects are in.
+    pub(crate) fn seal(&mut self) {
+        self.by_name = names(&self.objects, |o| o.name.to_ascii_lowercase());
+        self.by_prefix = names(&self.objects, |o| o.prefix.clone());
+        self.children = vec![Vec::new(); self.objects.len()];
+        for (o, object) in self.objects.iter().enumerate() {
+            for (f, field) in object.fields.iter().enumerate() {
+                for target in &field.reference_to {
+                    if let Some(&t) = self.by_name.get(&target.to_ascii_lowercase()) {
+                        self.children[t].push((o, f));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn names(objects: &[Object], key: impl Fn(&Object) -> String) -> HashMap<String, usize> {
+    objects.iter().enumerate().map(|(i, o)| (key(o), i)).collect()
+}

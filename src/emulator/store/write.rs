@@ -1,0 +1,770 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::{Cell, RowError, State, Store, Table, convert::convert, fold, index::Index};
+use crate::{
+    emulator::{
+        faults::Faults,
+        file::RuleTest,
+        schema::{Kind, MASTER_RECORD_TYPE, Object},
+        soql::like,
+    },
+    record::Id,
+};
+
+use super::Raw;
+
+/// Who writes, when, and under which rules.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// The running user's Id.
+    pub(crate) user: &'a str,
+    /// The time, in canonical form.
+    pub(crate) now: &'a str,
+    /// Faults on rows; none while an org file is loaded.
+    pub(crate) faults: Option<&'a Faults>,
+    /// Whether this is the loading of an org file: read-only fields may be given, validation rules rest.
+    pub(crate) loading: bool,
+}
+
+/// Where a value goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A field of the record.
+    Field(usize),
+    /// A reference, given by a field of the parent.
+    Related { field: usize, object: usize, by: usize },
+    /// A column that is left alone.
+    Ignore,
+}
+
+/// What is to be done to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Insert,
+    Update,
+    Upsert(usize),
+    Delete,
+    HardDelete,
+}
+
+/// How a row to be changed is named: by its Id, or by the value of a key field.
+pub(crate) type Key<'a> = Option<&'a str>;
+
+/// The values of a row.
+pub(crate) type Incoming<'a> = [(Target, Raw<'a>)];
+
+/// A row that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) id: Cell,
+    pub(crate) created: bool,
+}
+
+/// How to take a write back.
+#[derive(Debug)]
+pub(crate) enum Undo {
+    State(usize, u32, State),
+    Cells(usize, u32, Vec<(usize, Cell)>),
+}
+
+impl Store {
+    /// Does one thing to one row.
+    ///
+    /// `key` is the row's Id, or for an upsert the value of its key field. A failed write changes nothing; a
+    /// successful one adds to `undo` what takes it back.
+    pub(crate) fn write(
+        &mut self,
+        object: usize,
+        op: Op,
+        key: Key<'_>,
+        values: &Incoming<'_>,
+        call: Call<'_>,
+        undo: &mut Vec<Undo>,
+    ) -> Result<Done, RowError> {
+        match op {
+            Op::Insert => self.insert(object, values, call, undo),
+            Op::Update => {
+                let id = key.unwrap_or_default();
+                if id.is_empty() {
+                    return Err(RowError::new(
+                        "MISSING_ARGUMENT",
+                        "Id not specified in an update call",
+                    ));
+                }
+                let row = self.named(object, id)?;
+                self.update(object, row, values, call, undo)
+            }
+            Op::Upsert(0) => match key.filter(|id| !id.is_empty()) {
+                None => self.insert(object, values, call, undo),
+                Some(id) => {
+                    let row = self.named(object, id)?;
+                    self.update(object, row, values, call, undo)
+                }
+            },
+            Op::Upsert(field) => {
+                let rows = self.matches(object, field, key.unwrap_or_default())?;
+                match rows[..] {
+                    [] => {
+                        let mut all = values.to_vec();
+                        if !all.iter().any(|(t, _)| *t == Target::Field(field)) {
+                            all.push((Target::Field(field), Raw::Text(key.unwrap_or_default())));
+                        }
+                        self.insert(object, &all, call, undo)
+                    }
+                    [row] => {
+                        let rest: Vec<(Target, Raw<'_>)> = values
+                            .iter()
+                            .filter(|(t, _)| *t != Target::Field(field))
+                            .copied()
+                            .collect();
+                        self.update(object, row, &rest, call, undo)
+                    }
+                    _ => {
+                        let ids: Vec<&str> =
+                            rows.iter().map(|row| self.tables[object].get(*row, 0)).collect();
+                        Err(RowError::new(
+                            "DUPLICATE_EXTERNAL_ID",
+                            format!(
+                                "{}: more than one record found for external id field: [{}]",
+                                self.schema.objects[object].fields[field].name,
+                                ids.join(", ")
+                            ),
+                        ))
+                    }
+                }
+            }
+            Op::Delete | Op::HardDelete => {
+                let row = self.named(object, key.unwrap_or_default())?;
+                let id = Cell::new(self.tables[object].get(row, 0));
+                let state = if op == Op::HardDelete {
+                    State::Gone
+                } else {
+                    State::Deleted
+                };
+                self.delete(object, row, state, undo)?;
+                Ok(Done { id, created: false })
+            }
+        }
+    }
+
+    /// Takes writes back, the last one first.
+    pub(crate) fn undo(&mut self, undo: Vec<Undo>) {
+        for step in undo.into_iter().rev() {
+            match step {
+                Undo::State(object, row, state) => self.tables[object].set_state(row, state),
+                Undo::Cells(object, row, cells) => {
+                    for (field, cell) in cells {
+                        self.put(object, row, field, cell);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The live rows whose key field has a value. Case makes no difference only for fields that are unique without
+    /// regard to case, and for e-mail addresses, which are stored in lower case.
+    pub(crate) fn matches(&self, object: usize, field: usize, value: &str) -> Result<Vec<u32>, RowError> {
+        let spec = &self.schema.objects[object].fields[field];
+        let cell = convert(spec, Raw::Text(value))?;
+        if cell.is_empty() {
+            return Err(RowError::new(
+                "MISSING_ARGUMENT",
+                format!("{} not specified", spec.name),
+            ));
+        }
+        let mut rows = self.find(object, field, &cell);
+        if !spec.key_folds_case() {
+            rows.retain(|row| self.tables[object].get(*row, field) == cell);
+        }
+        Ok(rows)
+    }
+
+    /// The row that an Id names.
+    pub(crate) fn named(&self, object: usize, id: &str) -> Result<u32, RowError> {
+        let spec = &self.schema.objects[object];
+        let malformed = || {
+            RowError::new(
+                "MALFORMED_ID",
+                format!("{}: id value of incorrect type: {id}", spec.fields[0].label),
+            )
+            .on("Id")
+        };
+        let parsed: Id = id.parse().map_err(|_| malformed())?;
+        if id.len() == 18 && parsed.as_str() != id {
+            return Err(malformed());
+        }
+        if self.schema.by_id(id) != Some(object) {
+            return Err(malformed());
+        }
+        match self.row(object, parsed.as_str()) {
+            Some(row) if self.tables[object].state(row) == State::Live => Ok(row),
+            Some(row) if self.tables[object].state(row) == State::Deleted => {
+                Err(RowError::new("ENTITY_IS_DELETED", "entity is deleted"))
+            }
+            _ => Err(RowError::new(
+                "INVALID_CROSS_REFERENCE_KEY",
+                "invalid cross reference id",
+            )),
+        }
+    }
+
+    fn put(&mut self, object: usize, row: u32, field: usize, cell: Cell) {
+        let spec = &self.schema.objects[object].fields[field];
+        let table = &mut self.tables[object];
+        if Index::wanted(spec) && !cell.is_empty() && table.get(row, field) != cell {
+            table.index.add(field, &cell, spec.folds_case(), row);
+        }
+        table.set(row, field, cell);
+    }
+
+    /// The cells that the values stand for, each field once.
+    fn cells(
+        &self,
+        object: usize,
+        values: &Incoming<'_>,
+        call: Call<'_>,
+        insert: bool,
+    ) -> Result<Vec<(usize, Cell)>, RowError> {
+        let spec = &self.schema.objects[object];
+        let mut cells: Vec<(usize, Cell)> = Vec::with_capacity(values.len() + 8);
+        let mut unwritable: Vec<&str> = Vec::new();
+        for (target, raw) in values {
+            let (field, cell) = match *target {
+                Target::Ignore => continue,
+                Target::Field(field) => {
+                    let f = &spec.fields[field];
+                    let writable = if insert { f.createable } else { f.updateable };
+                    if !(writable && spec.writable || call.loading) {
+                        unwritable.push(&f.name);
+                        continue;
+                    }
+                    (field, convert(f, *raw)?)
+                }
+                Target::Related {
+                    field,
+                    object: parent,
+                    by,
+                } => {
+                    let f = &spec.fields[field];
+                    if !(call.loading || if insert { f.createable } else { f.updateable }) {
+                        unwritable.push(&f.name);
+                        continue;
+                    }
+                    (field, self.related(object, parent, by, *raw)?)
+                }
+            };
+            match cells.iter_mut().find(|(f, _)| *f == field) {
+                Some(slot) => slot.1 = cell,
+                None => cells.push((field, cell)),
+            }
+        }
+        if unwritable.is_empty() {
+            return Ok(cells);
+        }
+        let mut error = RowError::new(
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            format!(
+                "Unable to create/update fields: {}. Please check the security settings of this field and verify that it is read/write for your profile or permission set.",
+                unwritable.join(", ")
+            ),
+        );
+        error.fields = unwritable.into_iter().map(str::to_owned).collect();
+        Err(error)
+    }
+
+    /// The Id of the parent that has a value in a field.
+    fn related(&self, object: usize, parent: usize, by: usize, raw: Raw<'_>) -> Result<Cell, RowError> {
+        let spec = &self.schema.objects[parent];
+        let field = &spec.fields[by];
+        let cell = convert(field, raw)?;
+        if cell.is_empty() {
+            return Ok(cell);
+        }
+        let mut rows = self.find(parent, by, &cell);
+        if parent == self.record_type {
+            let name = &self.schema.objects[object].name;
+            rows.retain(|row| self.text(parent, *row, "SobjectType") == name);
+        }
+        match rows[..] {
+            [row] => Ok(Cell::new(self.tables[parent].get(row, 0))),
+            [] => Err(RowError::new(
+                "INVALID_FIELD",
+                format!(
+                    "Foreign key external ID: {cell} not found for field {} in entity {}",
+                    field.name, spec.name
+                ),
+            )),
+            _ => Err(RowError::new(
+                "DUPLICATE_EXTERNAL_ID",
+                format!("{}: more than one record found for external id field", field.name),
+            )),
+        }
+    }
+
+    fn insert(
+        &mut self,
+        object: usize,
+        values: &Incoming<'_>,
+        call: Call<'_>,
+        undo: &mut Vec<Undo>,
+    ) -> Result<Done, RowError> {
+        let mut cells = self.cells(object, values, call, true)?;
+        let given = content(&cells);
+        let schema = self.schema.clone();
+        let spec = &schema.objects[object];
+        let mut missing: Vec<&str> = Vec::new();
+        for (at, field) in spec.fields.iter().enumerate() {
+            let present = cells.iter().position(|(f, _)| *f == at);
+            let empty = present.is_none_or(|p| cells[p].1.is_empty());
+            if !empty {
+                continue;
+            }
+            if field.name == "OwnerId" {
+                if present.is_some() && !call.loading {
+                    return Err(blank_owner());
+                }
+                cells.push((at, Cell::new(call.user)));
+            } else if let Some(default) = field
+                .default
+                .as_ref()
+                .filter(|_| present.is_none() || !field.nillable)
+            {
+                cells.push((at, Cell::new(default)));
+            } else if field.required() {
+                missing.push(&field.name);
+            } else if field.name == "RecordTypeId"
+                && present.is_none()
+                && let Some(default) = spec.record_types.iter().find(|r| r.default && r.active)
+            {
+                cells.push((at, Cell::new(&default.id)));
+            }
+        }
+        required(missing)?;
+        self.check(object, None, &mut cells, call, given)?;
+        let row = self.tables[object].len();
+        let id = match cells.iter().find(|(f, _)| *f == 0) {
+            // Only an org file may say an Id.
+            Some((_, id)) if !id.is_empty() => {
+                let id = id.clone();
+                if self.row(object, &id).is_some() {
+                    return Err(RowError::new(
+                        "DUPLICATE_VALUE",
+                        format!("there is a record {id} already"),
+                    ));
+                }
+                self.tables[object].foreign.insert(id.clone(), row);
+                id
+            }
+            _ => self.id_of(object, row),
+        };
+        let table = &mut self.tables[object];
+        table.states.push(State::Live);
+        table.live += 1;
+        undo.push(Undo::State(object, row, State::Gone));
+        table.set(row, 0, id.clone());
+        for (name, value) in [
+            ("CreatedDate", call.now),
+            ("CreatedById", call.user),
+            ("LastModifiedDate", call.now),
+            ("LastModifiedById", call.user),
+            ("SystemModstamp", call.now),
+        ] {
+            if let Some(field) = spec.field(name)
+                && !cells.iter().any(|(f, _)| *f == field)
+            {
+                table.set(row, field, Cell::new(value));
+            }
+        }
+        for (at, field) in spec.fields.iter().enumerate() {
+            if let Some(pattern) = &field.auto_number
+                && !cells.iter().any(|(f, c)| *f == at && !c.is_empty())
+            {
+                let table = &mut self.tables[object];
+                table.counters[at] += 1;
+                let number = auto_number(pattern, table.counters[at]);
+                self.put(object, row, at, number);
+            }
+        }
+        for (field, cell) in cells {
+            if field != 0 {
+                self.put(object, row, field, cell);
+            }
+        }
+        self.derive(object, row);
+        Ok(Done { id, created: true })
+    }
+
+    fn update(
+        &mut self,
+        object: usize,
+        row: u32,
+        values: &Incoming<'_>,
+        call: Call<'_>,
+        undo: &mut Vec<Undo>,
+    ) -> Result<Done, RowError> {
+        let mut cells = self.cells(object, values, call, false)?;
+        let given = content(&cells);
+        let schema = self.schema.clone();
+        let spec = &schema.objects[object];
+        let mut missing: Vec<&str> = Vec::new();
+        for (at, cell) in &cells {
+            let field = &spec.fields[*at];
+            if cell.is_empty() && !field.nillable {
+                if field.name == "OwnerId" {
+                    return Err(blank_owner());
+                }
+                missing.push(&field.name);
+            }
+        }
+        required(missing)?;
+        self.check(object, Some(row), &mut cells, call, given)?;
+        let table = &self.tables[object];
+        let mut old: Vec<(usize, Cell)> = Vec::with_capacity(cells.len() + 3);
+        for (name, value) in [
+            ("LastModifiedDate", call.now),
+            ("LastModifiedById", call.user),
+            ("SystemModstamp", call.now),
+        ] {
+            if let Some(field) = spec.field(name) {
+                cells.push((field, Cell::new(value)));
+            }
+        }
+        for (field, _) in &cells {
+            old.push((*field, Cell::new(table.get(row, *field))));
+        }
+        // Derived fields follow the cells that they are made of.
+        for (at, field) in spec.fields.iter().enumerate() {
+            if (field.name_field || matches!(field.name.as_str(), "IsClosed" | "IsWon"))
+                && !old.iter().any(|(f, _)| *f == at)
+            {
+                old.push((at, Cell::new(table.get(row, at))));
+            }
+        }
+        for (field, cell) in cells {
+            self.put(object, row, field, cell);
+        }
+        self.derive(object, row);
+        undo.push(Undo::Cells(object, row, old));
+        Ok(Done {
+            id: Cell::new(self.tables[object].get(row, 0)),
+            created: false,
+        })
+    }
+
+    /// All rules that look beyond a single value.
+    fn check(
+        &self,
+        object: usize,
+        row: Option<u32>,
+        cells: &mut [(usize, Cell)],
+        call: Call<'_>,
+        given: u64,
+    ) -> Result<(), RowError> {
+        let spec = &self.schema.objects[object];
+        let table = &self.tables[object];
+        for (at, cell) in cells.iter_mut() {
+            let field = &spec.fields[*at];
+            if cell.is_empty() {
+                continue;
+            }
+            let same = row.is_some_and(|row| table.get(row, *at) == *cell);
+            if field.kind == Kind::Reference && !same {
+                self.check_reference(object, row, *at, cell)?;
+            }
+            if field.unique && !same {
+                let mine = row;
+                let folded = if field.folds_case() {
+                    fold(cell)
+                } else {
+                    cell.clone()
+                };
+                let rows = self
+                    .rows_with(object, *at, &[folded.as_str()])
+                    .unwrap_or_default();
+                if let Some(other) = rows
+                    .into_iter()
+                    .find(|r| table.state(*r) == State::Live && Some(*r) != mine)
+                {
+                    return Err(RowError::new(
+                        "DUPLICATE_VALUE",
+                        format!(
+                            "duplicate value found: {} duplicates value on record with id: {}",
+                            field.name,
+                            table.get(other, 0)
+                        ),
+                    ));
+                }
+            }
+        }
+        if call.loading {
+            return Ok(());
+        }
+        for rule in &spec.rules {
+            let value = match cells.iter().find(|(f, _)| *f == rule.field) {
+                Some((_, cell)) => cell.as_str(),
+                None => row.map(|row| table.get(row, rule.field)).unwrap_or_default(),
+            };
+            if !passes(&rule.test, value) {
+                return Err(
+                    RowError::new("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message.clone())
+                        .on(&spec.fields[rule.field].name),
+                );
+            }
+        }
+        if let Some(fault) = call.faults.and_then(|faults| faults.for_row(&spec.name, given)) {
+            return Err(RowError {
+                code: fault.code.into(),
+                message: fault.message,
+                fields: fault.fields,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_reference(
+        &self,
+        object: usize,
+        row: Option<u32>,
+        at: usize,
+        cell: &mut Cell,
+    ) -> Result<(), RowError> {
+        let spec = &self.schema.objects[object];
+        let field = &spec.fields[at];
+        if field.name == "RecordTypeId" {
+            if *cell == MASTER_RECORD_TYPE {
+                *cell = Cell::default();
+                return Ok(());
+            }
+            if !spec.record_types.iter().any(|r| r.id == *cell && r.active) {
+                return Err(RowError::new(
+                    "INVALID_CROSS_REFERENCE_KEY",
+                    format!("Record Type ID: this ID value isn't valid for the user: {cell}"),
+                )
+                .on("RecordTypeId"));
+            }
+            return Ok(());
+        }
+        let target = self.schema.by_id(cell);
+        let Some(target) = target.filter(|t| field.reference_to.contains(&self.schema.objects[*t].name))
+        else {
+            return Err(RowError::new(
+                "MALFORMED_ID",
+                format!("{}: id value of incorrect type: {cell}", field.label),
+            )
+            .on(&field.name));
+        };
+        let Some(parent) = self.row(target, cell) else {
+            return Err(RowError::new(
+                "INVALID_CROSS_REFERENCE_KEY",
+                "invalid cross reference id",
+            ));
+        };
+        match self.tables[target].state(parent) {
+            State::Live => {}
+            State::Deleted => {
+                return Err(RowError::new(
+                    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+                    format!(
+                        "insufficient access rights on cross-reference id: {}",
+                        &cell[..15]
+                    ),
+                ));
+            }
+            State::Gone => {
+                return Err(RowError::new(
+                    "INVALID_CROSS_REFERENCE_KEY",
+                    "invalid cross reference id",
+                ));
+            }
+        }
+        if field.name == "OwnerId" && target == self.user && self.text(target, parent, "IsActive") != "true" {
+            return Err(RowError::new(
+                "INACTIVE_OWNER_OR_USER",
+                format!("operation performed with inactive user [{cell}]"),
+            )
+            .on("OwnerId"));
+        }
+        // Hierarchies of standard objects may not bite their tails.
+        if target == object
+            && !field.custom
+            && let Some(row) = row
+        {
+            let mut up = parent;
+            for _ in 0..10_000 {
+                if up == row {
+                    return Err(RowError::new(
+                        "CIRCULAR_DEPENDENCY",
+                        format!("attempt to violate hierarchy constraints: {}", field.label),
+                    )
+                    .on(&field.name));
+                }
+                match self.row(object, self.tables[object].get(up, at)) {
+                    Some(next) => up = next,
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fields that the org works out from others.
+    fn derive(&mut self, object: usize, row: u32) {
+        let schema = self.schema.clone();
+        let spec = &schema.objects[object];
+        let text = |store: &Store, name: &str| store.text(object, row, name).to_owned();
+        if let (Some(name), Some(_)) = (spec.field("Name"), spec.field("LastName")) {
+            let (first, last) = (text(self, "FirstName"), text(self, "LastName"));
+            let full = if first.is_empty() {
+                last
+            } else {
+                format!("{first} {last}")
+            };
+            self.put(object, row, name, Cell::new(full));
+        } else if spec.custom
+            && let Some(name) = spec.field("Name")
+            && self.tables[object].get(row, name).is_empty()
+        {
+            let id = Cell::new(&self.tables[object].get(row, 0)[..15]);
+            self.put(object, row, name, id);
+        }
+        let closed = match spec.name.as_str() {
+            "Opportunity" => {
+                let stage = text(self, "StageName");
+                self.flag(object, row, "IsWon", stage == "Closed Won");
+                stage.starts_with("Closed")
+            }
+            "Case" => text(self, "Status") == "Closed",
+            "Task" => text(self, "Status") == "Completed",
+            _ => return,
+        };
+        self.flag(object, row, "IsClosed", closed);
+    }
+
+    fn flag(&mut self, object: usize, row: u32, name: &str, value: bool) {
+        if let Some(field) = self.schema.objects[object].field(name) {
+            let cell = Cell::const_new(if value { "true" } else { "false" });
+            self.put(object, row, field, cell);
+        }
+    }
+
+    fn delete(
+        &mut self,
+        object: usize,
+        row: u32,
+        state: State,
+        undo: &mut Vec<Undo>,
+    ) -> Result<(), RowError> {
+        let schema = self.schema.clone();
+        let spec = &schema.objects[object];
+        if !spec.deletable {
+            return Err(RowError::new(
+                "INSUFFICIENT_ACCESS_OR_READONLY",
+                "insufficient access rights on object id",
+            ));
+        }
+        let id = Cell::new(self.tables[object].get(row, 0));
+        let children = |store: &Store, child: usize, field: usize| -> Vec<u32> {
+            let mut rows = store.rows_with(child, field, &[id.as_str()]).unwrap_or_default();
+            rows.retain(|r| store.tables[child].state(*r) == State::Live);
+            rows
+        };
+        for &(child, field) in schema.children(object) {
+            if schema.objects[child].fields[field].restricted_delete
+                && !children(self, child, field).is_empty()
+            {
+                return Err(RowError::new(
+                    "DELETE_FAILED",
+                    format!(
+                        "Your attempt to delete {} could not be completed because it is associated with the following {}.",
+                        self.tables[object].get(row, spec.name_field().unwrap_or_default()),
+                        schema.objects[child].plural.to_lowercase()
+                    ),
+                ));
+            }
+        }
+        let was = self.tables[object].state(row);
+        self.tables[object].set_state(row, state);
+        undo.push(Undo::State(object, row, was));
+        for &(child, field) in schema.children(object) {
+            let f = &schema.objects[child].fields[field];
+            for r in children(self, child, field) {
+                if f.cascade {
+                    self.delete(child, r, state, undo)?;
+                } else {
+                    undo.push(Undo::Cells(child, r, vec![(field, id.clone())]));
+                    self.put(child, r, field, Cell::default());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Object {
+    /// Where a value of this name goes.
+    pub(crate) fn target(&self, name: &str) -> Option<Target> {
+        self.field(name).map(Target::Field)
+    }
+}
+
+impl Table {
+    /// Fields that were filled at least once.
+    pub(crate) fn is_used(&self, field: usize) -> bool {
+        !self.columns[field].is_empty()
+    }
+}
+
+fn blank_owner() -> RowError {
+    RowError::new("INVALID_CROSS_REFERENCE_KEY", "Owner ID: owner cannot be blank").on("OwnerId")
+}
+
+fn required(missing: Vec<&str>) -> Result<(), RowError> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut error = RowError::new(
+        "REQUIRED_FIELD_MISSING",
+        format!("Required fields are missing: [{}]", missing.join(", ")),
+    );
+    error.fields = missing.into_iter().map(str::to_owned).collect();
+    Err(error)
+}
+
+/// A number that stands for what a row brings, whatever the order of its fields.
+fn content(cells: &[(usize, Cell)]) -> u64 {
+    cells
+        .iter()
+        .filter(|(_, cell)| !cell.is_empty())
+        .map(|entry| {
+            let mut hasher = DefaultHasher::new();
+            entry.hash(&mut hasher);
+            hasher.finish()
+        })
+        .fold(0, u64::wrapping_add)
+}
+
+/// `INV-{0000}` and 7: `INV-0007`.
+fn auto_number(pattern: &str, number: u64) -> Cell {
+    let Some((head, rest)) = pattern.split_once('{') else {
+        return Cell::new(format!("{pattern}{number}"));
+    };
+    let (zeros, tail) = rest.split_once('}').unwrap_or((rest, ""));
+    Cell::new(format!("{head}{number:0width$}{tail}", width = zeros.len()))
+}
+
+fn passes(test: &RuleTest, value: &str) -> bool {
+    if value.is_empty() {
+        return !matches!(test, RuleTest::NotNull);
+    }
+    let number = || value.parse::<f64>().unwrap_or_default();
+    match test {
+        RuleTest::NotNull => true,
+        RuleTest::OneOf(values) => values.iter().any(|v| v == value),
+        RuleTest::NoneOf(values) => !values.iter().any(|v| v == value),
+        RuleTest::Like(pattern) => like(&fold(pattern), &fold(value)),
+        RuleTest::NotLike(pattern) => !like(&fold(pattern), &fold(value)),
+        RuleTest::AtLeast(least) => number() >= *least,
+        RuleTest::AtMost(most) => number() <= *most,
+        RuleTest::MaxLength(most) => value.chars().count() <= *most,
+    }
+}
