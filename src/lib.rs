@@ -1,6 +1,72 @@
 //! orgferry carries data from one Salesforce org to another, declared in YAML.
+//!
+//! This page is the map of the house. Users read the README; who changes the code starts here.
+//!
+//! # The path of a run
+//!
+//! 1. [`cli`] captures the outside world once: arguments, environment, terminal, working folder.
+//! 2. [`spec`] reads the user's files into what was typed, every value with its place.
+//! 3. [`pipeline`] compiles that into what it means, and collects all findings. `orgferry validate` stops here: no
+//!    network, no secret.
+//! 4. [`engine`] signs in through [`auth`] (a named credential, its external credential, the principal that the
+//!    permission set opens).
+//! 5. [`plan`] asks both orgs for their describes and row counts, and decides as a pure function: columns, queries, order,
+//!    passes, REST or Bulk. What a describe proves wrong is a finding that points into the YAML. Nothing is written yet.
+//! 6. [`engine`] runs the steps, side by side where nothing keeps them apart. In each step three stages work at once,
+//!    joined by short channels: [`extract`] reads pages, [`transform`] maps batches, [`load`] writes units (collections
+//!    calls or Bulk jobs). What the org says of each row goes to [`state`] before anything else hears of it.
+//! 7. References that loop (an account's parent among accounts that are still on their way) wait: their rows are put
+//!    aside in `state`, and a second pass writes only those fields of only those rows.
+//! 8. [`event`]s tell what happens; [`report`] folds them into a result, and `cli` shows it and picks the exit code.
+//!
+//! # The rooms, in reading order
+//!
+//! | room | holds | may use |
+//! |---|---|---|
+//! | [`record`] | values, numbers, Ids, batches, outcomes | nothing of ours |
+//! | [`diag`] | findings and how they are shown | nothing of ours |
+//! | [`spec`] | the user's files as typed, JSON Schema | `diag`, `record` |
+//! | [`pipeline`] | the validated model; expressions, templates, SOQL; the compiler | `spec`, `diag`, `record` |
+//! | [`http`] | transport, retries, redaction; no Salesforce words | nothing of ours |
+//! | [`auth`] | secrets, flows, tokens | `http`, `pipeline` (credentials) |
+//! | [`salesforce`] | requests and answers of the API, the client | `http`, `auth`, `pipeline` (credentials), `record` |
+//! | [`transform`] | batch to batch, pure | `pipeline`, `record` |
+//! | [`plan`] | what will be done: gather, build, order | `pipeline`, `salesforce`, `transform`, `record`, `diag` |
+//! | [`extract`] | plan step to batches, a file a kind of source | `plan`, `pipeline`, `salesforce`, `record` |
+//! | [`load`] | rows to outcomes, a file a kind of road | `plan`, `pipeline`, `transform`, `salesforce`, `http`, `record` |
+//! | [`state`] | runs, outcomes, the id map: one trait, SQLite | `record` |
+//! | [`event`] | the only bridge from the engine outwards | `record`, `plan` |
+//! | [`engine`] | the loop: stages, back-pressure, stopping, passes | all above |
+//! | [`report`] | fold of events to a result, and its formats | `event`, `engine` (how it ended), `state`, `record`, `diag` |
+//! | [`emulator`] | an org that speaks Salesforce's API; never looks into `salesforce`, so that it cannot inherit the client's mistakes | `record` |
+//! | [`cli`] | one file a subcommand; owns stdout, stderr, environment and exit | everything |
+//!
+//! A test reads the `use crate::` lines and holds them to this table.
+//!
+//! # What always holds
+//!
+//! - `pipeline`, `transform`, `plan::build` and the request builders do no input or output. Only `cli` prints, reads the
+//!   environment, or exits.
+//! - A secret exists only as `auth`'s redacting type. `spec` and `pipeline` hold references to it (and the text of secrets
+//!   for loopback hosts, which are nobody's).
+//! - Nothing holds all rows: batches are bounded, stages wait for each other, ids and outcomes are on disk. (One
+//!   exception, said where it is: a REST query with an ORDER BY of its own keeps 8 bytes a row.) What is in flight is at
+//!   most a few Bulk jobs of 20,000 rows or 50 MB each; `benches/crossing.rs` measures what that comes to.
+//! - A row that fails is an outcome, not an error. Every source row ends in exactly one: `created`, `updated`, `unchanged`,
+//!   `deleted`, `filtered`, `parked`; read is their sum.
+//! - Results are paired with rows by a key that travels with the row, or by the record's Id. (A collections call answers
+//!   in the order of its records: that order is the API's own key.)
+//! - One value has one form, whichever API it came by: [`record::Number::canonical`], UTC datetimes, no empty texts.
+//!
+//! # Where a new thing goes
+//!
+//! A mapping form: one variant in `spec`, one in [`pipeline::model::MapValue`], one arm in `transform/value.rs`, fixtures.
+//! A source or target kind: one file in `extract` or `load`, one spec variant, one plan rule, one behaviour test. An OAuth
+//! flow: one file in `auth`, one emulator endpoint. A report format: one file in `report`, one snapshot. A complaint: one
+//! code, raised in one place, one fixture under `tests/fixtures/wrong`.
 
 pub mod auth;
+pub mod cli;
 pub mod diag;
 pub mod emulator;
 pub mod engine;

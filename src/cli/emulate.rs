@@ -1,0 +1,211 @@
+use std::path::PathBuf;
+
+use owo_colors::OwoColorize;
+
+use super::{Context, Problem, interrupt::Interrupt};
+use crate::emulator::{Emulator, EmulatorError, OrgFile, OrgFileError};
+
+/// Serve virtual orgs on this machine that speak Salesforce's API
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  \
+    orgferry emulate hq.org.yaml emea.org.yaml\n  \
+    orgferry emulate --port 8801 *.org.yaml > credentials.yaml\n\n\
+Standard output gets a credentials.yaml that points at these orgs; standard error tells where they are. Records live \
+in memory and are gone with the process. Ctrl-C ends it.")]
+pub(super) struct Args {
+    /// Org files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Port on 127.0.0.1 of the first org, the next ones counting up [default: as the files say, else any]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+}
+
+pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
+    let interrupt = Interrupt::listen(&context.terminal, "the orgs end, and their records with them\n")?;
+    let mut orgs = Vec::new();
+    for (at, path) in args.files.iter().enumerate() {
+        let mut file = load(path)?;
+        if let Some(first) = args.port {
+            let port = u16::try_from(at).ok().and_then(|at| first.checked_add(at));
+            file.port = Some(port.ok_or_else(|| {
+                Problem::usage(format!(
+                    "there is no port for `{}`: ports end at 65535",
+                    path.display()
+                ))
+                .help("choose a lower `--port`")
+            })?);
+        }
+        let org = start(file).await?;
+        context.terminal.say(&org.told());
+        orgs.push(org);
+    }
+    context.terminal.print(&credentials(&orgs))?;
+    context.terminal.say("\nCtrl-C ends the orgs.\n");
+    interrupt.wait().await;
+    // Being asked to end is how this command ends well.
+    Ok(0)
+}
+
+/// Reads an org file.
+pub(super) fn load(path: &std::path::Path) -> Result<OrgFile, Problem> {
+    OrgFile::load(path).map_err(|error| wrong_file(&error))
+}
+
+fn wrong_file(error: &OrgFileError) -> Problem {
+    let problem = Problem::usage(error.to_string());
+    match error {
+        OrgFileError::Read { .. } => problem,
+        _ => problem.help("`orgferry schema` prints what an org file may hold, under `org.schema.json`"),
+    }
+}
+
+/// Starts an org on its port.
+pub(super) async fn start(file: OrgFile) -> Result<ServedOrg, Problem> {
+    let name = file.name.clone();
+    let apps = file
+        .connected_apps
+        .iter()
+        .map(|app| (app.client_id.clone(), app.client_secret.clone()))
+        .collect();
+    let emulator = Emulator::start(file, 0).await.map_err(|e| match e {
+        EmulatorError::File(error) => wrong_file(&error),
+        EmulatorError::Listen { .. } => Problem::new(format!("org `{name}`: {e}")).help(
+            "choose other ports with `--port`, or leave `port` out of the file: then any free one is taken",
+        ),
+        EmulatorError::Interrupted => Problem::new(format!("org `{name}`: {e}")),
+    })?;
+    Ok(ServedOrg { name, apps, emulator })
+}
+
+/// An org that is being served.
+pub(super) struct ServedOrg {
+    name: String,
+    /// Client ids and secrets.
+    apps: Vec<(String, String)>,
+    emulator: Emulator,
+}
+
+impl ServedOrg {
+    pub(super) fn url(&self) -> String {
+        self.emulator.url()
+    }
+
+    /// Where it is and who may come in.
+    pub(super) fn told(&self) -> String {
+        let mut text = format!("{}  {}\n", self.name.bold(), self.url().cyan());
+        for (id, secret) in &self.apps {
+            text.push_str(&format!("    client id {id}, secret {secret}\n"));
+        }
+        text
+    }
+}
+
+/// A credentials file that points at the orgs.
+fn credentials(orgs: &[ServedOrg]) -> String {
+    let urls: Vec<String> = orgs.iter().map(ServedOrg::url).collect();
+    let entries: Vec<Entry<'_>> = orgs
+        .iter()
+        .zip(&urls)
+        .map(|(org, url)| Entry {
+            name: &org.name,
+            url,
+            app: org
+                .apps
+                .first()
+                .map(|(id, secret)| (id.as_str(), secret.as_str())),
+        })
+        .collect();
+    credentials_yaml(&entries)
+}
+
+/// What a credentials file says of one org.
+struct Entry<'a> {
+    name: &'a str,
+    url: &'a str,
+    /// Client id and secret.
+    app: Option<(&'a str, &'a str)>,
+}
+
+fn credentials_yaml(orgs: &[Entry<'_>]) -> String {
+    let mut external = String::new();
+    let mut named = String::new();
+    for Entry { name, url, app } in orgs {
+        let ec = scalar(&format!("EC_{name}"));
+        match app {
+            Some((id, secret)) => external.push_str(&format!(
+                "  {ec}:\n    protocol: oauth2\n    flow: client_credentials\n    \
+                 identity_provider_url: {url}/services/oauth2/token\n    principals:\n      Integration:\n        \
+                 sequence: 1\n        client_id: {}\n        client_secret: {}\n",
+                scalar(id),
+                scalar(secret)
+            )),
+            // An org without an app lets nobody in by OAuth; its file may still hold tokens.
+            None => external.push_str(&format!(
+                "  {ec}:\n    protocol: none\n    principals:\n      Anyone:\n        sequence: 1\n"
+            )),
+        }
+        named.push_str(&format!(
+            "  {}:\n    url: {url}\n    external_credential: {ec}\n",
+            scalar(name)
+        ));
+    }
+    format!("version: 1\nexternal_credentials:\n{external}named_credentials:\n{named}")
+}
+
+/// A text as YAML reads it back: bare where nothing can be mistaken, else quoted as in JSON, which YAML knows too.
+fn scalar(text: &str) -> String {
+    let word = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && !matches!(
+            text.to_ascii_lowercase().as_str(),
+            "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
+        );
+    if word {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_ready_to_use() {
+        let text = credentials_yaml(&[
+            Entry {
+                name: "hq",
+                url: "http://127.0.0.1:8801",
+                app: Some(("hq-app", "s3cret: \"x\"")),
+            },
+            Entry {
+                name: "off",
+                url: "http://127.0.0.1:8802",
+                app: None,
+            },
+        ]);
+        insta::assert_snapshot!(text);
+        let read: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        let principal = &read["external_credentials"]["EC_hq"]["principals"]["Integration"];
+        assert_eq!(principal["client_secret"], "s3cret: \"x\"");
+        assert_eq!(read["named_credentials"]["off"]["external_credential"], "EC_off");
+    }
+
+    #[test]
+    fn only_plain_words_go_bare() {
+        for (text, expected) in [
+            ("hq-app", "hq-app"),
+            ("EC_1", "EC_1"),
+            ("no", "\"no\""),
+            ("12", "\"12\""),
+            ("3MVG9.x", "\"3MVG9.x\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(scalar(text), expected);
+        }
+    }
+}

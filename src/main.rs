@@ -1,0 +1,5 @@
+//! The `orgferry` command.
+
+fn main() -> std::process::ExitCode {
+    orgferry::cli::main()
+}

@@ -1,0 +1,12 @@
+//! The integration tests, as one program: a module a subject.
+
+mod behaviour;
+mod cli;
+mod compile;
+mod crossing;
+mod files;
+mod robust;
+mod rooms;
+mod schemas;
+mod support;
+mod validate;
