@@ -68,16 +68,16 @@ pub enum EngineError {
     State(#[from] StateError),
     /// Too many rows of a step failed.
     #[error(
-        "step `{step}`: {parked} of {done} rows are parked, more than the {percent}% that `stop_when` allows"
+        "step `{step}`: {parked} rows are parked, {share:.1}% of those done, and `stop_when` allows {percent}%"
     )]
     TooManyParked {
         /// The step.
         step: String,
         /// Rows parked.
         parked: u64,
-        /// Rows done.
-        done: u64,
-        /// The threshold.
+        /// Their share of the rows done, in percent.
+        share: f64,
+        /// The threshold, in percent.
         percent: f64,
     },
     /// A row failed, and the policy or the mapping says that the run stops then.

@@ -297,12 +297,12 @@ impl Shared {
                 })),
             });
         }
-        let (failed, done) = (sum.all.of(Outcome::Parked), sum.all.done());
-        if done >= plan.policy.stop_at_least && sum.parked_share() * 100.0 > plan.policy.stop_failed_percent {
+        let share = sum.parked_share() * 100.0;
+        if sum.all.done() >= plan.policy.stop_at_least && share > plan.policy.stop_failed_percent {
             return Err(EngineError::TooManyParked {
                 step: plan.name.clone(),
-                parked: failed,
-                done,
+                parked: sum.all.of(Outcome::Parked),
+                share,
                 percent: plan.policy.stop_failed_percent,
             });
         }

@@ -584,3 +584,123 @@ fn vars_choose_the_rows() {
         .exits(2)
         .says("names");
 }
+
+/// Accounts in a chain: each one's parent is the next one, so that every child comes before its parent.
+fn chain(length: usize) -> String {
+    let rows: Vec<String> = (1..=length)
+        .map(|n| match n == length {
+            true => format!("{{ Name: A{n} }}"),
+            false => format!("{{ Name: A{n}, Parent: {{ Name: A{} }} }}", n + 1),
+        })
+        .collect();
+    format!(
+        "seed: 9\nrecords:\n  - object: Account\n    rows: [{}]\n",
+        rows.join(", ")
+    )
+}
+
+#[test]
+fn a_child_that_comes_before_its_parent_finds_it_however_the_reference_is_written() {
+    for parent in [
+        "ParentId: { ref: accounts, of: ParentId }",
+        "Parent.Legacy_Id__c: ParentId",
+        // The spare parent is for rows without one, not for rows whose parent is still on its way.
+        "ParentId: { first: [{ ref: accounts, of: ParentId }, { lookup: Account, by: Name, of: { value: Spare } }] }",
+    ] {
+        let runtime = runtime();
+        let src = Org::start(&runtime, "src", &chain(30));
+        let spare = "records:\n  - object: Account\n    rows: [{ Name: Spare, Legacy_Id__c: spare }]\n";
+        let dst = Org::start(&runtime, "dst", &target(spare));
+        let project = Project::new(&src, &dst);
+        project.write("chain.yaml", &format!("version: 1\nfrom: src\nto: dst\nsteps:\n  accounts:\n    source: {{ object: Account }}\n    target: {{ object: Account, key: Legacy_Id__c, batch_size: 7 }}\n    copy: [Name]\n    map:\n      Legacy_Id__c: Id\n      {parent}\n"));
+        let report = project.run_pipeline("chain.yaml", &[], 0);
+        report.adds_up();
+        assert_eq!(report.count("accounts", "created"), 30, "{parent}");
+        let there = dst.dump("Account", "Name");
+        for n in 1..30 {
+            assert_eq!(
+                there[&format!("A{n}")]["ParentId"],
+                there[&format!("A{}", n + 1)]["Id"],
+                "{parent}: A{n}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_few_bad_rows_at_the_start_do_not_stop_a_healthy_run() {
+    for api in ["rest", "bulk"] {
+        let runtime = runtime();
+        let src = Org::start(&runtime, "src", &contacts(3_000));
+        let dst = Org::start(&runtime, "dst", &target(""));
+        let project = Project::new(&src, &dst);
+        // The first 100 rows have no key; they are parked long before the others of their batch are written.
+        let key = "Legacy_Id__c: \"null if LastName | replace('Person ', '') | int <= 100 else Id\"";
+        project.write("people.yaml", &people(api).replace("Legacy_Id__c: Id", key));
+        let report = project.run_pipeline("people.yaml", &[], 4);
+        report.adds_up();
+        assert_eq!(
+            (
+                report.count("contacts", "created"),
+                report.count("contacts", "parked")
+            ),
+            (2_900, 100),
+            "{api}"
+        );
+    }
+}
+
+#[test]
+fn a_read_that_fails_says_why() {
+    let runtime = runtime();
+    let faults = "faults:\n  - { on: { path: /query/ }, after: 2, then: { answer: { status: 400, code: QUERY_TOO_COMPLICATED, message: too many formulas } } }\n";
+    let src = Org::start(
+        &runtime,
+        "src",
+        &format!("query_page_size: 200\n{}{faults}", contacts(2_000)),
+    );
+    let dst = Org::start(&runtime, "dst", &target(""));
+    let project = Project::new(&src, &dst);
+    project.write("people.yaml", &people("rest"));
+    let report = project.run_pipeline("people.yaml", &[], 1);
+    report.1.says("QUERY_TOO_COMPLICATED").says("too many formulas");
+}
+
+#[test]
+fn rows_that_share_a_row_id_are_told_apart() {
+    let runtime = runtime();
+    let src = Org::start(
+        &runtime,
+        "src",
+        "records:\n  - object: Contact\n    rows: [{ LastName: Twin, FirstName: A, Email: a@x.example }, { LastName: Twin, FirstName: B, Email: b@x.example }, { LastName: Solo, Email: c@x.example }]\n",
+    );
+    let dst = Org::start(&runtime, "dst", &target(""));
+    let project = Project::new(&src, &dst);
+    project.write("twins.yaml", "version: 1\nfrom: src\nto: dst\nsteps:\n  people:\n    source: { object: Contact, id: LastName }\n    target: { object: Contact, key: Legacy_Id__c }\n    copy: [FirstName, LastName]\n    map: { Legacy_Id__c: Email }\n");
+    let report = project.run_pipeline("twins.yaml", &[], 4);
+    report.adds_up();
+    assert_eq!(
+        (
+            report.count("people", "created"),
+            report.count("people", "parked")
+        ),
+        (2, 1)
+    );
+    report.1.says("duplicate_id");
+}
+
+#[test]
+fn copy_all_takes_what_both_orgs_have_and_links_lookups() {
+    let runtime = runtime();
+    let rows = "records:\n  - object: Account\n    rows: [{ Name: One, Phone: '1', RecordTypeId: 'Partner' }]\n  - object: Contact\n    rows: [{ LastName: Doe, Title: Boss, Account: { Name: One } }]\n".replace(", RecordTypeId: 'Partner'", "");
+    let src = Org::start(&runtime, "src", &rows);
+    let dst = Org::start(&runtime, "dst", &target(""));
+    let project = Project::new(&src, &dst);
+    project.write("all.yaml", "version: 1\nfrom: src\nto: dst\nsteps:\n  accounts:\n    source: { object: Account }\n    target: { object: Account, key: Legacy_Id__c }\n    copy: all\n    except: [OwnerId]\n    map: { Legacy_Id__c: Id }\n  contacts:\n    source: { object: Contact }\n    target: { object: Contact, key: Legacy_Id__c }\n    copy: all\n    except: [OwnerId]\n    map: { Legacy_Id__c: Id }\n");
+    let report = project.run_pipeline("all.yaml", &[], 0);
+    report.adds_up();
+    let (accounts, contacts) = (dst.dump("Account", "Name"), dst.dump("Contact", "LastName"));
+    assert_eq!(accounts["One"]["Phone"].as_deref(), Some("1"));
+    assert_eq!(contacts["Doe"]["Title"].as_deref(), Some("Boss"));
+    assert_eq!(contacts["Doe"]["AccountId"], accounts["One"]["Id"]);
+}
