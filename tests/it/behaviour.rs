@@ -42,13 +42,10 @@ fn rejected_rows_are_parked_and_named() {
         let parked = report.count("contacts", "parked");
         assert!((20..=90).contains(&parked), "{api}: {parked}");
         assert_eq!(report.count("contacts", "created") + parked, 1_000, "{api}");
-        let groups = report.step("contacts")["parked_reasons"]
-            .as_array()
-            .or(report.step("contacts")["parked_groups"].as_array());
         let text = report.step("contacts").to_string();
         assert!(
             text.contains("FIELD_CUSTOM_VALIDATION_EXCEPTION") && text.contains("Not, \\\"here\\\": no"),
-            "{groups:?} {text}"
+            "{text}"
         );
         // Each parked row is in the file, with its own columns, and is not in the target.
         let path = report.0["parked_files"][0]["path"]
@@ -543,20 +540,18 @@ fn ctrl_c_finishes_what_is_in_flight_and_writes_it_down() {
         assert!(started.elapsed() < Duration::from_secs(60), "nothing arrives");
         std::thread::sleep(Duration::from_millis(20));
     }
-    // SIGINT by the shell's own kill: the standard library has no signals.
-    let killed = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+    // SIGINT by the shell's own `kill`: the standard library has no signals.
+    let killed = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", child.id())])
         .status()
-        .expect("kill runs");
+        .expect("a shell");
     assert!(killed.success());
     let output = child.wait_with_output().expect("it ends");
     crate::support::Ran::new(output, &["run"]).exits(130);
     let report: serde_json::Value = serde_json::from_str(&project.read("report.json")).expect("JSON");
     let there = dst.emulator.rows("Contact").len();
     assert!(there < 20_000);
-    let created = report["steps"][0]["created"]
-        .as_u64()
-        .or(report["steps"][0]["rows"]["created"].as_u64());
+    let created = report["steps"][0]["created"].as_u64();
     assert_eq!(
         created,
         Some(there as u64),
