@@ -257,16 +257,7 @@ fn map_row(
             mapped.stop.get_or_insert((id.clone(), reason.clone()));
             park(id, &row, reason);
         }
-        RowEnd::Pending => park(
-            id,
-            &row,
-            ParkReason {
-                code: "unanswered".into(),
-                message: "a `ref` or `lookup` got no answer".into(),
-                field: None,
-                help: "run again; if it stays, please report it".into(),
-            },
-        ),
+        RowEnd::Pending => park(id, &row, unanswered()),
     }
 }
 
@@ -531,7 +522,7 @@ async fn load(
     let write = Arc::new(plan.write.clone());
     let client = shared.org(&write.connection)?.clone();
     let retrying = retrying(shared, step);
-    let mut loader = Loader::new(client, Arc::clone(&write), plan.policy.clone(), retrying);
+    let mut loader = Loader::new(client, Arc::clone(&write), &plan.policy, retrying);
     let mut result = Ok(());
     while let Some(rows) = outgoing.recv().await {
         if shared.halted() {
@@ -628,6 +619,16 @@ fn end_of(
         target_id: Some(id),
         outcome,
         reason: None,
+    }
+}
+
+/// A row whose questions stayed open, which is not to be.
+pub(super) fn unanswered() -> ParkReason {
+    ParkReason {
+        code: "unanswered".into(),
+        message: "a `ref` or `lookup` got no answer".into(),
+        field: None,
+        help: "run again; if it stays, please report it".into(),
     }
 }
 

@@ -6,7 +6,7 @@ use compact_str::CompactString;
 
 use super::{
     EngineError,
-    first_pass::{answer, context, parked, retrying},
+    first_pass::{answer, context, parked, retrying, unanswered},
     shared::{Shared, blocking},
 };
 use crate::{
@@ -36,12 +36,7 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
     shared.events.send(Event::SecondPassStarted { step, rows: count });
     let (mapping, write) = looping(shared, step, count);
     let client = shared.org(&write.connection)?.clone();
-    let mut loader = Loader::new(
-        client,
-        Arc::clone(&write),
-        plan.policy.clone(),
-        retrying(shared, step),
-    );
+    let mut loader = Loader::new(client, Arc::clone(&write), &plan.policy, retrying(shared, step));
     let mut before: HashMap<CompactString, Outcome> = HashMap::new();
     let mut after: Option<CompactString> = None;
     let mut known = Known::new(Arc::clone(&plan.record_types));
@@ -223,12 +218,7 @@ fn map_row(
         RowEnd::Stop(reason) => {
             page.stop.get_or_insert((deferred.source_id.clone(), reason));
         }
-        RowEnd::Pending => page.reparked.push(park(ParkReason {
-            code: "unanswered".into(),
-            message: "a `ref` or `lookup` got no answer".into(),
-            field: None,
-            help: "run again; if it stays, please report it".into(),
-        })),
+        RowEnd::Pending => page.reparked.push(park(unanswered())),
     }
 }
 

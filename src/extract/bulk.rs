@@ -9,13 +9,6 @@ use crate::{
     salesforce::{Client, JobKind, JobState, Poll},
 };
 
-/// How often a job is looked at: soon at first, then less and less.
-const POLL: Poll = Poll {
-    first: Duration::from_millis(200),
-    factor: 1.5,
-    cap: Duration::from_secs(10),
-};
-
 /// How long it takes at most until a stop is noticed while a job runs.
 const STOP_WATCH: Duration = Duration::from_millis(200);
 
@@ -27,7 +20,7 @@ pub(super) async fn read<F: Future<Output = bool>>(
     take: &mut (dyn FnMut(Batch) -> F + Send),
 ) -> Result<(), ExtractError> {
     let job = client.bulk_query(soql, false).await?;
-    let waiting = client.bulk_wait(JobKind::Query, &job.id, POLL, |_| {});
+    let waiting = client.bulk_wait(JobKind::Query, &job.id, Poll::SOON, |_| {});
     let info = tokio::select! {
         info = waiting => info?,
         () = until(halted) => {

@@ -63,13 +63,18 @@ impl Retry {
         if attempt >= attempts {
             return None;
         }
-        let ceiling = self.ceiling(attempt);
-        let jittered = ceiling.mul_f64(fastrand::f64());
+        let jittered = self.pause(attempt);
         Some(match after {
             Some(asked) if asked > LONGEST_ASKED => return None,
             Some(asked) => asked.max(jittered),
             None => jittered,
         })
+    }
+
+    /// A wait after the `attempt`th failure, drawn by lot up to the longest possible one, so that those who failed
+    /// together do not meet again.
+    pub fn pause(&self, attempt: u32) -> Duration {
+        self.ceiling(attempt).mul_f64(fastrand::f64())
     }
 
     /// The longest possible wait after the `attempt`th failure.

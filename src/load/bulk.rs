@@ -1,6 +1,6 @@
 //! Bulk 2.0 ingest: one job a unit. Results come in any order and find their rows by a key that travels with them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use compact_str::CompactString;
 
@@ -16,13 +16,6 @@ use crate::{
         AssignmentRule, Cell, Client, ClientError, CsvWriter, IngestJob, IngestOperation, IngestRows,
         JobInfo, JobKind, JobState, LineEnding, NoCell, Poll, RowError,
     },
-};
-
-/// How often a job is looked at: soon at first, for small jobs are done in a moment; then less and less.
-pub(crate) const POLL: Poll = Poll {
-    first: Duration::from_millis(200),
-    factor: 1.5,
-    cap: Duration::from_secs(10),
 };
 
 /// Sends rows of one action as one job, and waits for its end.
@@ -59,7 +52,7 @@ pub(super) async fn send(
     };
     let started = client.bulk_start(&job, data.into(), false).await?;
     let info = client
-        .bulk_wait(JobKind::Ingest, &started.id, POLL, |_| {})
+        .bulk_wait(JobKind::Ingest, &started.id, Poll::SOON, |_| {})
         .await?;
     let exact = action == Action::Update || write.key.as_ref().is_some_and(|k| k.case_sensitive);
     let places: HashMap<CompactString, usize> = rows

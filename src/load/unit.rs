@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{Action, WriteRow, bulk, record::Breaks, rest};
 use crate::{
+    http::Retry,
     pipeline::model::Policy,
     plan::{Road, Write},
     record::ParkReason,
@@ -88,7 +89,8 @@ pub struct Loader {
 struct Sender {
     client: Client,
     write: Arc<Write>,
-    policy: Policy,
+    /// For rows that are sent again.
+    retry: Retry,
     retrying: Retrying,
 }
 
@@ -97,17 +99,22 @@ impl Loader {
     pub fn new(
         client: Client,
         write: Arc<Write>,
-        policy: Policy,
+        policy: &Policy,
         retrying: impl Fn(u64, &str, Duration) + Send + Sync + 'static,
     ) -> Self {
         let parallel = write.parallel.unwrap_or(match write.road {
             Road::Bulk => BULK_PARALLEL,
             Road::Rest | Road::Http => REST_PARALLEL,
         });
+        let retry = Retry {
+            attempts: policy.attempts,
+            first: policy.backoff_first,
+            cap: policy.backoff_cap,
+        };
         let sender = Arc::new(Sender {
             client,
             write,
-            policy,
+            retry,
             retrying: Arc::new(retrying),
         });
         Loader {
@@ -278,7 +285,7 @@ impl Sender {
             };
             let again = self.judge(rows, answers, attempt, &mut unit);
             if let Some((code, rows)) = again {
-                let wait = self.pause(attempt);
+                let wait = self.retry.pause(attempt);
                 (self.retrying)(rows.len() as u64, &code, wait);
                 tokio::time::sleep(wait).await;
                 // The few rows that are left need no job of their own.
@@ -297,15 +304,6 @@ impl Sender {
         unit
     }
 
-    /// A pause before another try: it doubles, and is drawn by lot below that, so that units do not meet again.
-    fn pause(&self, attempt: u32) -> Duration {
-        let doubled = self
-            .policy
-            .backoff_first
-            .saturating_mul(1 << attempt.saturating_sub(1).min(20));
-        doubled.min(self.policy.backoff_cap).mul_f64(fastrand::f64())
-    }
-
     /// Ends the rows that have an end, and gives back those that another try can help, with their code.
     fn judge(
         &self,
@@ -321,7 +319,7 @@ impl Sender {
                 Answer::Written(id, false) => unit.rows.push((row, Written::Updated(id))),
                 Answer::Refused(id, error) => {
                     let transient = matches!(error.class(), Class::Transient | Class::Shrink);
-                    if transient && attempt < self.policy.attempts {
+                    if transient && attempt < self.retry.attempts {
                         again
                             .get_or_insert_with(|| (error.code.to_string(), Vec::new()))
                             .1

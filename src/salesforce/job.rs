@@ -211,6 +211,13 @@ impl Default for Poll {
 }
 
 impl Poll {
+    /// Soon at first, for small jobs are done in a moment; then less and less.
+    pub const SOON: Poll = Poll {
+        first: Duration::from_millis(200),
+        factor: 1.5,
+        cap: Duration::from_secs(10),
+    };
+
     /// The waits, one after the other, without end.
     pub fn waits(self) -> impl Iterator<Item = Duration> {
         std::iter::successors(Some(self.first.min(self.cap)), move |wait| {
