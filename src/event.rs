@@ -76,11 +76,6 @@ pub enum Event {
         /// The API version in use.
         api_version: String,
     },
-    /// A token died and was replaced.
-    SignedInAgain {
-        /// The named credential.
-        credential: String,
-    },
     /// The plan stands; nothing is written yet. Steps in the order in which they may start.
     Planned {
         /// One for each step.

@@ -155,7 +155,7 @@ impl Collector {
                 s.report.set_rows(Tally::from(&s.counts));
                 s.report.set_time(elapsed.as_secs_f64());
             }),
-            Event::SignedInAgain { .. } | Event::SecondPassStarted { .. } | Event::Stopping => {}
+            Event::SecondPassStarted { .. } | Event::Stopping => {}
         }
     }
 

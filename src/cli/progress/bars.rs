@@ -47,12 +47,6 @@ impl Bars {
                 self.terminal
                     .say(&format!("{} {credential}  {who}\n", "signed in to".dimmed()));
             }
-            Event::SignedInAgain { credential } => {
-                self.terminal.say(&format!(
-                    "{} {credential}: its token had expired\n",
-                    "signed in again to".dimmed()
-                ));
-            }
             Event::Planned { steps } => self.plan(StepView::all(steps)),
             _ => {
                 let now = Instant::now();

@@ -36,9 +36,6 @@ impl Lines {
                     format!("signed in to {credential}: {who}")
                 }]
             }
-            Event::SignedInAgain { credential } => {
-                vec![format!("signed in to {credential} again: its token had expired")]
-            }
             Event::Planned { steps } => {
                 self.steps = StepView::all(steps)
                     .into_iter()

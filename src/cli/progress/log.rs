@@ -23,7 +23,6 @@ impl Log {
                 org_name,
                 api_version,
             } => log!(credential, org_id, org_name, api_version, "signed in"),
-            Event::SignedInAgain { credential } => log!(credential, "signed in again"),
             Event::Planned { steps } => {
                 self.steps.clone_from(steps);
                 for step in steps {

@@ -140,9 +140,7 @@ fn step_of(event: &Event) -> Option<usize> {
         | Event::Retrying { step, .. }
         | Event::CursorRestarted { step }
         | Event::StepEnded { step, .. } => Some(*step),
-        Event::SignedIn { .. } | Event::SignedInAgain { .. } | Event::Planned { .. } | Event::Stopping => {
-            None
-        }
+        Event::SignedIn { .. } | Event::Planned { .. } | Event::Stopping => None,
     }
 }
 
