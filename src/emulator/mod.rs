@@ -16,6 +16,7 @@
 //! Rooms: `file` is what users write, `schema` what that means, `store` the records and their rules, `soql` the query
 //! language, `recipe` the making of records, `http` the protocol, `faults` what goes wrong.
 
+mod access;
 mod faults;
 mod file;
 mod http;
@@ -29,6 +30,7 @@ mod words;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
+pub use access::Permission;
 pub use faults::{Effect, FailJob, Fault, FaultAnswer, On, RejectRows, RowShare};
 pub use file::*;
 pub use http::{Counters, LoggedRequest};

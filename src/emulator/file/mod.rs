@@ -115,6 +115,10 @@ pub struct OrgFile {
     /// Queues, which may own cases, leads and custom objects.
     #[serde(default)]
     pub queues: Vec<Queue>,
+    /// The setting that lets users set audit fields on new records and write records of inactive owners, if they
+    /// have the permissions too, as administrators have.
+    #[serde(default)]
+    pub audit_fields: bool,
     /// What this org adds to the standard objects, and its custom objects.
     #[serde(default)]
     pub sobjects: BTreeMap<String, SObject>,

@@ -11,6 +11,7 @@ use sha2::Sha256;
 
 use super::{Call, Org, Reply};
 use crate::emulator::{
+    access::Access,
     faults::lock,
     file::{ConnectedApp, Flow},
     store::Cell,
@@ -20,6 +21,8 @@ use crate::emulator::{
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(super) user: Cell,
+    /// What the user may see and do.
+    pub(super) access: Access,
     client_id: Option<String>,
     scope: String,
     issued: i64,
@@ -31,6 +34,7 @@ impl Session {
     pub(super) fn new(user: Cell, client_id: Option<String>, scope: String, lifetime: Duration) -> Self {
         Session {
             user,
+            access: Access::All,
             client_id,
             scope,
             issued: jiff::Timestamp::now().as_second(),

@@ -55,11 +55,13 @@ enum Verb {
 fn upsert(api: &Api<'_>, object: &str, field: &str) -> Reply {
     let found = {
         let store = api.org.read();
-        let Some(object) = store.schema.object(object) else {
+        let Some(object) = api.session.access.object(&store.schema, object) else {
             return Reply::missing();
         };
         let spec = &store.schema.objects[object];
-        spec.field(field)
+        api.session
+            .access
+            .field(&store.schema, object, field)
             .filter(|f| spec.fields[*f].is_key())
             .map(|f| (object, f))
     };
@@ -184,12 +186,12 @@ fn write_one(
         (Verb::Upsert(object, _), _) => object,
         (_, kind) => {
             let kind = kind.unwrap_or_default();
-            store.schema.object(kind).ok_or_else(|| {
+            api.session.access.object(&store.schema, kind).ok_or_else(|| {
                 RowError::new("INVALID_TYPE", format!("sObject type '{kind}' is not supported."))
             })?
         }
     };
-    let (id, values) = row(store, object, map)?;
+    let (id, values) = row(store, &api.session.access, object, map)?;
     match verb {
         Verb::Insert if id.is_some() => Err(RowError::new(
             "INVALID_FIELD_FOR_INSERT_UPDATE",
@@ -331,13 +333,13 @@ fn delete(api: &Api<'_>) -> Reply {
 
 fn retrieve(api: &Api<'_>, object: &str, ids: &[&str], fields: &str) -> Reply {
     let store = api.org.read();
-    let Some(object) = store.schema.object(object) else {
+    let Some(object) = api.session.access.object(&store.schema, object) else {
         return Reply::missing();
     };
     if ids.len() > 2_000 {
         return Reply::error(400, "EXCEEDED_ID_LIMIT", "cannot retrieve more than 2000 records");
     }
-    let plan = match selection(&store, object, Some(fields)) {
+    let plan = match selection(&store, &api.session.access, object, Some(fields)) {
         Ok(plan) => plan,
         Err(reply) => return reply,
     };

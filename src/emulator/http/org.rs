@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{auth::Session, bulk::Job, query::Cursor};
 use crate::emulator::{
+    access::Access,
     faults::{Faults, lock},
     file::{ApiVersions, BulkOptions, ConnectedApp, OrgFile, OrgFileError},
     recipe, schema,
@@ -124,6 +125,7 @@ impl Org {
         let first_user = store.id_of(store.user, 0);
         let call = Call {
             user: &first_user,
+            access: &Access::All,
             now: &created,
             faults: None,
             loading: true,

@@ -30,7 +30,7 @@ pub(super) fn query(api: &Api<'_>, with_deleted: bool) -> Reply {
     };
     api.org.tally(|c| c.queries += 1);
     let store = api.org.read();
-    let plan = match compile(&store.schema, soql) {
+    let plan = match compile(&store.schema, &api.session.access, soql) {
         Ok(plan) => plan,
         Err(error) => return soql_error(&error),
     };

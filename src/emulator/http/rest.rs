@@ -2,6 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Api, Reply, json as text, org::now, query::soql_error};
 use crate::emulator::{
+    access::Access,
     schema::{describe, describe_global_entry},
     soql::{Plan, compile},
     store::{Call, Cell, Done, Op, Raw, RowError, State, Store, Target, Undo},
@@ -12,7 +13,7 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
     let Some((name, rest)) = rest.split_first() else {
         return api.only("GET", || global(api));
     };
-    let Some(object) = api.org.read().schema.object(name) else {
+    let Some(object) = api.session.access.object(&api.org.read().schema, name) else {
         return Reply::missing();
     };
     match (rest, api.method()) {
@@ -22,7 +23,7 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
             Reply::json(
                 200,
                 &json!({
-                    "objectDescribe": describe_global_entry(&store.schema.objects[object], api.version),
+                    "objectDescribe": describe_global_entry(&store.schema, &api.session.access, object, api.version),
                     "recentItems": [],
                 }),
             )
@@ -30,7 +31,16 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
         ([], _) => api.not_allowed("GET,HEAD,POST"),
         ([word], _) if word.eq_ignore_ascii_case("describe") => api.only("GET", || {
             let store = api.org.read();
-            Reply::json(200, &describe(&store.schema, object, api.version, &api.org.url))
+            Reply::json(
+                200,
+                &describe(
+                    &store.schema,
+                    &api.session.access,
+                    object,
+                    api.version,
+                    &api.org.url,
+                ),
+            )
         }),
         ([word], "POST") if word.eq_ignore_ascii_case("id") && api.version >= 37 => create(api, object),
         ([word], _) if word.eq_ignore_ascii_case("id") => api.not_allowed("POST"),
@@ -43,11 +53,10 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
 
 fn global(api: &Api<'_>) -> Reply {
     let store = api.org.read();
-    let mut list: Vec<Value> = store
-        .schema
-        .objects
-        .iter()
-        .map(|o| describe_global_entry(o, api.version))
+    let access = &api.session.access;
+    let mut list: Vec<Value> = (0..store.schema.objects.len())
+        .filter(|o| access.rights(*o).read)
+        .map(|o| describe_global_entry(&store.schema, access, o, api.version))
         .collect();
     list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     Reply::json(
@@ -67,6 +76,9 @@ pub(super) fn record_count(api: &Api<'_>) -> Reply {
         .objects
         .iter()
         .zip(&store.tables)
+        .enumerate()
+        .filter(|(at, _)| api.session.access.rights(*at).read)
+        .map(|(_, pair)| pair)
         .filter(|(o, table)| {
             table.live() > 0
                 && wanted
@@ -84,6 +96,7 @@ pub(super) type JsonRow<'v> = (Option<&'v str>, Vec<(Target, Raw<'v>)>);
 /// Takes the JSON of a row apart.
 pub(super) fn row<'v>(
     store: &Store,
+    access: &Access,
     object: usize,
     map: &'v Map<String, Value>,
 ) -> Result<JsonRow<'v>, RowError> {
@@ -98,16 +111,16 @@ pub(super) fn row<'v>(
             id = value.as_str();
             continue;
         }
-        if let Some(target) = spec.target(name) {
-            values.push((target, raw(name, value)?));
+        if let Some(field) = access.field(&store.schema, object, name) {
+            values.push((Target::Field(field), raw(name, value)?));
             continue;
         }
-        let Some(field) = spec.relationship(name) else {
+        let Some(field) = access.relationship(&store.schema, object, name) else {
             return Err(RowError::no_column(name, &spec.name));
         };
         match value {
             Value::Null => values.push((Target::Field(field), Raw::Null)),
-            Value::Object(parent) => values.push(related(store, object, field, name, parent)?),
+            Value::Object(parent) => values.push(related(store, access, object, field, name, parent)?),
             _ => return Err(unreadable(name)),
         }
     }
@@ -134,6 +147,7 @@ fn raw<'v>(name: &str, value: &'v Value) -> Result<Raw<'v>, RowError> {
 /// `"Account": {"Ext__c": "v"}`; for a reference to several objects `attributes` or `type` names the one.
 fn related<'v>(
     store: &Store,
+    access: &Access,
     object: usize,
     field: usize,
     name: &str,
@@ -150,12 +164,12 @@ fn related<'v>(
         None => targets.last(),
     };
     let found = target
-        .and_then(|t| store.schema.object(t))
+        .and_then(|t| access.object(&store.schema, t))
         .ok_or_else(|| unreadable(name))?;
     let key = parent.iter().find(|(k, _)| *k != "attributes" && *k != "type");
     let (key, value) = key.ok_or_else(|| unreadable(name))?;
     let spec = &store.schema.objects[found];
-    match spec.field(key) {
+    match access.field(&store.schema, found, key) {
         Some(by) if spec.fields[by].is_key() => Ok((
             Target::Related {
                 field,
@@ -186,6 +200,7 @@ impl Api<'_> {
         let now = now();
         let call = Call {
             user: &self.session.user,
+            access: &self.session.access,
             now: &now,
             faults: Some(&self.org.faults),
             loading: false,
@@ -216,7 +231,7 @@ fn create(api: &Api<'_>, object: usize) -> Reply {
         Err(reply) => return reply,
     };
     let mut store = api.org.write();
-    let values = match row(&store, object, &map) {
+    let values = match row(&store, &api.session.access, object, &map) {
         Ok((None, values)) => values,
         Ok((Some(_), _)) => return field_in_body("Id"),
         Err(error) => return Reply::row_error(&error),
@@ -286,7 +301,7 @@ fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key: bool) -> 
             };
             let mut store = api.org.write();
             // An unknown field is reported even when the Id is wrong too.
-            let values = match row(&store, object, &map) {
+            let values = match row(&store, &api.session.access, object, &map) {
                 Ok((None, values)) => values,
                 Ok((Some(_), _)) => return field_in_body("Id"),
                 Err(error) => return Reply::row_error(&error),
@@ -356,7 +371,7 @@ fn by_key(api: &Api<'_>, object: usize, field: &str, value: &str, method: &str) 
                 Ok(map) => map,
                 Err(reply) => return reply,
             };
-            let values = match row(&store, object, &map) {
+            let values = match row(&store, &api.session.access, object, &map) {
                 Ok((Some(_), _)) => return field_in_body("Id"),
                 Ok((None, values)) if values.iter().any(|(t, _)| *t == Target::Field(key)) => {
                     return field_in_body(&key_name);
@@ -386,14 +401,19 @@ fn by_key(api: &Api<'_>, object: usize, field: &str, value: &str, method: &str) 
 }
 
 /// A plan for the named fields of an object, or for all.
-pub(super) fn selection(store: &Store, object: usize, fields: Option<&str>) -> Result<Plan, Reply> {
+pub(super) fn selection(
+    store: &Store,
+    access: &Access,
+    object: usize,
+    fields: Option<&str>,
+) -> Result<Plan, Reply> {
     let spec = &store.schema.objects[object];
     let soql = match fields {
         None => format!("SELECT FIELDS(ALL) FROM {} LIMIT 200", spec.name),
         Some(list) => {
             let mut names: Vec<&str> = list.split(',').map(str::trim).filter(|f| !f.is_empty()).collect();
             for name in &names {
-                if !name.contains('.') && spec.field(name).is_none() {
+                if !name.contains('.') && access.field(&store.schema, object, name).is_none() {
                     return Err(Reply::row_error(&RowError::no_column(name, &spec.name)));
                 }
             }
@@ -403,14 +423,14 @@ pub(super) fn selection(store: &Store, object: usize, fields: Option<&str>) -> R
             format!("SELECT {} FROM {}", names.join(","), spec.name)
         }
     };
-    compile(&store.schema, &soql).map_err(|e| soql_error(&e))
+    compile(&store.schema, access, &soql).map_err(|e| soql_error(&e))
 }
 
 fn read(api: &Api<'_>, store: &Store, object: usize, row: u32) -> Reply {
     if store.tables[object].state(row) != State::Live {
         return Reply::missing();
     }
-    match selection(store, object, api.call.param("fields")) {
+    match selection(store, &api.session.access, object, api.call.param("fields")) {
         Ok(plan) => {
             let mut out = String::new();
             text::record(&mut out, store, &plan.nodes, object, row, api.version);

@@ -4,7 +4,10 @@ use super::{
     DataType, Field, Kind, Object, PicklistValue, RecordType, Schema, ValidationRule,
     standard::{self, audit_fields, owner, spaced, system},
 };
-use crate::emulator::file::{FieldSpec, OnDelete, OrgFile, SObject};
+use crate::emulator::{
+    access::open_audit_fields,
+    file::{FieldSpec, OnDelete, OrgFile, SObject},
+};
 
 /// What is wrong with the objects of a file, and where.
 #[derive(Debug)]
@@ -69,6 +72,9 @@ pub(crate) fn build(file: &OrgFile) -> Result<Schema, SchemaError> {
                 }
             }
         }
+    }
+    if file.audit_fields {
+        open_audit_fields(&mut schema);
     }
     schema.seal();
     Ok(schema)

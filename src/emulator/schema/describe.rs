@@ -1,21 +1,23 @@
 use serde_json::{Map, Value, json};
 
 use super::{Field, Kind, Object, RecordType, Schema};
+use crate::emulator::access::Access;
 
 /// The Id of the record type that every object has.
 pub(crate) const MASTER_RECORD_TYPE: &str = "012000000000000AAA";
 
 /// One entry of describe global: the 28 keys that every object has there.
-pub(crate) fn describe_global_entry(object: &Object, version: u32) -> Value {
+pub(crate) fn describe_global_entry(schema: &Schema, access: &Access, at: usize, version: u32) -> Value {
+    let object = &schema.objects[at];
     let base = format!("/services/data/v{version}.0/sobjects/{}", object.name);
     let mut entry = Map::new();
     for (key, value) in [
         ("activateable", false),
-        ("createable", object.writable),
+        ("createable", access.creates(at, object)),
         ("custom", object.custom),
         ("customSetting", false),
         ("deepCloneable", false),
-        ("deletable", object.deletable),
+        ("deletable", access.deletes(at, object)),
         ("deprecatedAndHidden", false),
         ("feedEnabled", !object.custom),
         ("hasSubtypes", false),
@@ -32,8 +34,8 @@ pub(crate) fn describe_global_entry(object: &Object, version: u32) -> Value {
         ("retrieveable", true),
         ("searchable", true),
         ("triggerable", true),
-        ("undeletable", object.deletable),
-        ("updateable", object.writable),
+        ("undeletable", access.deletes(at, object)),
+        ("updateable", access.edits(at, object)),
     ] {
         entry.insert(key.to_owned(), json!(value));
     }
@@ -63,13 +65,13 @@ pub(crate) fn describe_global_entry(object: &Object, version: u32) -> Value {
 }
 
 /// The describe of an object, with every key that recordings show.
-pub(crate) fn describe(schema: &Schema, at: usize, version: u32, host: &str) -> Value {
+pub(crate) fn describe(schema: &Schema, access: &Access, at: usize, version: u32, host: &str) -> Value {
     let object = &schema.objects[at];
-    let Value::Object(mut out) = describe_global_entry(object, version) else {
+    let Value::Object(mut out) = describe_global_entry(schema, access, at, version) else {
         return Value::Null;
     };
     out.insert("actionOverrides".to_owned(), json!([]));
-    out.insert("childRelationships".to_owned(), children(schema, at));
+    out.insert("childRelationships".to_owned(), children(schema, access, at));
     out.insert("compactLayoutable".to_owned(), json!(true));
     for key in [
         "defaultImplementation",
@@ -83,7 +85,10 @@ pub(crate) fn describe(schema: &Schema, at: usize, version: u32, host: &str) -> 
     ] {
         out.insert(key.to_owned(), Value::Null);
     }
-    let fields: Vec<Value> = object.fields.iter().map(|f| field(object, f)).collect();
+    let fields: Vec<Value> = (0..object.fields.len())
+        .filter(|f| access.sees(at, *f))
+        .map(|f| field(object, access, at, f))
+        .collect();
     out.insert("fields".to_owned(), Value::Array(fields));
     out.insert("namedLayoutInfos".to_owned(), json!([]));
     out.insert("recordTypeInfos".to_owned(), record_types(object, version));
@@ -115,9 +120,12 @@ pub(crate) fn describe(schema: &Schema, at: usize, version: u32, host: &str) -> 
     Value::Object(out)
 }
 
-fn children(schema: &Schema, at: usize) -> Value {
+fn children(schema: &Schema, access: &Access, at: usize) -> Value {
     let mut list: Vec<Value> = Vec::new();
     for &(o, f) in schema.children(at) {
+        if !access.rights(o).read || !access.sees(o, f) {
+            continue;
+        }
         let child = &schema.objects[o];
         let field = &child.fields[f];
         list.push(json!({
@@ -176,7 +184,8 @@ fn record_types(object: &Object, version: u32) -> Value {
 }
 
 /// A field with all its keys, as recordings from v48 on show them.
-fn field(object: &Object, f: &Field) -> Value {
+fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
+    let f: &Field = &object.fields[place];
     let text = f.kind.is_text();
     let id_like = matches!(f.kind, Kind::Id | Kind::Reference);
     let byte_length = match f.kind {
@@ -228,7 +237,7 @@ fn field(object: &Object, f: &Field) -> Value {
         ("caseSensitive", json!(f.case_sensitive)),
         ("compoundFieldName", json!(f.compound)),
         ("controllerName", json!(null)),
-        ("createable", json!(f.createable && object.writable)),
+        ("createable", json!(access.creates_field(at, object, place))),
         ("custom", json!(f.custom)),
         ("defaultValue", json!(default_value)),
         ("defaultValueFormula", json!(null)),
@@ -279,7 +288,7 @@ fn field(object: &Object, f: &Field) -> Value {
         ("sortable", json!(f.sortable() && !readable_only)),
         ("type", json!(f.kind.api_name())),
         ("unique", json!(f.unique)),
-        ("updateable", json!(f.updateable && object.writable)),
+        ("updateable", json!(access.edits_field(at, object, place))),
         ("writeRequiresMasterRead", json!(f.master_detail)),
     ];
     Value::Object(

@@ -247,6 +247,8 @@ pub(crate) struct Object {
     pub(crate) deletable: bool,
     /// Jobs of the Bulk API take it.
     pub(crate) bulk: bool,
+    /// Callers with the permission may say who made a record, and when.
+    pub(crate) sets_audit_fields: bool,
     pub(crate) fields: Vec<Field>,
     by_name: HashMap<String, usize>,
     pub(crate) record_types: Vec<RecordType>,
@@ -264,6 +266,7 @@ impl Object {
             writable: true,
             deletable: true,
             bulk: true,
+            sets_audit_fields: false,
             fields: Vec::new(),
             by_name: HashMap::new(),
             record_types: Vec::new(),

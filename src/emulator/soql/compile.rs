@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     emulator::{
+        access::Access,
         schema::{Field, Kind, Schema},
         store::{Cell, fold, parse_datetime},
     },
@@ -97,17 +98,18 @@ pub(super) enum Test {
 
 struct Compiler<'a> {
     schema: &'a Schema,
+    access: &'a Access,
     soql: &'a str,
     object: usize,
     alias: Option<&'a str>,
     today: jiff::civil::Date,
 }
 
-/// Reads a statement and resolves all its names.
-pub(crate) fn compile(schema: &Schema, soql: &str) -> Result<Plan, SoqlError> {
+/// Reads a statement and resolves all its names, as far as the caller sees them.
+pub(crate) fn compile(schema: &Schema, access: &Access, soql: &str) -> Result<Plan, SoqlError> {
     let query: Query = parse(soql)?;
     let name = query.from.text();
-    let Some(object) = schema.object(&name) else {
+    let Some(object) = access.object(schema, &name) else {
         return Err(SoqlError::at(
             "INVALID_TYPE",
             soql,
@@ -119,6 +121,7 @@ pub(crate) fn compile(schema: &Schema, soql: &str) -> Result<Plan, SoqlError> {
     };
     let compiler = Compiler {
         schema,
+        access,
         soql,
         object,
         alias: query.alias.as_deref(),
@@ -144,7 +147,8 @@ pub(crate) fn compile(schema: &Schema, soql: &str) -> Result<Plan, SoqlError> {
                     )));
                 }
                 for (at, field) in schema.objects[object].fields.iter().enumerate() {
-                    if which == "ALL" || (which == "CUSTOM") == field.custom {
+                    let wanted = which == "ALL" || (which == "CUSTOM") == field.custom;
+                    if wanted && access.sees(object, at) {
                         columns.push(compiler.own(at, &field.name));
                     }
                 }
@@ -164,7 +168,10 @@ pub(crate) fn compile(schema: &Schema, soql: &str) -> Result<Plan, SoqlError> {
     for column in &columns {
         place(schema, object, &mut nodes, column, 0);
     }
-    let filter = query.filter.as_ref().map(|c| compiler.condition(c)).transpose()?;
+    let mut filter = query.filter.as_ref().map(|c| compiler.condition(c)).transpose()?;
+    if let Some(own) = compiler.own_records() {
+        filter = Some(Test::And(filter.into_iter().chain([own]).collect()));
+    }
     let mut order = Vec::new();
     for sort in &query.order {
         let path = compiler.path(&sort.path)?;
@@ -273,6 +280,18 @@ impl Compiler<'_> {
         SoqlError::at("INVALID_FIELD", self.soql, path.at, message)
     }
 
+    /// Keeps to the caller's own records where others are private.
+    fn own_records(&self) -> Option<Test> {
+        let user = self.access.own_records_of(self.object)?;
+        let owner = self.schema.objects[self.object].field("OwnerId")?;
+        Some(Test::Text(
+            self.own(owner, "OwnerId"),
+            Op::Eq,
+            Cell::new(user),
+            false,
+        ))
+    }
+
     fn own(&self, field: usize, written: &str) -> PathRef {
         let spec = &self.schema.objects[self.object].fields[field];
         PathRef {
@@ -305,7 +324,7 @@ impl Compiler<'_> {
         let mut hops: Vec<Hop> = Vec::new();
         for (depth, relation) in relations.iter().enumerate() {
             let spec = &self.schema.objects[object];
-            let Some(field) = spec.relationship(relation) else {
+            let Some(field) = self.access.relationship(self.schema, object, relation) else {
                 return Err(self.invalid(
                     path,
                     &format!(
@@ -329,7 +348,7 @@ impl Compiler<'_> {
             return self.poly(path, hops, last, targets);
         }
         let spec = &self.schema.objects[object];
-        let Some(field) = spec.field(last) else {
+        let Some(field) = self.access.field(self.schema, object, last) else {
             return Err(self.no_column(path, last, &spec.name));
         };
         let f = &spec.fields[field];
@@ -361,8 +380,8 @@ impl Compiler<'_> {
     ) -> Result<PathRef, SoqlError> {
         let fields: Vec<(usize, usize)> = targets
             .iter()
-            .filter_map(|t| self.schema.object(t))
-            .filter_map(|o| self.schema.objects[o].field(last).map(|f| (o, f)))
+            .filter_map(|t| self.access.object(self.schema, t))
+            .filter_map(|o| self.access.field(self.schema, o, last).map(|f| (o, f)))
             .collect();
         if !NAME_FIELDS.iter().any(|f| f.eq_ignore_ascii_case(last)) {
             return Err(self.no_column(path, last, "Name"));

@@ -3,9 +3,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::{Cell, RowError, State, Store, Table, convert::convert, fold, index::Index};
 use crate::{
     emulator::{
+        access::Access,
         faults::Faults,
         file::RuleTest,
-        schema::{Kind, MASTER_RECORD_TYPE, Object},
+        schema::{Kind, MASTER_RECORD_TYPE},
         soql::like,
     },
     record::Id,
@@ -18,6 +19,8 @@ use super::Raw;
 pub(crate) struct Call<'a> {
     /// The running user's Id.
     pub(crate) user: &'a str,
+    /// What that user may write.
+    pub(crate) access: &'a Access,
     /// The time, in canonical form.
     pub(crate) now: &'a str,
     /// Faults on rows; none while an org file is loaded.
@@ -228,13 +231,20 @@ impl Store {
         let spec = &self.schema.objects[object];
         let mut cells: Vec<(usize, Cell)> = Vec::with_capacity(values.len() + 8);
         let mut unwritable: Vec<&str> = Vec::new();
+        let open = |field: usize| {
+            call.loading
+                || if insert {
+                    call.access.creates_field(object, spec, field)
+                } else {
+                    call.access.edits_field(object, spec, field)
+                }
+        };
         for (target, raw) in values {
             let (field, cell) = match *target {
                 Target::Ignore => continue,
                 Target::Field(field) => {
                     let f = &spec.fields[field];
-                    let writable = if insert { f.createable } else { f.updateable };
-                    if !(writable && spec.writable || call.loading) {
+                    if !open(field) {
                         unwritable.push(&f.name);
                         continue;
                     }
@@ -246,7 +256,7 @@ impl Store {
                     by,
                 } => {
                     let f = &spec.fields[field];
-                    if !(call.loading || if insert { f.createable } else { f.updateable }) {
+                    if !open(field) {
                         unwritable.push(&f.name);
                         continue;
                     }
@@ -697,13 +707,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-}
-
-impl Object {
-    /// Where a value of this name goes.
-    pub(crate) fn target(&self, name: &str) -> Option<Target> {
-        self.field(name).map(Target::Field)
     }
 }
 

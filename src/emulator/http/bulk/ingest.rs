@@ -14,7 +14,10 @@ use super::{
     format, invalid, job, list, patch_state, register, remove, start,
 };
 use crate::{
-    emulator::store::{Call, Cell, Done, Op, Raw, RowError, Store, Target, fold, java_double},
+    emulator::{
+        access::{Access, Permission},
+        store::{Call, Cell, Done, Op, Raw, RowError, Store, Target, fold, java_double},
+    },
     record::Number,
 };
 
@@ -81,7 +84,7 @@ fn create(api: &Api<'_>) -> Reply {
     let name = get("object").unwrap_or_default();
     let (object, name, op) = {
         let store = api.org.read();
-        let Some(object) = store.schema.object(name) else {
+        let Some(object) = api.session.access.object(&store.schema, name) else {
             return Reply::error(
                 400,
                 "INVALIDJOB",
@@ -100,7 +103,11 @@ fn create(api: &Api<'_>) -> Reply {
             "insert" => Op::Insert,
             "update" => Op::Update,
             "delete" => Op::Delete,
-            "hardDelete" if api.org.bulk.hard_delete => Op::HardDelete,
+            "hardDelete"
+                if api.org.bulk.hard_delete && api.session.access.may(Permission::BulkApiHardDelete) =>
+            {
+                Op::HardDelete
+            }
             "hardDelete" => {
                 return Reply::error(
                     400,
@@ -115,7 +122,12 @@ fn create(api: &Api<'_>) -> Reply {
                         spec.name
                     ));
                 };
-                match spec.field(field).filter(|f| spec.fields[*f].is_key()) {
+                match api
+                    .session
+                    .access
+                    .field(&store.schema, object, field)
+                    .filter(|f| spec.fields[*f].is_key())
+                {
                     Some(field) => Op::Upsert(field),
                     None => {
                         return invalid(&format!(
@@ -268,8 +280,9 @@ fn columns(store: &Store, job: &Job, op: Op, header: &[String]) -> Result<Column
     for (at, name) in header.iter().enumerate() {
         let target = match name.split_once('.') {
             None => {
-                let field = spec
-                    .field(name)
+                let field = job
+                    .access
+                    .field(&store.schema, job.object, name)
                     .ok_or_else(|| format!("InvalidBatch : Field name not found : {name}"))?;
                 let is_key = match op {
                     Op::Upsert(wanted) => wanted == field,
@@ -288,7 +301,7 @@ fn columns(store: &Store, job: &Job, op: Op, header: &[String]) -> Result<Column
             }
             Some((relation, by)) => {
                 doubles.push(false);
-                related(store, job.object, relation, by)?
+                related(store, &job.access, job.object, relation, by)?
             }
         };
         targets.push(target);
@@ -306,14 +319,22 @@ fn columns(store: &Store, job: &Job, op: Op, header: &[String]) -> Result<Column
 }
 
 /// `Account.Ext__c`, or `Lead:Who.Email` where several objects may be meant.
-fn related(store: &Store, object: usize, relation: &str, by: &str) -> Result<Target, String> {
+fn related(
+    store: &Store,
+    access: &Access,
+    object: usize,
+    relation: &str,
+    by: &str,
+) -> Result<Target, String> {
     let (kind, relation) = match relation.split_once(':') {
         Some((kind, relation)) => (Some(kind), relation),
         None => (None, relation),
     };
     let lost = || format!("InvalidBatch : Unable to find relationship: {relation}");
     let spec = &store.schema.objects[object];
-    let field = spec.relationship(relation).ok_or_else(lost)?;
+    let field = access
+        .relationship(&store.schema, object, relation)
+        .ok_or_else(lost)?;
     let targets = &spec.fields[field].reference_to;
     let target = match (kind, &targets[..]) {
         (Some(_), [_]) => {
@@ -331,10 +352,10 @@ fn related(store: &Store, object: usize, relation: &str, by: &str) -> Result<Tar
             .find(|t| t.as_str() == "User" || several.len() == 1)
             .ok_or_else(lost)?,
     };
-    let parent = store.schema.object(target).ok_or_else(lost)?;
+    let parent = access.object(&store.schema, target).ok_or_else(lost)?;
     let parent_spec = &store.schema.objects[parent];
-    let by_field = parent_spec
-        .field(by)
+    let by_field = access
+        .field(&store.schema, parent, by)
         .filter(|f| {
             parent_spec.fields[*f].is_key() || parent == store.record_type && by.eq_ignore_ascii_case("Name")
         })
@@ -397,6 +418,7 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
         let now = now();
         let call = Call {
             user: &job.user,
+            access: &job.access,
             now: &now,
             faults: Some(&org.faults),
             loading: false,

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Api, Org, Reply, org::now};
 use crate::emulator::{
+    access::Access,
     faults::lock,
     store::{Cell, Op},
 };
@@ -83,6 +84,8 @@ pub(crate) struct Job {
     object: usize,
     object_name: String,
     user: Cell,
+    /// What that user may see and do.
+    access: Access,
     created: Cell,
     stamp: Cell,
     state: State,
@@ -242,6 +245,7 @@ fn invalid(message: &str) -> Reply {
 fn register(api: &Api<'_>, mut make: Job) -> Job {
     make.id = api.org.serial_id("750");
     make.user = api.session.user.clone();
+    make.access = api.session.access.clone();
     make.created = now();
     make.stamp = make.created.clone();
     make.version = api.version;
@@ -258,6 +262,7 @@ fn blank(operation: &str, object: usize, object_name: &str, format: (&'static st
         object,
         object_name: object_name.to_owned(),
         user: Cell::default(),
+        access: Access::All,
         created: Cell::default(),
         stamp: Cell::default(),
         state: State::Open,

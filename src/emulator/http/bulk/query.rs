@@ -53,7 +53,7 @@ fn create(api: &Api<'_>) -> Reply {
     };
     let (object, name) = {
         let store = api.org.read();
-        let plan = match compile(&store.schema, soql) {
+        let plan = match compile(&store.schema, &api.session.access, soql) {
             Ok(plan) => plan,
             Err(error) => return soql_error(&error),
         };
@@ -94,7 +94,7 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
         return Err("InvalidJob : no query".to_owned());
     };
     let store = org.read();
-    let plan: Plan = compile(&store.schema, soql).map_err(|e| {
+    let plan: Plan = compile(&store.schema, &job.access, soql).map_err(|e| {
         format!(
             "InvalidBatch : Failed to process query: {}: {}",
             e.code, e.message
