@@ -17,6 +17,7 @@
 //! language, `recipe` the making of records, `http` the protocol, `faults` what goes wrong.
 
 mod access;
+mod clock;
 mod faults;
 mod file;
 mod http;
@@ -116,6 +117,31 @@ impl Emulator {
     /// All query locators are expired from now on.
     pub fn expire_query_locators(&self) {
         self.org.expire_cursors();
+    }
+
+    /// Moves the org's clock on: tokens, locators and jobs grow older.
+    pub fn advance_clock(&self, by: std::time::Duration) {
+        self.org.clock.advance(by);
+    }
+
+    /// Sets the org's clock; it runs on as it did.
+    pub fn set_clock(&self, to: jiff::Timestamp) {
+        self.org.clock.set(to);
+    }
+
+    /// How fast the org's clock runs from now on: 1 is real time, 0 stands still.
+    pub fn run_clock(&self, speed: f64) {
+        self.org.clock.run(speed);
+    }
+
+    /// How fast the org's clock runs.
+    pub fn clock_speed(&self) -> f64 {
+        self.org.clock.speed()
+    }
+
+    /// What time it is in the org.
+    pub fn time(&self) -> jiff::Timestamp {
+        self.org.time()
     }
 
     /// Adds something that goes wrong.

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Effect, Emulator, Fault, FaultAnswer, OrgFile, OrgFileError};
 
+mod life;
+
 const ORG: &str = r#"
 version: 1
 name: hq

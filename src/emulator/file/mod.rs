@@ -3,6 +3,7 @@
 //! The types below are the file's grammar; unknown keys are refused, and a JSON Schema can be made of them. What a
 //! file means is worked out when the org is built (`schema::build`, `recipe`).
 
+mod life;
 mod values;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use life::ClockSpec;
 pub use values::{Generator, NumberSpan, Recipe, Share, Span, TextRecipe, TimeSpan, Weighted};
 
 /// An org file could not be used.
@@ -125,6 +127,9 @@ pub struct OrgFile {
     /// The records, in the order in which they are made.
     #[serde(default)]
     pub records: Vec<Records>,
+    /// The org's clock.
+    #[serde(default)]
+    pub clock: ClockSpec,
     /// Things that go wrong on purpose.
     #[serde(default)]
     pub faults: Vec<crate::emulator::Fault>,

@@ -1,7 +1,4 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -25,22 +22,32 @@ pub(crate) struct Session {
     pub(super) access: Access,
     client_id: Option<String>,
     scope: String,
-    issued: i64,
-    expires: Instant,
+    issued: jiff::Timestamp,
     lifetime: Duration,
 }
 
 impl Session {
-    pub(super) fn new(user: Cell, client_id: Option<String>, scope: String, lifetime: Duration) -> Self {
+    pub(super) fn new(
+        user: Cell,
+        client_id: Option<String>,
+        scope: String,
+        lifetime: Duration,
+        issued: jiff::Timestamp,
+    ) -> Self {
         Session {
             user,
             access: Access::All,
             client_id,
             scope,
-            issued: jiff::Timestamp::now().as_second(),
-            expires: Instant::now() + lifetime,
+            issued,
             lifetime,
         }
+    }
+
+    /// When the token ends, in seconds since 1970.
+    fn expires(&self) -> i64 {
+        let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
+        self.issued.as_second().saturating_add(lifetime)
     }
 }
 
@@ -53,7 +60,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn live(org: &Org, token: &str) -> Option<Session> {
     lock(&org.tokens)
         .get(token)
-        .filter(|s| s.expires > Instant::now())
+        .filter(|s| s.expires() > org.time().as_second())
         .cloned()
 }
 
@@ -162,7 +169,7 @@ fn token(org: &Arc<Org>, call: &Call) -> Reply {
         .collect();
     let token = format!("{}!{tail}", &org.org_id[..15]);
     let scope = app.scopes.join(" ");
-    let issued_at = jiff::Timestamp::now().as_millisecond().to_string();
+    let issued_at = org.time().as_millisecond().to_string();
     let identity = org.identity_url(&user);
     let signature = sign(&app.client_secret, &format!("{identity}{issued_at}"));
     lock(&org.tokens).insert(
@@ -172,6 +179,7 @@ fn token(org: &Arc<Org>, call: &Call) -> Reply {
             Some(app.client_id.clone()),
             scope.clone(),
             app.token_lifetime.get(),
+            org.time(),
         ),
     );
     org.tally(|c| c.logins += 1);
@@ -239,9 +247,9 @@ fn introspect(org: &Org, call: &Call) -> Reply {
                 "username": user_text(org, &s.user, "Username"),
                 "sub": org.identity_url(&s.user),
                 "token_type": "access_token",
-                "exp": s.issued + i64::try_from(s.lifetime.as_secs()).unwrap_or(i64::MAX / 2),
-                "iat": s.issued,
-                "nbf": s.issued,
+                "exp": s.expires(),
+                "iat": s.issued.as_second(),
+                "nbf": s.issued.as_second(),
             }),
         ),
     }

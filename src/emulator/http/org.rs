@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{auth::Session, bulk::Job, query::Cursor};
 use crate::emulator::{
     access::Access,
+    clock::{Clock, canonical},
     faults::{Faults, lock},
     file::{ApiVersions, BulkOptions, ConnectedApp, OrgFile, OrgFileError},
     recipe, schema,
@@ -21,6 +22,9 @@ use crate::emulator::{
 
 /// The log keeps this many requests, the oldest go first.
 const LOG: usize = 200_000;
+
+/// A query locator is good for so long.
+const CURSOR_DAYS: i64 = 2;
 
 /// A running org: its records, who is signed in, what is under way.
 #[derive(Debug)]
@@ -42,8 +46,9 @@ pub(crate) struct Org {
     counters: Mutex<Counters>,
     log: Mutex<Vec<LoggedRequest>>,
     store: RwLock<Store>,
+    pub(crate) clock: Clock,
     pub(super) tokens: Mutex<HashMap<String, Session>>,
-    pub(super) cursors: Mutex<HashMap<String, Arc<Cursor>>>,
+    cursors: Mutex<HashMap<String, (jiff::Timestamp, Arc<Cursor>)>>,
     pub(super) jobs: Mutex<HashMap<String, Job>>,
     pub(crate) faults: Faults,
 }
@@ -113,6 +118,15 @@ impl Org {
                 ),
             )
         })?;
+        let clock = Clock::new(&file.clock).ok_or_else(|| {
+            file.meaning(
+                "clock.start",
+                format!(
+                    "`{}` is no datetime such as 2026-01-05T08:00:00Z",
+                    file.clock.start.as_deref().unwrap_or_default()
+                ),
+            )
+        })?;
         // Record types get their Ids before the schema is shared, so that defaults and checks can name them.
         let mut number = 0;
         for object in &mut schema.objects {
@@ -154,6 +168,7 @@ impl Org {
             counters: Mutex::default(),
             log: Mutex::default(),
             store: RwLock::new(store),
+            clock,
             tokens: Mutex::default(),
             cursors: Mutex::default(),
             jobs: Mutex::default(),
@@ -178,10 +193,20 @@ impl Org {
             };
             lock(&org.tokens).insert(
                 token.token.clone(),
-                Session::new(user, None, "api".to_owned(), token.lifetime.get()),
+                Session::new(user, None, "api".to_owned(), token.lifetime.get(), org.time()),
             );
         }
         Ok(org)
+    }
+
+    /// What time it is in this org.
+    pub(crate) fn time(&self) -> jiff::Timestamp {
+        self.clock.read()
+    }
+
+    /// What time it is, in canonical form; whole seconds, as an org keeps them.
+    pub(crate) fn now(&self) -> Cell {
+        canonical(self.time())
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
@@ -294,18 +319,31 @@ impl Org {
         lock(&self.tokens).remove(token);
     }
 
+    /// Keeps a cursor for the days that an org keeps it.
+    pub(super) fn keep_cursor(&self, locator: String, cursor: Cursor) {
+        let now = self.time();
+        let mut cursors = lock(&self.cursors);
+        cursors.retain(|_, (made, _)| fresh(*made, now, CURSOR_DAYS));
+        cursors.insert(locator, (now, Arc::new(cursor)));
+    }
+
+    /// A cursor that is not too old.
+    pub(super) fn cursor(&self, locator: &str) -> Option<Arc<Cursor>> {
+        let now = self.time();
+        lock(&self.cursors)
+            .get(locator)
+            .filter(|(made, _)| fresh(*made, now, CURSOR_DAYS))
+            .map(|(_, cursor)| cursor.clone())
+    }
+
     pub(crate) fn expire_cursors(&self) {
         lock(&self.cursors).clear();
     }
 }
 
-/// The time in canonical form; whole seconds, as an org keeps them.
-pub(super) fn now() -> Cell {
-    Cell::new(
-        jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%S.000Z")
-            .to_string(),
-    )
+/// Whether something made then is younger than so many days.
+pub(super) fn fresh(made: jiff::Timestamp, now: jiff::Timestamp, days: i64) -> bool {
+    now.as_second() - made.as_second() < days * 86_400
 }
 
 /// Users, queues, record types, the profile and the Organization record.

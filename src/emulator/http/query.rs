@@ -1,8 +1,5 @@
-use std::sync::Arc;
-
 use super::{Api, Reply, json};
 use crate::emulator::{
-    faults::lock,
     soql::{Plan, SoqlError, compile, run},
     store::Store,
 };
@@ -53,7 +50,7 @@ pub(super) fn query(api: &Api<'_>, with_deleted: bool) -> Reply {
         page,
         user: api.session.user.clone(),
     };
-    lock(&api.org.cursors).insert(locator, Arc::new(cursor));
+    api.org.keep_cursor(locator, cursor);
     reply
 }
 
@@ -81,7 +78,7 @@ pub(super) fn more(api: &Api<'_>, locator: &str) -> Reply {
     api.org.tally(|c| c.queries += 1);
     let found = locator.split_once('-').and_then(|(id, offset)| {
         let offset: usize = offset.parse().ok()?;
-        let cursor = lock(&api.org.cursors).get(id)?.clone();
+        let cursor = api.org.cursor(id)?;
         (offset < cursor.rows.len() && cursor.user == api.session.user).then_some((id, offset, cursor))
     });
     let Some((id, offset, cursor)) = found else {

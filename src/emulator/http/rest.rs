@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::{Api, Reply, json as text, org::now, query::soql_error};
+use super::{Api, Reply, json as text, query::soql_error};
 use crate::emulator::{
     access::Access,
     schema::{describe, describe_global_entry},
@@ -197,7 +197,7 @@ impl Api<'_> {
         values: &[(Target, Raw<'_>)],
         undo: &mut Vec<Undo>,
     ) -> Result<Done, RowError> {
-        let now = now();
+        let now = self.org.now();
         let call = Call {
             user: &self.session.user,
             access: &self.session.access,

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use serde_json::Value;
 
 use super::{
-    super::{Api, Org, Reply, org::now},
+    super::{Api, Org, Reply},
     Files, Job, State, Work, blank, change, csv,
     csv::Span,
     format, invalid, job, list, patch_state, register, remove, start,
@@ -415,7 +415,7 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
             break;
         }
         let mut store = org.write();
-        let now = now();
+        let now = org.now();
         let call = Call {
             user: &job.user,
             access: &job.access,

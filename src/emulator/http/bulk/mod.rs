@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{Api, Org, Reply, org::now};
+use super::{Api, Org, Reply, org::fresh};
 use crate::emulator::{
     access::Access,
     faults::lock,
@@ -87,6 +87,7 @@ pub(crate) struct Job {
     /// What that user may see and do.
     access: Access,
     created: Cell,
+    born: Option<jiff::Timestamp>,
     stamp: Cell,
     state: State,
     version: u32,
@@ -200,6 +201,7 @@ impl Job {
 /// A copy of a job of one kind; the copy shares the files.
 fn job(org: &Org, id: &str, query: bool) -> Result<Job, Reply> {
     let id = crate::record::id18(id);
+    forget_old(org);
     lock(&org.jobs)
         .get(id.as_str())
         .filter(|job| job.is_query() == query)
@@ -207,11 +209,20 @@ fn job(org: &Org, id: &str, query: bool) -> Result<Job, Reply> {
         .ok_or_else(Reply::missing)
 }
 
+/// Jobs that nobody closed end after a day, results are kept for a week.
+fn forget_old(org: &Org) {
+    let now = org.time();
+    lock(&org.jobs).retain(|_, job| {
+        let days = if job.state == State::Open { 1 } else { 7 };
+        job.born.is_none_or(|born| fresh(born, now, days))
+    });
+}
+
 /// Changes a job that is still there.
 fn change(org: &Org, id: &str, change: impl FnOnce(&mut Job)) {
     if let Some(job) = lock(&org.jobs).get_mut(id) {
         change(job);
-        job.stamp = now();
+        job.stamp = org.now();
     }
 }
 
@@ -246,7 +257,8 @@ fn register(api: &Api<'_>, mut make: Job) -> Job {
     make.id = api.org.serial_id("750");
     make.user = api.session.user.clone();
     make.access = api.session.access.clone();
-    make.created = now();
+    make.created = api.org.now();
+    make.born = Some(api.org.time());
     make.stamp = make.created.clone();
     make.version = api.version;
     api.org.tally(|c| c.bulk_jobs += 1);
@@ -264,6 +276,7 @@ fn blank(operation: &str, object: usize, object_name: &str, format: (&'static st
         user: Cell::default(),
         access: Access::All,
         created: Cell::default(),
+        born: None,
         stamp: Cell::default(),
         state: State::Open,
         version: 0,
@@ -383,6 +396,7 @@ fn remove(api: &Api<'_>, id: &str, query: bool) -> Reply {
 }
 
 fn list(api: &Api<'_>, query: bool) -> Reply {
+    forget_old(api.org);
     let mut records: Vec<Job> = lock(&api.org.jobs)
         .values()
         .filter(|j| j.is_query() == query)
