@@ -28,6 +28,9 @@ impl Number {
 
     /// Plain notation: no exponent, no plus sign, no needless zeros.
     pub fn canonical(text: &str) -> Result<Self, NotANumber> {
+        if is_canonical(text.as_bytes()) {
+            return Ok(Number(CompactString::new(text)));
+        }
         let (negative, digits, point) = parts(text).ok_or_else(|| NotANumber(text.to_owned()))?;
         let mut whole: String = if point > 0 {
             digits.chars().take(point as usize).collect()
@@ -120,6 +123,26 @@ impl From<i64> for Number {
     fn from(n: i64) -> Self {
         Number(n.to_string().into())
     }
+}
+
+/// Whether a text stands in its canonical form already, as most do.
+fn is_canonical(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    let plain = match digits {
+        [b'0'] => return text.len() == 1,
+        [b'0', b'.', ..] => true,
+        [first, ..] => *first != b'0' && whole > 0,
+        [] => false,
+    };
+    plain
+        && match &digits[whole..] {
+            [] => true,
+            [b'.', fraction @ .., last] => {
+                last.is_ascii_digit() && *last != b'0' && fraction.iter().all(u8::is_ascii_digit)
+            }
+            _ => false,
+        }
 }
 
 #[cfg(test)]

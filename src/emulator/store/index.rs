@@ -1,5 +1,7 @@
 use std::{collections::HashMap, sync::RwLock};
 
+use foldhash::fast::RandomState;
+
 use super::{Cell, fold};
 use crate::emulator::schema::{Field, Kind};
 
@@ -9,8 +11,11 @@ use crate::emulator::schema::{Field, Kind};
 /// value anyway, so an outdated entry only costs that comparison, and a write never has to search a long list.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    fields: RwLock<HashMap<usize, HashMap<Cell, Rows>>>,
+    fields: RwLock<HashMap<usize, Map>>,
 }
+
+/// Half of what a look-up costs is hashing, and nobody attacks an emulated org: a fast hash will do.
+type Map = HashMap<Cell, Rows, RandomState>;
 
 /// Nearly every key has one row.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ impl Index {
 
     /// Rows with one of the values, in row order.
     pub(super) fn rows(&self, field: usize, column: &[Cell], folds: bool, values: &[&str]) -> Vec<u32> {
-        let collect = |map: &HashMap<Cell, Rows>| {
+        let collect = |map: &Map| {
             let mut out = Vec::with_capacity(values.len());
             for value in values {
                 if let Some(rows) = map.get(*value) {
@@ -72,7 +77,7 @@ impl Index {
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let map = maps.entry(field).or_insert_with(|| {
-            let mut map = HashMap::with_capacity(column.len());
+            let mut map = Map::with_capacity_and_hasher(column.len(), RandomState::default());
             for (row, cell) in column.iter().enumerate() {
                 insert(&mut map, cell, folds, row as u32);
             }
@@ -93,7 +98,7 @@ impl Index {
     }
 }
 
-fn insert(map: &mut HashMap<Cell, Rows>, cell: &Cell, folds: bool, row: u32) {
+fn insert(map: &mut Map, cell: &Cell, folds: bool, row: u32) {
     if cell.is_empty() {
         return;
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr_iter, memchr2};
+
 /// A cell: where it lies, without its quotes, and whether it had any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -50,7 +52,7 @@ pub(super) fn read(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Spa
             at += 1;
             let start = at;
             let end = loop {
-                match bytes[at..].iter().position(|b| *b == b'"') {
+                match memchr(b'"', &bytes[at..]) {
                     None => {
                         at = bytes.len();
                         break at;
@@ -73,14 +75,10 @@ pub(super) fn read(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Spa
                 doubled,
             });
             // What stands between the quote and the next delimiter belongs to nothing.
-            while at < bytes.len() && bytes[at] != delimiter && bytes[at] != b'\n' {
-                at += 1;
-            }
+            at = end_of_cell(bytes, at, delimiter);
         } else {
             let start = at;
-            while at < bytes.len() && bytes[at] != delimiter && bytes[at] != b'\n' {
-                at += 1;
-            }
+            at = end_of_cell(bytes, at, delimiter);
             let mut end = at;
             if bytes.get(at) != Some(&delimiter) && end > start && bytes[end - 1] == b'\r' {
                 end -= 1;
@@ -100,19 +98,21 @@ pub(super) fn read(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Spa
     }
 }
 
+/// The next delimiter or line break, or the end.
+fn end_of_cell(bytes: &[u8], at: usize, delimiter: u8) -> usize {
+    memchr2(delimiter, b'\n', &bytes[at..]).map_or(bytes.len(), |n| at + n)
+}
+
 /// Whether all line breaks, those in quotes too, are of the job's kind.
 pub(super) fn line_endings_fit(data: &str, crlf: bool) -> bool {
     let bytes = data.as_bytes();
-    !bytes
-        .iter()
-        .enumerate()
-        .any(|(at, b)| *b == b'\n' && (at > 0 && bytes[at - 1] == b'\r') != crlf)
+    memchr_iter(b'\n', bytes).all(|at| (at > 0 && bytes[at - 1] == b'\r') == crlf)
 }
 
 /// A cell in quotes.
 pub(super) fn quote(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    if text.contains('"') {
+    if memchr(b'"', text.as_bytes()).is_some() {
         out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
     } else {
         out.extend_from_slice(text.as_bytes());

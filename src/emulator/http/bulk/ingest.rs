@@ -612,9 +612,12 @@ fn files(
             out.push(delimiter);
             let text = cells.get(*column).map(|c| c.text(data)).unwrap_or_default();
             // Doubles are read and printed again, as Java prints them.
-            match Number::canonical(text.trim()) {
-                Ok(number) if columns.doubles[*column] => csv::quote(out, &java_double(number.as_str())),
-                _ => csv::quote(out, &text),
+            let double = columns.doubles[*column]
+                .then(|| Number::canonical(text.trim()).ok())
+                .flatten();
+            match double {
+                Some(number) => csv::quote(out, &java_double(number.as_str())),
+                None => csv::quote(out, &text),
             }
         }
         out.extend_from_slice(newline);
