@@ -1,5 +1,7 @@
 //! The org over loopback, asked with hand-written requests as the wire traces of the protocol reference show them.
 
+mod files;
+
 use std::{collections::HashMap, time::Duration};
 
 use reqwest::{Client, Method, Response, StatusCode};

@@ -101,8 +101,9 @@ impl DataType {
             })
         };
         Ok(match word.as_str() {
+            "text" if rest.eq_ignore_ascii_case("encrypted") => sized(Kind::Encrypted, 175),
             "text" | "string" => sized(Kind::Text, size(255, 4_000)?),
-            "textarea" => sized(Kind::TextArea, size(255, 255)?),
+            "textarea" => sized(Kind::TextArea, size(255, 4_000)?),
             "longtextarea" | "longtext" => sized(Kind::LongText, size(32_768, 131_072)?),
             "richtextarea" | "richtext" | "html" => sized(Kind::RichText, size(32_768, 131_072)?),
             "picklist" if rest.to_ascii_lowercase().starts_with("multi") => sized(Kind::MultiPicklist, 4_099),
@@ -131,6 +132,9 @@ impl DataType {
                 ..formula(rest)?
             },
             "address" => DataType::plain(Kind::Address),
+            "geolocation" | "location" => DataType::plain(Kind::Location),
+            "base64" | "file" => DataType::plain(Kind::Base64),
+            "encryptedtext" | "encryptedstring" => sized(Kind::Encrypted, size(175, 175)?),
             _ => {
                 return Err(format!(
                     "`{text}` is no data type; known are Text(n), Text Area, Long Text Area(n), Rich Text Area(n), \

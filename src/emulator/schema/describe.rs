@@ -202,7 +202,7 @@ fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
             f.kind,
             Kind::DateTime | Kind::Time | Kind::MultiPicklist | Kind::Address | Kind::Combobox
         );
-    let readable_only = f.kind == Kind::Address;
+    let readable_only = f.kind.is_compound();
     let picklist: Vec<Value> = f
         .picklist
         .iter()
@@ -224,6 +224,8 @@ fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
         Kind::DateTime => "xsd:dateTime",
         Kind::Time => "xsd:time",
         Kind::Address => "urn:address",
+        Kind::Location => "urn:location",
+        Kind::Base64 => "xsd:base64Binary",
         _ => "xsd:string",
     };
     let entries = [

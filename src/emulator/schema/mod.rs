@@ -1,5 +1,6 @@
 //! What the org's objects and fields are: the model that describes, rules and queries share.
 
+mod behaviour;
 mod build;
 mod data_type;
 mod describe;
@@ -7,6 +8,7 @@ mod standard;
 
 use std::collections::HashMap;
 
+pub(crate) use behaviour::{Behaviour, Places};
 pub(crate) use build::build;
 pub(crate) use data_type::DataType;
 pub(crate) use describe::{MASTER_RECORD_TYPE, describe, describe_global_entry};
@@ -35,6 +37,12 @@ pub(crate) enum Kind {
     Url,
     Reference,
     Address,
+    /// The compound of a geolocation.
+    Location,
+    /// Text that only some users may read in the clear.
+    Encrypted,
+    /// Bytes, kept beside the records.
+    Base64,
 }
 
 impl Kind {
@@ -60,12 +68,20 @@ impl Kind {
             Kind::Url => "url",
             Kind::Reference => "reference",
             Kind::Address => "address",
+            Kind::Location => "location",
+            Kind::Encrypted => "encryptedstring",
+            Kind::Base64 => "base64",
         }
     }
 
     /// Stored and compared as a number with decimals.
     pub(crate) fn is_double(self) -> bool {
         matches!(self, Kind::Double | Kind::Currency | Kind::Percent)
+    }
+
+    /// Read from other fields: never written, never filtered as a whole.
+    pub(crate) fn is_compound(self) -> bool {
+        matches!(self, Kind::Address | Kind::Location)
     }
 
     pub(crate) fn is_number(self) -> bool {
@@ -77,7 +93,13 @@ impl Kind {
         !self.is_number()
             && !matches!(
                 self,
-                Kind::Boolean | Kind::Date | Kind::DateTime | Kind::Time | Kind::Address
+                Kind::Boolean
+                    | Kind::Date
+                    | Kind::DateTime
+                    | Kind::Time
+                    | Kind::Address
+                    | Kind::Location
+                    | Kind::Base64
             )
     }
 }
@@ -149,8 +171,8 @@ impl Field {
             precision: data.precision,
             scale: data.scale,
             custom: !standard,
-            createable: !data.calculated && data.kind != Kind::Address,
-            updateable: !data.calculated && data.kind != Kind::Address,
+            createable: !data.calculated && !data.kind.is_compound(),
+            updateable: !data.calculated && !data.kind.is_compound(),
             nillable: !boolean,
             defaulted_on_create: boolean,
             external_id: false,
@@ -182,7 +204,10 @@ impl Field {
 
     /// Long text can be read, and nothing else.
     pub(crate) fn filterable(&self) -> bool {
-        !matches!(self.kind, Kind::LongText | Kind::RichText)
+        !matches!(
+            self.kind,
+            Kind::LongText | Kind::RichText | Kind::Encrypted | Kind::Base64
+        )
     }
 
     pub(crate) fn sortable(&self) -> bool {
@@ -253,6 +278,12 @@ pub(crate) struct Object {
     by_name: HashMap<String, usize>,
     pub(crate) record_types: Vec<RecordType>,
     pub(crate) rules: Vec<ValidationRule>,
+    /// What the platform does by itself when a row of this object is written.
+    pub(crate) behaviour: Behaviour,
+    /// A row without a name is named by its own Id.
+    pub(crate) names_by_id: bool,
+    /// Where the fields are that every write looks at.
+    pub(crate) places: Places,
 }
 
 impl Object {
@@ -271,6 +302,9 @@ impl Object {
             by_name: HashMap::new(),
             record_types: Vec::new(),
             rules: Vec::new(),
+            behaviour: Behaviour::of(name),
+            names_by_id: false,
+            places: Places::default(),
         }
     }
 
@@ -339,6 +373,13 @@ impl Schema {
     pub(crate) fn seal(&mut self) {
         self.by_name = names(&self.objects, |o| o.name.to_ascii_lowercase());
         self.by_prefix = names(&self.objects, |o| o.prefix.clone());
+        for object in &mut self.objects {
+            object.places = Places::of(object);
+            object.names_by_id = object.custom
+                && object
+                    .field("Name")
+                    .is_some_and(|name| object.fields[name].auto_number.is_none());
+        }
         self.children = vec![Vec::new(); self.objects.len()];
         for (o, object) in self.objects.iter().enumerate() {
             for (f, field) in object.fields.iter().enumerate() {

@@ -281,6 +281,54 @@ HasResponded|Responded|Checkbox|ro
 FirstRespondedDate||Date|ro
 Name||Text(121)|ro name
 Type||Text(40)|ro",
+    "Attachment|Attachment|Attachments|00P|owner
+ParentId|Parent ID|Lookup(Account, Campaign, Case, Contact, Lead, Opportunity, Product2, Task)|req create child=Attachments cascade
+Name|File Name|Text(255)|req name
+IsPrivate|Private|Checkbox|
+ContentType||Text(120)|
+BodyLength||Int|ro
+Body||Base64|req
+Description||Text Area(500)|",
+    "ContentVersion|Content Version|Content Versions|068|owner keep
+ContentDocumentId|ContentDocument ID|Lookup(ContentDocument)|create cascade child=ContentVersions
+IsLatest|Is Latest|Checkbox|ro
+ContentUrl|Content URL|URL|
+VersionNumber||Text(20)|ro
+Title||Text(255)|name
+Description||Text Area(1000)|
+ReasonForChange||Text Area(1000)|create
+PathOnClient||Text(500)|create
+ContentModifiedDate|Content Modified Date|Date/Time|ro
+FileType||Text(20)|ro
+PublishStatus||Picklist(40)|ro restricted values=U;P;R default=P
+VersionData||Base64|
+ContentSize|Size|Int|ro
+FileExtension||Text(40)|ro
+FirstPublishLocationId|First Publish Location ID|Lookup(Account, Campaign, Case, Contact, ContentWorkspace, Lead, Opportunity, Product2, Task, User)|create
+Origin||Picklist(40)|create restricted values=C;H default=C
+ContentLocation||Picklist(40)|create restricted values=S;E;L;K default=S
+Checksum||Text(50)|ro
+IsMajorVersion|Is Major Version|Checkbox|create default=true",
+    "ContentDocument|Content Document|Content Documents|069|owner nocreate
+Title||Text(255)|name
+PublishStatus||Picklist(40)|ro values=U;P;R default=P
+LatestPublishedVersionId|Latest Published Version ID|Lookup(ContentVersion)|ro
+ParentId||Lookup(ContentWorkspace)|ro
+IsArchived|Is Archived|Checkbox|
+Description||Text Area(1000)|
+ContentSize|Size|Int|ro
+FileType||Text(20)|ro
+FileExtension||Text(40)|ro
+ContentModifiedDate|Content Modified Date|Date/Time|ro",
+    "ContentDocumentLink|Content Document Link|Content Document Link|06A|
+LinkedEntityId|Linked Entity ID|Lookup(Account, Campaign, Case, Contact, ContentWorkspace, Lead, Opportunity, Product2, Task, User)|req create cascade child=ContentDocumentLinks
+ContentDocumentId|ContentDocument ID|Lookup(ContentDocument)|req create cascade child=ContentDocumentLinks
+ShareType||Picklist(40)|restricted values=V;C;I default=V
+Visibility||Picklist(40)|restricted values=AllUsers;InternalUsers;SharedUsers default=AllUsers",
+    "ContentWorkspace|Library|Libraries|058|
+Name||Text(255)|req name
+DeveloperName||Text(80)|
+Description||Text Area(1000)|",
 ];
 
 /// All standard objects, with the fields that Salesforce keeps by itself.

@@ -4,9 +4,11 @@
 //! decimals, `2026-01-31`, `2026-01-31T09:05:07.000Z`, Ids of 18 characters. Cells stand in columns, and a column that
 //! nobody filled takes no room. A row keeps its place for good, so that its number can be read from its Id.
 
+mod blobs;
 mod convert;
 mod error;
 mod index;
+mod standard;
 mod write;
 
 use std::{collections::HashMap, sync::Arc};
@@ -16,6 +18,7 @@ use compact_str::CompactString;
 use super::schema::Schema;
 use crate::record::Id;
 
+pub(crate) use blobs::Blobs;
 pub(crate) use convert::{Raw, fold, java_double, parse_datetime};
 pub(crate) use error::RowError;
 use index::Index;
@@ -52,6 +55,7 @@ pub(crate) struct Table {
 pub(crate) struct Store {
     pub(crate) schema: Arc<Schema>,
     pub(crate) tables: Vec<Table>,
+    pub(crate) blobs: Blobs,
     /// Three characters that make this org's Ids differ from another's.
     instance: String,
     /// Places of well-known objects.
@@ -163,6 +167,7 @@ impl Store {
         Store {
             schema,
             tables,
+            blobs: Blobs::default(),
             instance,
             user,
             group,

@@ -1,6 +1,14 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{Cell, RowError, State, Store, Table, convert::convert, fold, index::Index};
+use bytes::Bytes;
+
+use super::{
+    Cell, RowError, State, Store, Table,
+    convert::{bytes, convert},
+    fold,
+    index::Index,
+    standard::{self, Draft},
+};
 use crate::{
     emulator::{
         access::Access,
@@ -68,7 +76,11 @@ pub(crate) struct Done {
 pub(crate) enum Undo {
     State(usize, u32, State),
     Cells(usize, u32, Vec<(usize, Cell)>),
+    Blob(Cell, Option<Bytes>),
 }
+
+/// The cells of a row that is about to be written, each field once.
+pub(super) type Cells = Vec<(usize, Cell)>;
 
 impl Store {
     /// Does one thing to one row.
@@ -76,6 +88,24 @@ impl Store {
     /// `key` is the row's Id, or for an upsert the value of its key field. A failed write changes nothing; a
     /// successful one adds to `undo` what takes it back.
     pub(crate) fn write(
+        &mut self,
+        object: usize,
+        op: Op,
+        key: Key<'_>,
+        values: &Incoming<'_>,
+        call: Call<'_>,
+        undo: &mut Vec<Undo>,
+    ) -> Result<Done, RowError> {
+        let before = undo.len();
+        let done = self.write_through(object, op, key, values, call, undo);
+        if done.is_err() {
+            // One write may have touched several rows before one of them was refused.
+            self.undo(undo.split_off(before));
+        }
+        done
+    }
+
+    fn write_through(
         &mut self,
         object: usize,
         op: Op,
@@ -144,7 +174,9 @@ impl Store {
                 } else {
                     State::Deleted
                 };
+                standard::before_delete(self, object, row, call)?;
                 self.delete(object, row, state, undo)?;
+                standard::after_delete(self, object, row, call, undo)?;
                 Ok(Done { id, created: false })
             }
         }
@@ -160,7 +192,20 @@ impl Store {
                         self.put(object, row, field, cell);
                     }
                 }
+                Undo::Blob(id, bytes) => self.blobs.set(id, bytes),
             }
+        }
+    }
+
+    /// Changes cells of a row that follow from a write elsewhere.
+    pub(super) fn follow_up(&mut self, object: usize, row: u32, cells: Cells, undo: &mut Vec<Undo>) {
+        let old = cells
+            .iter()
+            .map(|(field, _)| (*field, Cell::new(self.tables[object].get(row, *field))))
+            .collect();
+        undo.push(Undo::Cells(object, row, old));
+        for (field, cell) in cells {
+            self.put(object, row, field, cell);
         }
     }
 
@@ -227,9 +272,10 @@ impl Store {
         values: &Incoming<'_>,
         call: Call<'_>,
         insert: bool,
-    ) -> Result<Vec<(usize, Cell)>, RowError> {
+    ) -> Result<(Cells, Option<Bytes>), RowError> {
         let spec = &self.schema.objects[object];
-        let mut cells: Vec<(usize, Cell)> = Vec::with_capacity(values.len() + 8);
+        let mut cells: Cells = Vec::with_capacity(values.len() + 16);
+        let mut blob = None;
         let mut unwritable: Vec<&str> = Vec::new();
         let open = |field: usize| {
             call.loading
@@ -248,7 +294,14 @@ impl Store {
                         unwritable.push(&f.name);
                         continue;
                     }
-                    (field, convert(f, *raw)?)
+                    if f.kind == Kind::Base64 {
+                        let content = bytes(f, *raw)?;
+                        let length = content.as_ref().map(|b| b.len().to_string()).unwrap_or_default();
+                        blob = content;
+                        (field, Cell::new(length))
+                    } else {
+                        (field, convert(f, *raw)?)
+                    }
                 }
                 Target::Related {
                     field,
@@ -269,7 +322,7 @@ impl Store {
             }
         }
         if unwritable.is_empty() {
-            return Ok(cells);
+            return Ok((cells, blob));
         }
         let mut error = RowError::new(
             "INVALID_FIELD_FOR_INSERT_UPDATE",
@@ -311,44 +364,64 @@ impl Store {
         }
     }
 
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         object: usize,
         values: &Incoming<'_>,
         call: Call<'_>,
         undo: &mut Vec<Undo>,
     ) -> Result<Done, RowError> {
-        let mut cells = self.cells(object, values, call, true)?;
+        let (mut cells, blob) = self.cells(object, values, call, true)?;
         let given = content(&cells);
+        let brought = cells.len();
         let schema = self.schema.clone();
         let spec = &schema.objects[object];
-        let mut missing: Vec<&str> = Vec::new();
-        for (at, field) in spec.fields.iter().enumerate() {
+        let places = &spec.places;
+        for &at in &places.filled {
+            let field = &spec.fields[at];
             let present = cells.iter().position(|(f, _)| *f == at);
-            let empty = present.is_none_or(|p| cells[p].1.is_empty());
-            if !empty {
+            if present.is_some_and(|p| !cells[p].1.is_empty()) {
                 continue;
             }
-            if field.name == "OwnerId" {
+            let value = if Some(at) == places.owner {
                 if present.is_some() && !call.loading {
                     return Err(blank_owner());
                 }
-                cells.push((at, Cell::new(call.user)));
+                Cell::new(call.user)
             } else if let Some(default) = field
                 .default
                 .as_ref()
                 .filter(|_| present.is_none() || !field.nillable)
             {
-                cells.push((at, Cell::new(default)));
-            } else if field.required() {
-                missing.push(&field.name);
-            } else if field.name == "RecordTypeId"
+                Cell::new(default)
+            } else if Some(at) == places.record_type
                 && present.is_none()
                 && let Some(default) = spec.record_types.iter().find(|r| r.default && r.active)
             {
-                cells.push((at, Cell::new(&default.id)));
+                Cell::new(&default.id)
+            } else {
+                continue;
+            };
+            match present {
+                Some(p) => cells[p].1 = value,
+                None => cells.push((at, value)),
             }
         }
+        standard::complete(&mut Draft::new(
+            self,
+            object,
+            None,
+            &mut cells,
+            brought,
+            blob.as_ref(),
+            call,
+        ))?;
+        let missing: Vec<&str> = places
+            .required
+            .iter()
+            .filter(|at| !cells.iter().any(|(f, c)| f == *at && !c.is_empty()))
+            .map(|at| spec.fields[*at].name.as_str())
+            .collect();
         required(missing)?;
         self.check(object, None, &mut cells, call, given)?;
         let row = self.tables[object].len();
@@ -372,21 +445,16 @@ impl Store {
         table.live += 1;
         undo.push(Undo::State(object, row, State::Gone));
         table.set(row, 0, id.clone());
-        for (name, value) in [
-            ("CreatedDate", call.now),
-            ("CreatedById", call.user),
-            ("LastModifiedDate", call.now),
-            ("LastModifiedById", call.user),
-            ("SystemModstamp", call.now),
-        ] {
-            if let Some(field) = spec.field(name)
+        let stamps = [call.now, call.user, call.now, call.user, call.now];
+        for (field, value) in places.audit.iter().zip(stamps) {
+            if let Some(field) = *field
                 && !cells.iter().any(|(f, _)| *f == field)
             {
                 table.set(row, field, Cell::new(value));
             }
         }
-        for (at, field) in spec.fields.iter().enumerate() {
-            if let Some(pattern) = &field.auto_number
+        for &at in &places.auto_numbers {
+            if let Some(pattern) = &spec.fields[at].auto_number
                 && !cells.iter().any(|(f, c)| *f == at && !c.is_empty())
             {
                 let table = &mut self.tables[object];
@@ -400,7 +468,13 @@ impl Store {
                 self.put(object, row, field, cell);
             }
         }
-        self.derive(object, row);
+        if let Some(blob) = blob {
+            self.write_blob(&id, blob, undo);
+        }
+        if spec.names_by_id && self.tables[object].get(row, places.name).is_empty() {
+            self.put(object, row, places.name, Cell::new(&id[..15]));
+        }
+        standard::after_insert(self, object, row, call, undo)?;
         Ok(Done { id, created: true })
     }
 
@@ -412,15 +486,25 @@ impl Store {
         call: Call<'_>,
         undo: &mut Vec<Undo>,
     ) -> Result<Done, RowError> {
-        let mut cells = self.cells(object, values, call, false)?;
+        let (mut cells, blob) = self.cells(object, values, call, false)?;
         let given = content(&cells);
+        let brought = cells.len();
         let schema = self.schema.clone();
         let spec = &schema.objects[object];
+        standard::complete(&mut Draft::new(
+            self,
+            object,
+            Some(row),
+            &mut cells,
+            brought,
+            blob.as_ref(),
+            call,
+        ))?;
         let mut missing: Vec<&str> = Vec::new();
         for (at, cell) in &cells {
             let field = &spec.fields[*at];
             if cell.is_empty() && !field.nillable {
-                if field.name == "OwnerId" {
+                if Some(*at) == spec.places.owner {
                     return Err(blank_owner());
                 }
                 missing.push(&field.name);
@@ -429,36 +513,35 @@ impl Store {
         required(missing)?;
         self.check(object, Some(row), &mut cells, call, given)?;
         let table = &self.tables[object];
-        let mut old: Vec<(usize, Cell)> = Vec::with_capacity(cells.len() + 3);
-        for (name, value) in [
-            ("LastModifiedDate", call.now),
-            ("LastModifiedById", call.user),
-            ("SystemModstamp", call.now),
-        ] {
-            if let Some(field) = spec.field(name) {
+        for (field, value) in spec.places.audit[2..].iter().zip([call.now, call.user, call.now]) {
+            if let Some(field) = *field {
                 cells.push((field, Cell::new(value)));
             }
         }
-        for (field, _) in &cells {
-            old.push((*field, Cell::new(table.get(row, *field))));
+        if spec.names_by_id
+            && let Some((_, name)) = cells
+                .iter_mut()
+                .find(|(f, c)| *f == spec.places.name && c.is_empty())
+        {
+            *name = Cell::new(&table.get(row, 0)[..15]);
         }
-        // Derived fields follow the cells that they are made of.
-        for (at, field) in spec.fields.iter().enumerate() {
-            if (field.name_field || matches!(field.name.as_str(), "IsClosed" | "IsWon"))
-                && !old.iter().any(|(f, _)| *f == at)
-            {
-                old.push((at, Cell::new(table.get(row, at))));
-            }
-        }
+        let old: Cells = cells
+            .iter()
+            .map(|(field, _)| (*field, Cell::new(table.get(row, *field))))
+            .collect();
         for (field, cell) in cells {
             self.put(object, row, field, cell);
         }
-        self.derive(object, row);
+        let id = Cell::new(self.tables[object].get(row, 0));
+        if let Some(blob) = blob {
+            self.write_blob(&id, blob, undo);
+        }
+        let changed = standard::wants_old(spec).then(|| old.clone());
         undo.push(Undo::Cells(object, row, old));
-        Ok(Done {
-            id: Cell::new(self.tables[object].get(row, 0)),
-            created: false,
-        })
+        if let Some(old) = changed {
+            standard::after_update(self, object, row, &old, call, undo)?;
+        }
+        Ok(Done { id, created: false })
     }
 
     /// All rules that look beyond a single value.
@@ -540,7 +623,7 @@ impl Store {
     ) -> Result<(), RowError> {
         let spec = &self.schema.objects[object];
         let field = &spec.fields[at];
-        if field.name == "RecordTypeId" {
+        if Some(at) == spec.places.record_type {
             if *cell == MASTER_RECORD_TYPE {
                 *cell = Cell::default();
                 return Ok(());
@@ -587,7 +670,10 @@ impl Store {
                 ));
             }
         }
-        if field.name == "OwnerId" && target == self.user && self.text(target, parent, "IsActive") != "true" {
+        if Some(at) == spec.places.owner
+            && target == self.user
+            && self.text(target, parent, "IsActive") != "true"
+        {
             return Err(RowError::new(
                 "INACTIVE_OWNER_OR_USER",
                 format!("operation performed with inactive user [{cell}]"),
@@ -617,47 +703,7 @@ impl Store {
         Ok(())
     }
 
-    /// Fields that the org works out from others.
-    fn derive(&mut self, object: usize, row: u32) {
-        let schema = self.schema.clone();
-        let spec = &schema.objects[object];
-        let text = |store: &Store, name: &str| store.text(object, row, name).to_owned();
-        if let (Some(name), Some(_)) = (spec.field("Name"), spec.field("LastName")) {
-            let (first, last) = (text(self, "FirstName"), text(self, "LastName"));
-            let full = if first.is_empty() {
-                last
-            } else {
-                format!("{first} {last}")
-            };
-            self.put(object, row, name, Cell::new(full));
-        } else if spec.custom
-            && let Some(name) = spec.field("Name")
-            && self.tables[object].get(row, name).is_empty()
-        {
-            let id = Cell::new(&self.tables[object].get(row, 0)[..15]);
-            self.put(object, row, name, id);
-        }
-        let closed = match spec.name.as_str() {
-            "Opportunity" => {
-                let stage = text(self, "StageName");
-                self.flag(object, row, "IsWon", stage == "Closed Won");
-                stage.starts_with("Closed")
-            }
-            "Case" => text(self, "Status") == "Closed",
-            "Task" => text(self, "Status") == "Completed",
-            _ => return,
-        };
-        self.flag(object, row, "IsClosed", closed);
-    }
-
-    fn flag(&mut self, object: usize, row: u32, name: &str, value: bool) {
-        if let Some(field) = self.schema.objects[object].field(name) {
-            let cell = Cell::const_new(if value { "true" } else { "false" });
-            self.put(object, row, field, cell);
-        }
-    }
-
-    fn delete(
+    pub(super) fn delete(
         &mut self,
         object: usize,
         row: u32,

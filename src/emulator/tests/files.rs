@@ -1,0 +1,132 @@
+use serde_json::json;
+
+use super::*;
+
+#[tokio::test]
+async fn a_version_makes_its_document_and_links() {
+    let org = Org::start("").await;
+    let account = org.create("Account", json!({"Name": "Acme"})).await;
+    let version = org
+        .create(
+            "ContentVersion",
+            json!({
+                "PathOnClient": "C:\\temp\\Plan.PDF",
+                "VersionData": "aGVsbG8=",
+                "FirstPublishLocationId": account,
+            }),
+        )
+        .await;
+    let (_, body) = org
+        .json("GET", &format!("/sobjects/ContentVersion/{version}"), None)
+        .await;
+    for (field, expected) in [
+        ("Title", json!("Plan")),
+        ("FileExtension", json!("pdf")),
+        ("FileType", json!("PDF")),
+        ("ContentSize", json!(5)),
+        ("Checksum", json!("5d41402abc4b2a76b9719d911017c592")),
+        ("IsLatest", json!(true)),
+        ("VersionNumber", json!("1")),
+    ] {
+        assert_eq!(body[field], expected, "{field}: {body}");
+    }
+    let document = body["ContentDocumentId"].as_str().expect("a document").to_owned();
+    assert!(document.starts_with("069"));
+    let (_, links) = org
+        .query(&format!(
+            "SELECT LinkedEntityId, ShareType FROM ContentDocumentLink WHERE ContentDocumentId = '{document}' ORDER BY ShareType"
+        ))
+        .await;
+    assert_eq!(links["totalSize"], 2, "{links}");
+    assert_eq!(links["records"][0]["LinkedEntityId"], json!(account));
+    assert_eq!(links["records"][0]["ShareType"], "V");
+    // The owner's link is there already.
+    let owner = links["records"][1]["LinkedEntityId"].clone();
+    org.refused(
+        "POST",
+        "/sobjects/ContentDocumentLink",
+        json!({"ContentDocumentId": document, "LinkedEntityId": owner, "ShareType": "I"}),
+        400,
+        "DUPLICATE_VALUE",
+        "duplicate value found: <unknown>",
+    )
+    .await;
+    // A further version is the latest from now on.
+    let second = org
+        .create(
+            "ContentVersion",
+            json!({"ContentDocumentId": document, "PathOnClient": "plan2.txt", "VersionData": "aGVsbG8h", "Title": "Plan B"}),
+        )
+        .await;
+    let (_, body) = org
+        .query("SELECT Id, IsLatest, VersionNumber FROM ContentVersion ORDER BY VersionNumber")
+        .await;
+    assert_eq!(body["records"][0]["IsLatest"], json!(false), "{body}");
+    assert_eq!(body["records"][1]["VersionNumber"], "2");
+    let (_, body) = org
+        .json("GET", &format!("/sobjects/ContentDocument/{document}"), None)
+        .await;
+    assert_eq!(body["LatestPublishedVersionId"], json!(second));
+    assert_eq!(
+        (&body["Title"], &body["ContentSize"]),
+        (&json!("Plan B"), &json!(6))
+    );
+    let store = org.emulator.org.read();
+    assert_eq!(store.blob(&second).map(|b| &b[..]), Some(&b"hello!"[..]));
+    drop(store);
+    // With the document everything goes.
+    let (status, _) = org
+        .json("DELETE", &format!("/sobjects/ContentDocument/{document}"), None)
+        .await;
+    assert_eq!(status, 204);
+    for object in ["ContentVersion", "ContentDocument", "ContentDocumentLink"] {
+        assert_eq!(org.emulator.count(object), 0, "{object}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_measured_and_must_be_base64() {
+    let org = Org::start("").await;
+    let account = org.create("Account", json!({"Name": "Acme"})).await;
+    let id = org
+        .create(
+            "Attachment",
+            json!({"ParentId": account, "Name": "a.txt", "Body": "aGVs\nbG8="}),
+        )
+        .await;
+    assert_eq!(
+        org.emulator.rows("Attachment")[0]["BodyLength"].as_deref(),
+        Some("5")
+    );
+    let (status, answer) = org
+        .json(
+            "PATCH",
+            &format!("/sobjects/Attachment/{id}"),
+            Some(json!({"Body": "?"})),
+        )
+        .await;
+    assert_eq!(
+        (status, answer[0]["errorCode"].as_str()),
+        (400, Some("JSON_PARSER_ERROR"))
+    );
+    org.refused(
+        "POST",
+        "/sobjects/ContentVersion",
+        json!({"Title": "x", "PathOnClient": "x.txt"}),
+        400,
+        "REQUIRED_FIELD_MISSING",
+        "VersionData",
+    )
+    .await;
+    // What one refused write had made already is taken back.
+    org.refused(
+        "POST",
+        "/sobjects/ContentVersion",
+        json!({"PathOnClient": "x.txt", "VersionData": "aGVsbG8=", "OwnerId": account}),
+        400,
+        "MALFORMED_ID",
+        "",
+    )
+    .await;
+    assert_eq!(org.emulator.count("ContentDocument"), 0);
+}
