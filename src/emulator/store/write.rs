@@ -174,6 +174,13 @@ impl Store {
                 } else {
                     State::Deleted
                 };
+                // What goes along with its parent need not be deletable by itself.
+                if !self.schema.objects[object].deletable {
+                    return Err(RowError::new(
+                        "INSUFFICIENT_ACCESS_OR_READONLY",
+                        "insufficient access rights on object id",
+                    ));
+                }
                 standard::before_delete(self, object, row, call)?;
                 self.delete(object, row, state, undo)?;
                 standard::after_delete(self, object, row, call, undo)?;
@@ -712,12 +719,6 @@ impl Store {
     ) -> Result<(), RowError> {
         let schema = self.schema.clone();
         let spec = &schema.objects[object];
-        if !spec.deletable {
-            return Err(RowError::new(
-                "INSUFFICIENT_ACCESS_OR_READONLY",
-                "insufficient access rights on object id",
-            ));
-        }
         let id = Cell::new(self.tables[object].get(row, 0));
         let children = |store: &Store, child: usize, field: usize| -> Vec<u32> {
             let mut rows = store.rows_with(child, field, &[id.as_str()]).unwrap_or_default();

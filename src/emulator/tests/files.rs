@@ -71,9 +71,8 @@ async fn a_version_makes_its_document_and_links() {
         (&body["Title"], &body["ContentSize"]),
         (&json!("Plan B"), &json!(6))
     );
-    let store = org.emulator.org.read();
-    assert_eq!(store.blob(&second).map(|b| &b[..]), Some(&b"hello!"[..]));
-    drop(store);
+    let bytes = org.emulator.org.read().blob(&second).cloned();
+    assert_eq!(bytes.as_deref(), Some(&b"hello!"[..]));
     // With the document everything goes.
     let (status, _) = org
         .json("DELETE", &format!("/sobjects/ContentDocument/{document}"), None)

@@ -21,14 +21,12 @@ pub(super) fn complete(draft: &mut Draft<'_>) -> Result<(), RowError> {
     match draft.spec.behaviour {
         Behaviour::Contact | Behaviour::Lead | Behaviour::User => person_name(draft),
         Behaviour::Opportunity => {
-            if draft.touches("StageName") {
-                let (closed, won) = {
-                    let stage = draft.get("StageName");
-                    (stage.starts_with("Closed"), stage == "Closed Won")
-                };
-                draft.flag("IsClosed", closed);
-                draft.flag("IsWon", won);
-            }
+            let (closed, won) = {
+                let stage = draft.get("StageName");
+                (stage.starts_with("Closed"), stage == "Closed Won")
+            };
+            draft.flag("IsClosed", closed);
+            draft.flag("IsWon", won);
         }
         Behaviour::Case => {
             let closed = draft.get("Status") == "Closed";
