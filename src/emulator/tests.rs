@@ -1,6 +1,8 @@
 //! The org over loopback, asked with hand-written requests as the wire traces of the protocol reference show them.
 
+mod composite;
 mod files;
+mod resources;
 
 use std::{collections::HashMap, time::Duration};
 

@@ -54,7 +54,7 @@ enum Verb {
 
 fn upsert(api: &Api<'_>, object: &str, field: &str) -> Reply {
     let found = {
-        let store = api.org.read();
+        let store = api.read();
         let Some(object) = api.session.access.object(&store.schema, object) else {
             return Reply::missing();
         };
@@ -135,7 +135,7 @@ fn write(api: &Api<'_>, verb: Verb) -> Reply {
             "Cannot have more than 10 chunks in a single operation. Please rearrange the data to reduce chunking.",
         );
     }
-    let mut store = api.org.write();
+    let mut store = api.write();
     let mut undo = Vec::new();
     let mut seen = HashSet::new();
     let mut results = Vec::with_capacity(records.len());
@@ -257,6 +257,9 @@ fn finish(
                 *result = Err(RowError::new("ALL_OR_NONE_OPERATION_ROLLED_BACK", ROLLED_BACK));
             }
         }
+    } else {
+        let written = results.iter().filter(|r| r.is_ok()).count() as u64;
+        api.keep(undo, written);
     }
     let list: Vec<Value> = results
         .into_iter()
@@ -301,7 +304,7 @@ fn delete(api: &Api<'_>) -> Reply {
         return reply;
     }
     let all_or_none = api.call.param("allOrNone") == Some("true");
-    let mut store = api.org.write();
+    let mut store = api.write();
     let mut undo = Vec::new();
     let mut seen = HashSet::new();
     let results = ids
@@ -314,25 +317,14 @@ fn delete(api: &Api<'_>) -> Reply {
                 .schema
                 .by_id(id)
                 .ok_or_else(|| RowError::new("MALFORMED_ID", format!("malformed id {id}")))?;
-            let mut own = Vec::new();
-            let done = api.write_row(&mut store, object, Op::Delete, Some(id), &[], &mut own);
-            match done {
-                Ok(done) => {
-                    undo.append(&mut own);
-                    Ok(done)
-                }
-                Err(error) => {
-                    store.undo(own);
-                    Err(error)
-                }
-            }
+            api.write_row(&mut store, object, Op::Delete, Some(id), &[], &mut undo)
         })
         .collect();
     finish(api, &mut store, results, undo, all_or_none, false)
 }
 
 fn retrieve(api: &Api<'_>, object: &str, ids: &[&str], fields: &str) -> Reply {
-    let store = api.org.read();
+    let store = api.read();
     let Some(object) = api.session.access.object(&store.schema, object) else {
         return Reply::missing();
     };

@@ -3,12 +3,15 @@
 mod auth;
 mod bulk;
 mod collections;
+mod composite;
 mod connection;
 mod json;
 mod org;
 mod query;
 mod reply;
+mod resources;
 mod rest;
+mod transaction;
 
 use std::{io::Read, sync::Arc, time::Instant};
 
@@ -20,13 +23,15 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::faults::Effect;
 use auth::Session;
 use connection::{Connections, Kill};
 pub(crate) use org::Org;
 pub use org::{Counters, LoggedRequest};
-use reply::Reply;
+use reply::{Coding, Reply};
+use transaction::Transaction;
 
 /// The longest request line and headers that an org reads.
 const MAX_URI: usize = 16_384;
@@ -43,14 +48,42 @@ pub(crate) async fn serve(listener: tokio::net::TcpListener, org: Arc<Org>) {
 /// A request, taken apart.
 struct Call {
     method: Method,
-    /// The path without its trailing slash.
+    /// The decoded path without its trailing slash.
     path: String,
+    /// The decoded parts of the path: a slash inside a part, sent as `%2F`, does not divide it.
+    segments: Vec<String>,
     query: Vec<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
 }
 
 impl Call {
+    /// Takes a target such as `/services/data/v66.0/query?q=SELECT+Id` apart. Clients without PATCH and DELETE name the
+    /// method that they mean in the query.
+    fn new(method: Method, target: &str, headers: HeaderMap, body: Bytes) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
+        let method = match query.iter().find(|(n, _)| n == "_HttpMethod") {
+            Some((_, name)) if method == Method::POST => name.parse().unwrap_or(method),
+            _ => method,
+        };
+        let decode = |text: &str| {
+            percent_encoding::percent_decode_str(text)
+                .decode_utf8_lossy()
+                .into_owned()
+        };
+        Call {
+            method,
+            path: decode(path).trim_end_matches('/').to_owned(),
+            segments: path.split('/').filter(|s| !s.is_empty()).map(decode).collect(),
+            query,
+            headers,
+            body,
+        }
+    }
+
     /// A parameter of the query string.
     fn param(&self, name: &str) -> Option<&str> {
         self.query
@@ -76,33 +109,25 @@ async fn handle(
 ) -> Response {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
-    let uri = parts.uri.clone();
-    let query: Vec<(String, String)> = uri
-        .query()
-        .map(|q| url::form_urlencoded::parse(q.as_bytes()).into_owned().collect())
-        .unwrap_or_default();
-    let mut method = parts.method;
-    if method == Method::POST
-        && let Some((_, name)) = query.iter().find(|(n, _)| n == "_HttpMethod")
-        && let Ok(other) = name.parse()
-    {
-        method = other;
-    }
-    let path = percent_encoding::percent_decode_str(uri.path())
-        .decode_utf8_lossy()
-        .trim_end_matches('/')
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str())
         .to_owned();
-    let soql = query
+    let mut call = Call::new(parts.method, &target, parts.headers, Bytes::new());
+    let (method, path) = (call.method.clone(), call.path.clone());
+    let soql = call
+        .query
         .iter()
         .map(|(_, v)| v.as_str())
         .collect::<Vec<_>>()
         .join(" ");
-    let gzip = org.compression
-        && parts
-            .headers
-            .get("accept-encoding")
-            .and_then(|v| v.to_str().ok())
-            .is_some_and(|v| v.contains("gzip"));
+    let coding = if org.compression {
+        Coding::wanted(call.header("accept-encoding"))
+    } else {
+        Coding::Plain
+    };
+    let pretty = call.header("x-prettyprint").is_some_and(|v| v != "0");
     let effects = org.faults.for_request(method.as_str(), &path, &soql);
     let mut early: Option<Reply> = None;
     let mut drop_answer = false;
@@ -118,7 +143,7 @@ async fn handle(
             Effect::DropAnswer => drop_answer = true,
             Effect::TruncateBody => truncate = true,
             Effect::ExpireToken => {
-                if let Some(token) = auth::bearer(&parts.headers) {
+                if let Some(token) = auth::bearer(&call.headers) {
                     org.expire_token(token);
                 }
             }
@@ -127,7 +152,7 @@ async fn handle(
             Effect::RejectRows(_) | Effect::LockRows(_) | Effect::FailJob(_) => {}
         }
     }
-    let header_bytes: usize = parts
+    let header_bytes: usize = call
         .headers
         .iter()
         .map(|(n, v)| n.as_str().len() + v.len() + 4)
@@ -136,71 +161,87 @@ async fn handle(
     let reply = match (early, body) {
         (Some(reply), _) => reply,
         (None, Err(_)) => Reply::error(413, "EXCEEDED_MAX_SIZE_REQUEST", "Request size exceeded"),
-        (None, Ok(_)) if uri.to_string().len() > MAX_URI => Reply::html(414, "URI Too Long"),
-        (None, Ok(_)) if uri.to_string().len() + header_bytes > MAX_URI => {
+        (None, Ok(_)) if target.len() > MAX_URI => Reply::html(414, "URI Too Long"),
+        (None, Ok(_)) if target.len() + header_bytes > MAX_URI => {
             Reply::html(431, "Request Header Fields Too Large")
         }
-        (None, Ok(body)) => {
-            let body = match parts.headers.get("content-encoding").map(|v| v.as_bytes()) {
-                Some(b"gzip") => {
-                    let mut plain = Vec::new();
-                    match flate2::read::MultiGzDecoder::new(&body[..]).read_to_end(&mut plain) {
-                        Ok(_) => Ok(Bytes::from(plain)),
-                        Err(_) => Err(()),
-                    }
-                }
-                _ => Ok(body),
-            };
-            match body {
-                Ok(body) => {
-                    let call = Call {
-                        method: method.clone(),
-                        path: path.clone(),
-                        query,
-                        headers: parts.headers,
-                        body,
-                    };
-                    let org = org.clone();
-                    // Queries and writes take the store's lock and may take their time.
-                    tokio::task::spawn_blocking(move || route(&org, &call))
-                        .await
-                        .unwrap_or_else(|_| {
-                            Reply::error(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.")
-                        })
-                }
-                Err(()) => Reply::error(400, "JSON_PARSER_ERROR", "the body is no gzip"),
+        (None, Ok(body)) => match plain(body, call.header("content-encoding")) {
+            Ok(body) => {
+                call.body = body;
+                let org = org.clone();
+                // Queries and writes take the store's lock and may take their time.
+                tokio::task::spawn_blocking(move || route(&org, &call))
+                    .await
+                    .unwrap_or_else(|_| {
+                        Reply::error(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.")
+                    })
             }
-        }
+            Err(reply) => reply,
+        },
     };
     org.note(&method, &path, &soql, reply.status, started);
     if drop_answer {
         kill.kill();
     }
-    reply.into_response(&org, gzip, truncate, method == Method::HEAD)
+    let reply = if pretty { reply.indented() } else { reply };
+    reply.into_response(&org, coding, truncate, method == Method::HEAD)
+}
+
+/// The body without its content encoding.
+fn plain(body: Bytes, encoding: Option<&str>) -> Result<Bytes, Reply> {
+    let mut out = Vec::new();
+    let read = match encoding.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("" | "identity") => return Ok(body),
+        Some("gzip" | "x-gzip") => MultiGzDecoder::new(&body[..]).read_to_end(&mut out),
+        Some("deflate") => ZlibDecoder::new(&body[..]).read_to_end(&mut out),
+        Some(other) => {
+            return Err(Reply::error(
+                415,
+                "UNSUPPORTED_MEDIA_TYPE",
+                &format!("Content encoding {other} is not supported"),
+            ));
+        }
+    };
+    match read {
+        Ok(_) => Ok(Bytes::from(out)),
+        Err(_) => Err(Reply::error(
+            400,
+            "JSON_PARSER_ERROR",
+            "The body is not compressed as its Content-Encoding says",
+        )),
+    }
 }
 
 fn route(org: &Arc<Org>, call: &Call) -> Reply {
-    let segments: Vec<&str> = call.path.split('/').filter(|s| !s.is_empty()).collect();
+    let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     match segments[..] {
         ["services", "oauth2", endpoint] => auth::endpoint(org, call, endpoint),
         ["id", _, _] => auth::identity(org, call),
-        ["services", "data"] => versions(org),
-        ["services", "data", version, ref rest @ ..] => {
-            let number = version
-                .strip_prefix('v')
-                .and_then(|v| v.strip_suffix(".0"))
-                .and_then(|v| v.parse::<u32>().ok());
-            match number {
-                Some(n) if (7..31).contains(&n) => Reply::error(
-                    410,
-                    "GONE",
-                    &format!("API version {n}.0 is retired; use version 31.0 or later"),
-                ),
-                Some(n) if (org.versions.from..=org.versions.to).contains(&n) => data(org, call, n, rest),
-                _ => Reply::missing(),
-            }
-        }
+        ["services", "data"] => resources::versions(org, call),
+        ["services", "data", version, ref rest @ ..] => match supported(org, version) {
+            Ok(number) => data(org, call, number, rest),
+            Err(reply) => reply,
+        },
+        ["services", "apexrest", ..] => Reply::not_emulated("Apex REST"),
+        ["cometd", ..] => Reply::not_emulated("Streaming API (cometd)"),
         _ => Reply::missing(),
+    }
+}
+
+/// The number in a version segment such as `v66.0`, when the org serves it.
+fn supported(org: &Org, segment: &str) -> Result<u32, Reply> {
+    let number = segment
+        .strip_prefix('v')
+        .and_then(|v| v.strip_suffix(".0"))
+        .and_then(|v| v.parse::<u32>().ok());
+    match number {
+        Some(n) if (7..31).contains(&n) => Err(Reply::error(
+            410,
+            "GONE",
+            &format!("API version {n}.0 is retired; use version 31.0 or later"),
+        )),
+        Some(n) if (org.versions.from..=org.versions.to).contains(&n) => Ok(n),
+        _ => Err(Reply::missing()),
     }
 }
 
@@ -216,51 +257,47 @@ fn data(org: &Arc<Org>, call: &Call, version: u32, rest: &[&str]) -> Reply {
         call,
         version,
         session,
+        transaction: None,
     };
-    let lower: Vec<String> = rest.iter().map(|s| s.to_ascii_lowercase()).collect();
-    let words: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let mut reply = match words[..] {
-        [] => api.resources(),
-        ["sobjects", ..] => rest::sobjects(&api, &rest[1..]),
-        ["composite", "sobjects", ..] if version >= 42 => collections::route(&api, &rest[2..]),
-        ["query"] => query::query(&api, false),
-        ["queryall"] => query::query(&api, true),
-        ["query" | "queryall", _] => query::more(&api, rest[1]),
-        ["limits"] => api.only("GET", || Reply::json(200, &org.limits())),
-        ["limits", "recordcount"] => api.only("GET", || rest::record_count(&api)),
-        ["jobs", "query", ..] if version >= 47 => bulk::query(&api, &rest[2..]),
-        ["jobs", "ingest", ..] if version >= 41 => bulk::ingest(&api, &rest[2..]),
-        _ => Reply::missing(),
-    };
+    let mut reply = api.route(rest);
     reply.limit_info = true;
     reply
 }
 
-fn versions(org: &Org) -> Reply {
-    let list: Vec<serde_json::Value> = (org.versions.from..=org.versions.to)
-        .map(|v| {
-            // Three releases a year; v32 was Winter '15.
-            let season = ["Spring", "Summer", "Winter"][(v % 3) as usize];
-            let year = 4 + (v + 1) / 3;
-            serde_json::json!({
-                "label": format!("{season} '{year}"),
-                "url": format!("/services/data/v{v}.0"),
-                "version": format!("{v}.0"),
-            })
-        })
-        .collect();
-    Reply::json(200, &serde_json::Value::Array(list))
-}
-
 /// A request of a caller who is signed in.
+#[derive(Clone)]
 struct Api<'a> {
     org: &'a Arc<Org>,
     call: &'a Call,
     version: u32,
     session: Session,
+    /// Set while several sub-requests stand or fall together.
+    transaction: Option<&'a (dyn Transaction + 'a)>,
 }
 
 impl Api<'_> {
+    /// Finds the resource below `/services/data/vXX.0`; sub-requests of a composite come here too.
+    fn route(&self, rest: &[&str]) -> Reply {
+        if let Some(reply) = resources::wants_xml(self.call) {
+            return reply;
+        }
+        let lower: Vec<String> = rest.iter().map(|s| s.to_ascii_lowercase()).collect();
+        let words: Vec<&str> = lower.iter().map(String::as_str).collect();
+        match words[..] {
+            [] => self.only("GET", || resources::list(self)),
+            ["sobjects", ..] => rest::sobjects(self, &rest[1..]),
+            ["composite", ..] => composite::route(self, &rest[1..]),
+            ["query"] => query::query(self, false),
+            ["queryall"] => query::query(self, true),
+            ["query" | "queryall", _] => query::more(self, rest[1]),
+            ["limits"] => self.only("GET", || Reply::json(200, &self.org.limits())),
+            ["limits", "recordcount"] => self.only("GET", || rest::record_count(self)),
+            ["jobs", "query", ..] if self.version >= 47 => bulk::query(self, &rest[2..]),
+            ["jobs", "ingest", ..] if self.version >= 41 => bulk::ingest(self, &rest[2..]),
+            [resource, ..] => resources::refused(resource).unwrap_or_else(Reply::missing),
+        }
+    }
+
     fn base(&self) -> String {
         format!("/services/data/v{}.0", self.version)
     }
@@ -270,15 +307,7 @@ impl Api<'_> {
     }
 
     fn not_allowed(&self, allowed: &str) -> Reply {
-        Reply::error(
-            405,
-            "METHOD_NOT_ALLOWED",
-            &format!(
-                "HTTP Method '{}' not allowed. Allowed are {allowed}",
-                self.method()
-            ),
-        )
-        .header("Allow", allowed)
+        Reply::not_allowed(self.method(), allowed)
     }
 
     /// A resource that knows one verb only; HEAD goes with GET.
@@ -308,25 +337,5 @@ impl Api<'_> {
                 &format!("{e} at [line:{}, column:{}]", e.line(), e.column()),
             )
         })
-    }
-
-    fn resources(&self) -> Reply {
-        let base = self.base();
-        let mut map = serde_json::Map::new();
-        for (name, path) in [
-            ("sobjects", "sobjects"),
-            ("query", "query"),
-            ("queryAll", "queryAll"),
-            ("limits", "limits"),
-            ("composite", "composite"),
-            ("jobs", "jobs"),
-        ] {
-            map.insert(name.to_owned(), format!("{base}/{path}").into());
-        }
-        map.insert(
-            "identity".to_owned(),
-            self.org.identity_url(&self.session.user).into(),
-        );
-        Reply::json(200, &serde_json::Value::Object(map))
     }
 }

@@ -210,12 +210,20 @@ impl Org {
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
+        debug_assert!(
+            !super::transaction::held(),
+            "within a transaction the store is had from `Api::read`"
+        );
         self.store
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        debug_assert!(
+            !super::transaction::held(),
+            "within a transaction the store is had from `Api::write`"
+        );
         self.store
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

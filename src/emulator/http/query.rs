@@ -26,7 +26,7 @@ pub(super) fn query(api: &Api<'_>, with_deleted: bool) -> Reply {
         return Reply::error(400, "MALFORMED_QUERY", "A query string has to be specified");
     };
     api.org.tally(|c| c.queries += 1);
-    let store = api.org.read();
+    let store = api.read();
     let plan = match compile(&store.schema, &api.session.access, soql) {
         Ok(plan) => plan,
         Err(error) => return soql_error(&error),
@@ -84,7 +84,7 @@ pub(super) fn more(api: &Api<'_>, locator: &str) -> Reply {
     let Some((id, offset, cursor)) = found else {
         return Reply::error(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
     };
-    let store = api.org.read();
+    let store = api.read();
     answer(
         api,
         &store,

@@ -2,7 +2,10 @@ use std::{convert::Infallible, io::Write};
 
 use axum::{body::Body, http::HeaderValue, response::Response};
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
+use flate2::{
+    Compression,
+    write::{GzEncoder, ZlibEncoder},
+};
 use serde_json::{Value, json};
 
 use super::Org;
@@ -69,6 +72,18 @@ impl Reply {
         Reply::json(status, &json!([{"message": message, "errorCode": code}]))
     }
 
+    /// A feature that a real org has and this one has not; `feature` ends the sentence.
+    pub(super) fn not_emulated(feature: &str) -> Self {
+        let message = format!("the emulated org has no {feature}");
+        Reply::json(501, &json!([{"errorCode": "NOT_EMULATED", "message": message}]))
+    }
+
+    /// A verb that a resource does not know.
+    pub(super) fn not_allowed(method: &str, allowed: &str) -> Self {
+        let message = format!("HTTP Method '{method}' not allowed. Allowed are {allowed}");
+        Reply::error(405, "METHOD_NOT_ALLOWED", &message).header("Allow", allowed)
+    }
+
     pub(super) fn missing() -> Self {
         Reply::text(
             404,
@@ -103,7 +118,35 @@ impl Reply {
         self
     }
 
-    pub(super) fn into_response(self, org: &Org, gzip: bool, truncate: bool, head: bool) -> Response {
+    /// The value of a header that was added.
+    pub(super) fn header_value(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
+    }
+
+    /// The body in one piece.
+    pub(super) fn body(&self) -> Bytes {
+        match &self.body[..] {
+            [] => Bytes::new(),
+            [piece] => piece.clone(),
+            pieces => Bytes::from(pieces.concat()),
+        }
+    }
+
+    /// The same answer, its JSON made for human eyes.
+    pub(super) fn indented(mut self) -> Self {
+        if self.content_type == JSON
+            && let Ok(value) = serde_json::from_slice::<Value>(&self.body())
+            && let Ok(text) = serde_json::to_string_pretty(&value)
+        {
+            self.body = vec![Bytes::from(text)];
+        }
+        self
+    }
+
+    pub(super) fn into_response(self, org: &Org, coding: Coding, truncate: bool, head: bool) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = axum::http::StatusCode::from_u16(self.status).unwrap_or_default();
         let headers = response.headers_mut();
@@ -125,15 +168,25 @@ impl Reply {
         if self.limit_info {
             put("sforce-limit-info", &org.limit_info());
         }
+        let size: usize = self.body.iter().map(Bytes::len).sum();
+        let coding = if size > 256 && !truncate {
+            coding
+        } else {
+            Coding::Plain
+        };
         for (name, value) in &self.headers {
+            // The tag of a compressed answer is another one.
+            let value = match (coding, value.strip_suffix('"')) {
+                (Coding::Gzip, Some(tag)) if *name == "ETag" => format!("{tag}--gzip\""),
+                _ => value.clone(),
+            };
             if let (Ok(name), Ok(value)) = (
                 axum::http::HeaderName::try_from(*name),
-                HeaderValue::from_str(value),
+                HeaderValue::from_str(&value),
             ) {
                 headers.append(name, value);
             }
         }
-        let size: usize = self.body.iter().map(Bytes::len).sum();
         if size == 0 || head {
             return response;
         }
@@ -156,14 +209,55 @@ impl Reply {
             *response.body_mut() = Body::from_stream(pieces);
             return response;
         }
-        if gzip && size > 256 {
-            headers.insert("content-encoding", HeaderValue::from_static("gzip"));
-            *response.body_mut() = compressed(self.body, size);
-            return response;
+        match coding {
+            Coding::Plain => {}
+            Coding::Gzip => {
+                headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+                *response.body_mut() = compressed(self.body, size);
+                return response;
+            }
+            Coding::Deflate => {
+                headers.insert("content-encoding", HeaderValue::from_static("deflate"));
+                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+                for piece in &self.body {
+                    // Writing to memory cannot fail.
+                    let _ = encoder.write_all(piece);
+                }
+                *response.body_mut() = Body::from(encoder.finish().unwrap_or_default());
+                return response;
+            }
         }
         let pieces = self.body.into_iter().map(Ok::<_, Infallible>);
         *response.body_mut() = Body::from_stream(futures_util::stream::iter(pieces));
         response
+    }
+}
+
+/// How a body is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Plain,
+    Gzip,
+    Deflate,
+}
+
+impl Coding {
+    /// What a client's Accept-Encoding asks for; gzip is preferred.
+    pub(super) fn wanted(accept: Option<&str>) -> Self {
+        let offers = |name: &str| {
+            accept.unwrap_or_default().split(',').any(|entry| {
+                let (coding, weight) = entry.split_once(';').unwrap_or((entry, ""));
+                coding.trim().eq_ignore_ascii_case(name)
+                    && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+            })
+        };
+        if offers("gzip") {
+            Coding::Gzip
+        } else if offers("deflate") {
+            Coding::Deflate
+        } else {
+            Coding::Plain
+        }
     }
 }
 

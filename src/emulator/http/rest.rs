@@ -13,13 +13,13 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
     let Some((name, rest)) = rest.split_first() else {
         return api.only("GET", || global(api));
     };
-    let Some(object) = api.session.access.object(&api.org.read().schema, name) else {
+    let Some(object) = api.session.access.object(&api.read().schema, name) else {
         return Reply::missing();
     };
     match (rest, api.method()) {
         ([], "POST") => create(api, object),
         ([], "GET" | "HEAD") => {
-            let store = api.org.read();
+            let store = api.read();
             Reply::json(
                 200,
                 &json!({
@@ -30,7 +30,7 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
         }
         ([], _) => api.not_allowed("GET,HEAD,POST"),
         ([word], _) if word.eq_ignore_ascii_case("describe") => api.only("GET", || {
-            let store = api.org.read();
+            let store = api.read();
             Reply::json(
                 200,
                 &describe(
@@ -52,7 +52,7 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
 }
 
 fn global(api: &Api<'_>) -> Reply {
-    let store = api.org.read();
+    let store = api.read();
     let access = &api.session.access;
     let mut list: Vec<Value> = (0..store.schema.objects.len())
         .filter(|o| access.rights(*o).read)
@@ -66,7 +66,7 @@ fn global(api: &Api<'_>) -> Reply {
 }
 
 pub(super) fn record_count(api: &Api<'_>) -> Reply {
-    let store = api.org.read();
+    let store = api.read();
     let wanted: Option<Vec<&str>> = api
         .call
         .param("sObjects")
@@ -205,12 +205,33 @@ impl Api<'_> {
             faults: Some(&self.org.faults),
             loading: false,
         };
-        let done = store.write(object, op, key, values, call, undo);
+        let mut own = Vec::new();
+        let done = store.write(object, op, key, values, call, &mut own);
+        match done {
+            Ok(_) => undo.append(&mut own),
+            // A cascade may have been under way.
+            Err(_) => store.undo(own),
+        }
         self.org.tally(|c| match done {
             Ok(_) => c.rows_written += 1,
             Err(_) => c.rows_refused += 1,
         });
         done
+    }
+
+    /// Writes the one row that a request is about.
+    pub(super) fn write_alone(
+        &self,
+        store: &mut Store,
+        object: usize,
+        op: Op,
+        key: Option<&str>,
+        values: &[(Target, Raw<'_>)],
+    ) -> Result<Done, RowError> {
+        let mut undo = Vec::new();
+        let done = self.write_row(store, object, op, key, values, &mut undo)?;
+        self.keep(undo, 1);
+        Ok(done)
     }
 }
 
@@ -230,13 +251,13 @@ fn create(api: &Api<'_>, object: usize) -> Reply {
         Ok(map) => map,
         Err(reply) => return reply,
     };
-    let mut store = api.org.write();
+    let mut store = api.write();
     let values = match row(&store, &api.session.access, object, &map) {
         Ok((None, values)) => values,
         Ok((Some(_), _)) => return field_in_body("Id"),
         Err(error) => return Reply::row_error(&error),
     };
-    match api.write_row(&mut store, object, Op::Insert, None, &values, &mut Vec::new()) {
+    match api.write_alone(&mut store, object, Op::Insert, None, &values) {
         Ok(done) => created(api, &store, object, &done, false),
         Err(error) => Reply::row_error(&error),
     }
@@ -288,7 +309,7 @@ fn find(store: &Store, object: usize, id: &str) -> Result<u32, Reply> {
 fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key: bool) -> Reply {
     match method {
         "GET" | "HEAD" => {
-            let store = api.org.read();
+            let store = api.read();
             match find(&store, object, id) {
                 Ok(row) => read(api, &store, object, row),
                 Err(reply) => reply,
@@ -299,7 +320,7 @@ fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key: bool) -> 
                 Ok(map) => map,
                 Err(reply) => return reply,
             };
-            let mut store = api.org.write();
+            let mut store = api.write();
             // An unknown field is reported even when the Id is wrong too.
             let values = match row(&store, &api.session.access, object, &map) {
                 Ok((None, values)) => values,
@@ -309,14 +330,14 @@ fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key: bool) -> 
             if let Err(reply) = find(&store, object, id) {
                 return reply;
             }
-            match api.write_row(&mut store, object, Op::Update, Some(id), &values, &mut Vec::new()) {
+            match api.write_alone(&mut store, object, Op::Update, Some(id), &values) {
                 Ok(done) if as_key => created(api, &store, object, &done, true),
                 Ok(_) => Reply::empty(204),
                 Err(error) => Reply::row_error(&error),
             }
         }
         "DELETE" => {
-            let mut store = api.org.write();
+            let mut store = api.write();
             if let Err(reply) = find(&store, object, id) {
                 return reply;
             }
@@ -327,18 +348,14 @@ fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key: bool) -> 
 }
 
 fn delete(api: &Api<'_>, store: &mut Store, object: usize, id: &str) -> Reply {
-    let mut undo = Vec::new();
-    match api.write_row(store, object, Op::Delete, Some(id), &[], &mut undo) {
+    match api.write_alone(store, object, Op::Delete, Some(id), &[]) {
         Ok(_) => Reply::empty(204),
-        Err(error) => {
-            store.undo(undo);
-            Reply::row_error(&error)
-        }
+        Err(error) => Reply::row_error(&error),
     }
 }
 
 fn by_key(api: &Api<'_>, object: usize, field: &str, value: &str, method: &str) -> Reply {
-    let mut store = api.org.write();
+    let mut store = api.write();
     let spec = &store.schema.objects[object];
     let Some(key) = spec.field(field).filter(|f| spec.fields[*f].is_key()) else {
         return Reply::error(
@@ -382,14 +399,7 @@ fn by_key(api: &Api<'_>, object: usize, field: &str, value: &str, method: &str) 
             if id.is_none() && api.call.param("updateOnly") == Some("true") {
                 return Reply::missing();
             }
-            match api.write_row(
-                &mut store,
-                object,
-                Op::Upsert(key),
-                Some(value),
-                &values,
-                &mut Vec::new(),
-            ) {
+            match api.write_alone(&mut store, object, Op::Upsert(key), Some(value), &values) {
                 // Before v46 an update answered without a body, and nobody said `created`.
                 Ok(done) if !done.created && api.version < 46 => Reply::empty(204),
                 Ok(done) => created(api, &store, object, &done, api.version >= 46),

@@ -83,7 +83,7 @@ fn create(api: &Api<'_>) -> Reply {
     let operation = get("operation").unwrap_or_default();
     let name = get("object").unwrap_or_default();
     let (object, name, op) = {
-        let store = api.org.read();
+        let store = api.read();
         let Some(object) = api.session.access.object(&store.schema, name) else {
             return Reply::error(
                 400,

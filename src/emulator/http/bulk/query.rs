@@ -52,7 +52,7 @@ fn create(api: &Api<'_>) -> Reply {
         Err(reply) => return reply,
     };
     let (object, name) = {
-        let store = api.org.read();
+        let store = api.read();
         let plan = match compile(&store.schema, &api.session.access, soql) {
             Ok(plan) => plan,
             Err(error) => return soql_error(&error),
