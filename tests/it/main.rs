@@ -4,6 +4,7 @@ mod behaviour;
 mod cli;
 mod compile;
 mod crossing;
+mod evidence;
 mod files;
 mod robust;
 mod rooms;

@@ -404,6 +404,7 @@ fn setup_records(
                 name,
                 match value {
                     Value::String(text) => text.clone(),
+                    Value::Null => String::new(),
                     other => other.to_string(),
                 },
             ));

@@ -264,10 +264,8 @@ fn create(api: &Api<'_>, object: usize) -> Reply {
 }
 
 fn field_in_body(field: &str) -> Reply {
-    Reply::row_error(&RowError::new(
-        "INVALID_FIELD",
-        format!("The {field} field should not be specified in the sobject data."),
-    ))
+    let message = format!("The {field} field should not be specified in the sobject data.");
+    Reply::row_error(&RowError::new("INVALID_FIELD", message).on(field))
 }
 
 fn location(api: &Api<'_>, store: &Store, object: usize, id: &str) -> String {
