@@ -50,8 +50,10 @@ impl Orgs {
     pub(super) fn ours(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut word = String::new();
+        let mut escaped = 0;
         for c in text.chars().chain(['\0']) {
-            if c.is_ascii_alphanumeric() {
+            // The two digits after a percent sign are no part of a word.
+            if escaped == 0 && c.is_ascii_alphanumeric() {
                 word.push(c);
                 continue;
             }
@@ -60,6 +62,11 @@ impl Orgs {
             if c != '\0' {
                 out.push(c);
             }
+            escaped = if c == '%' {
+                2
+            } else {
+                escaped - i32::from(escaped > 0)
+            };
         }
         out
     }
@@ -380,7 +387,18 @@ impl<'o> Comparison<'o> {
         if time_form(recorded).is_some() {
             return time_form(recorded) == time_form(ours);
         }
-        if recorded.starts_with("/services/") || recorded.starts_with("services/") {
+        let path = |url: &str| {
+            url.split_once("://")
+                .map(|(_, rest)| rest[rest.find('/').unwrap_or(0)..].to_owned())
+        };
+        if let (Some(recorded), Some(ours)) = (path(recorded), path(ours)) {
+            // The same resource of another host.
+            return recorded == ours || self.same_text(&recorded, &ours);
+        }
+        if recorded.starts_with("/services/")
+            || recorded.starts_with("services/")
+            || recorded.starts_with("/id/")
+        {
             let (a, b): (Vec<&str>, Vec<&str>) = (recorded.split('/').collect(), ours.split('/').collect());
             return a.len() == b.len()
                 && a.iter().zip(b).all(|(a, b)| {
@@ -458,6 +476,26 @@ mod tests {
         let mut comparison = Comparison::new(&mut orgs, how);
         comparison.bodies(&recorded.to_string(), &ours.to_string(), false);
         comparison.found.into_iter().map(|(place, _)| place).collect()
+    }
+
+    #[test]
+    fn requests_name_our_records() {
+        let mut orgs = Orgs::default();
+        assert!(orgs.same_id("001B000001LntWlIAJ", "001DT0000000001YAA"));
+        for (recorded, ours) in [
+            (
+                "/sobjects/Account/001B000001LntWlIAJ?x=1",
+                "/sobjects/Account/001DT0000000001YAA?x=1",
+            ),
+            (
+                "Id%20=%20%27001B000001LntWlIAJ%27",
+                "Id%20=%20%27001DT0000000001YAA%27",
+            ),
+            ("{\"Id\": \"001B000001LntWl\"}", "{\"Id\": \"001DT0000000001\"}"),
+            ("001B000001LwihtIAB", "001B000001LwihtIAB"),
+        ] {
+            assert_eq!(orgs.ours(recorded), ours);
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) struct Exchange {
 }
 
 /// An exchange as our tables write it.
+///
+/// In paths, `$start` and `$end` are times around the test's run, and `$long` is longer than an org takes.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Step {
@@ -65,6 +67,7 @@ impl Step {
                 (method, path.to_owned())
             }
         };
+        let path = filled(&path);
         let path = if path.starts_with("/services") || path.starts_with("/id/") {
             path
         } else {
@@ -92,4 +95,18 @@ impl Step {
             texts: false,
         }
     }
+}
+
+fn filled(path: &str) -> String {
+    if !path.contains('$') {
+        return path.to_owned();
+    }
+    let now = jiff::Timestamp::now();
+    let time = |minutes: i64| {
+        let then = now + jiff::SignedDuration::from_mins(minutes);
+        then.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    };
+    path.replace("$start", &time(-60))
+        .replace("$end", &time(5))
+        .replace("$long", &"x".repeat(20_000))
 }

@@ -206,7 +206,10 @@ fn ruby(value: &Value) -> Exchange {
         status: response["status"]["code"]
             .as_u64()
             .and_then(|s| u16::try_from(s).ok()),
-        answer_headers: pairs(&response["headers"]),
+        answer_headers: pairs(&response["headers"])
+            .into_iter()
+            .map(|(name, value)| (name, known(&value)))
+            .collect(),
         all_headers: true,
         answer: body(&response["body"]).map(|b| known(&b)),
         ..Exchange::default()
