@@ -15,6 +15,9 @@ import threading
 import time
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 HERE = Path(__file__).resolve().parent
 NODE, PYTHON = "node", "python"
 # Suite, its program, its org files, seconds that it may take.
@@ -23,6 +26,7 @@ SUITES = [
     ("simple-salesforce", [PYTHON, "simple_salesforce_suite.py"], ["west", "east"], 120),
     ("salesforce-cli", [PYTHON, "salesforce_cli_suite.py"], ["west", "east"], 400),
     ("sfdmu", [PYTHON, "sfdmu_suite.py"], ["west", "east", "large"], 300),
+    ("cumulusci", [PYTHON, "cumulusci_suite.py"], ["west", "east"], 300),
 ]
 
 
@@ -34,8 +38,8 @@ def tokens(text):
 class Orgs:
     """`orgferry emulate` over some org files, on free ports."""
 
-    def __init__(self, command, names, log):
-        files = [HERE / "orgs" / f"{name}.org.yaml" for name in names]
+    def __init__(self, command, folder, names, log):
+        files = [folder / f"{name}.org.yaml" for name in names]
         self.process = subprocess.Popen(
             [command, "--log-level", "debug", "emulate", *files],
             stdout=subprocess.PIPE,
@@ -65,6 +69,19 @@ class Orgs:
         end_group(self.process)
 
 
+def key_pair(folder):
+    """What the suites sign assertions with, and the public half that the org files name."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    (folder / "suite.key").write_bytes(private)
+    (folder / "suite.pem").write_bytes(public)
+
+
 def end_group(process):
     """Ends a process and what it started."""
     try:
@@ -86,7 +103,10 @@ def run_suite(name, program, org_names, limit, there, command):
     }
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="orgferry-clients-") as home, open(logs / "emulate.log", "w") as log:
-        orgs = Orgs(command, org_names, log)
+        folder = Path(home, "orgs")
+        shutil.copytree(HERE / "orgs", folder)
+        key_pair(folder)
+        orgs = Orgs(command, folder, org_names, log)
         environment = {
             "HOME": home,
             "TMPDIR": home,
@@ -95,10 +115,11 @@ def run_suite(name, program, org_names, limit, there, command):
             "NO_COLOR": "1",
             "NODE": str(runners[NODE]),
             "NODE_PACKAGES": str(there / "npm" / "node_modules"),
-            "ORGS": str(HERE / "orgs"),
+            "ORGS": str(folder),
             "LOGS": str(logs),
             "PYTHONPATH": str(HERE / "suites"),
             "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
             **orgs.environment,
         }
         runner, script = program

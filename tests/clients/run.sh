@@ -34,4 +34,9 @@ if [ "$(cat "$there/py.stamp" 2>/dev/null)" != "$want" ]; then
     echo "$want" >"$there/py.stamp"
 fi
 
-exec "$there/py/bin/python" $here/run.py "$there" "$@"
+# Where the kernel lets us, the suites run on a machine without a network: a client that calls home finds nobody.
+offline=()
+if unshare -rn ip link set lo up 2>/dev/null; then
+    offline=(unshare -rn sh -c 'ip link set lo up && exec "$@"' offline)
+fi
+exec "${offline[@]}" "$there/py/bin/python" $here/run.py "$there" "$@"

@@ -9,6 +9,7 @@ from pathlib import Path
 from checks import ACCOUNT, CONTACT, Org, equal, finish, held, rows, step, true
 
 west, east, large = Org("west"), Org("east"), Org("large")
+packages = os.environ["NODE_PACKAGES"]
 # The plug-in is made for the Salesforce CLI, but its command runs by itself.
 START = """
 const packages = process.env.NODE_PACKAGES;
@@ -33,6 +34,20 @@ def migrate(name, source, target, objects, **options):
     return run.returncode, run.stdout + run.stderr, folder
 
 
+def sf(*words):
+    """Runs the Salesforce CLI; gives its status and what it said."""
+    quiet = {
+        "SF_DISABLE_TELEMETRY": "true",
+        "SF_AUTOUPDATE_DISABLE": "true",
+        "SF_SKIP_NEW_VERSION_CHECK": "true",
+        "PATH": f"{packages}/.bin:{os.environ['PATH']}",
+    }
+    run = subprocess.run(["sf", *words], capture_output=True, text=True, timeout=120, env={**os.environ, **quiet})
+    with open(Path(os.environ["LOGS"], "plugin.log"), "a") as log:
+        print("$ sf", *words, "\n", run.stdout, run.stderr, file=log)
+    return run.returncode, run.stdout + run.stderr
+
+
 account_fields = "Id, Legacy_Id__c, Name, Description, Score__c, NumberOfEmployees, Industry, BillingStreet, BillingCity, Phone, ParentId"
 contact_fields = "Id, Legacy_Id__c, FirstName, LastName, Email, Birthdate, HasOptedOutOfEmail, Description, AccountId, ReportsToId"
 objects = [
@@ -41,7 +56,7 @@ objects = [
 ]
 
 with step("accounts and contacts"):
-    status, said, _ = migrate("first", west, east, objects)
+    status, said, first = migrate("first", west, east, objects)
     equal("the first run ends well", status, 0)
     true("it says so", "Exit code 0 (SUCCESS)" in said, said[-600:])
     equal("accounts: values and parents", held(east, "Account", ACCOUNT), rows("accounts"))
@@ -54,6 +69,17 @@ with step("accounts and contacts"):
     west.call("PATCH", f"/services/data/v62.0/sobjects/Account/{changed}", {"Phone": "+1 new"})
     status, said, _ = migrate("change", west, east, objects)
     equal("a change travels", held(east, "Account", ["Phone"], "Legacy_Id__c = 'A-5'"), [{"Phone": "+1 new"}])
+
+with step("as a plug-in of the Salesforce CLI"):
+    for sobject in ("Contact", "Account"):
+        ids = ",".join(r["Id"] for r in east.query(f"SELECT Id FROM {sobject}"))
+        east.call("DELETE", f"/services/data/v62.0/composite/sobjects?ids={ids}")
+    equal("plugins link", sf("plugins", "link", f"{packages}/sfdmu", "--no-install")[0], 0)
+    words = ["--sourceusername", "source@org.example", "--targetusername", "target@org.example"]
+    status, said = sf("sfdmu", "run", *words, "--path", str(first), "--noprompt", "--nowarnings")
+    equal("sfdmu run", status, 0)
+    equal("accounts: values and parents, by the plug-in", held(east, "Account", ACCOUNT), held(west, "Account", ACCOUNT))
+    equal("contacts: values, accounts and managers, by the plug-in", held(east, "Contact", CONTACT), rows("contacts"))
 
 with step("a refused row"):
     west.call("POST", "/services/data/v62.0/sobjects/Contact", {"LastName": "Refused", "Legacy_Id__c": "C-9"})

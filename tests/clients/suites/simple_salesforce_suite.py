@@ -177,7 +177,7 @@ with step("Bulk 2.0"):
         list(read.bulk2.Lead.query("SELECT Nothing__c FROM Lead", wait=0.1))
         true("query of an unknown field", False)
     except exceptions.SalesforceError as error:
-        equal("query of an unknown field", code(error), (400, "INVALIDJOB"))
+        equal("query of an unknown field", code(error), (400, "INVALID_FIELD"))
 
     ids = [{"Id": r["Id"]} for r in east.query("SELECT Id FROM Contact WHERE Legacy_Id__c != null")]
     done = write.bulk2.Contact.delete(records=ids, wait=0.1)[0]
