@@ -32,7 +32,9 @@ mod words;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 pub use access::Permission;
-pub use faults::{Effect, FailJob, Fault, FaultAnswer, On, RejectRows, RowShare};
+pub use faults::{
+    ArmedFault, Effect, FailJob, Fault, FaultAnswer, JobsOf, On, Refusal, RejectRows, RetryJob, RowShare,
+};
 pub use file::*;
 pub use http::{Counters, LoggedRequest};
 
@@ -144,9 +146,19 @@ impl Emulator {
         self.org.time()
     }
 
-    /// Adds something that goes wrong.
-    pub fn add_fault(&self, fault: Fault) {
-        self.org.faults.add(fault);
+    /// Adds something that goes wrong and tells its number.
+    pub fn add_fault(&self, fault: Fault) -> u64 {
+        self.org.faults.add(fault)
+    }
+
+    /// Takes a fault away by the number that [`Emulator::add_fault`] told; false when it is gone already.
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.org.faults.remove(id)
+    }
+
+    /// What goes wrong at present, and how often it did.
+    pub fn faults(&self) -> Vec<ArmedFault> {
+        self.org.faults.list()
     }
 
     /// From now on nothing goes wrong, the org file's faults included.

@@ -24,7 +24,7 @@ connected_apps:
   - { name: Gone, client_id: gone, client_secret: x, run_as: gone@hq.example }
   - { name: Off, client_id: off, client_secret: x, run_as: int@hq.example, flows: [] }
 access_tokens:
-  - { token: "fixed!token" }
+  - { token: "fixed!token", lifetime: 3650d }
 users:
   - { username: int@hq.example, name: Ann Lee }
   - { username: gone@hq.example, name: Old Hand, is_active: false }

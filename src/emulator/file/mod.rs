@@ -14,7 +14,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use life::ClockSpec;
+pub use life::{ClockSpec, LimitsSpec};
 pub use values::{Generator, NumberSpan, Recipe, Share, Span, TextRecipe, TimeSpan, Weighted};
 
 /// An org file could not be used.
@@ -130,6 +130,9 @@ pub struct OrgFile {
     /// The org's clock.
     #[serde(default)]
     pub clock: ClockSpec,
+    /// What the org allows in a day and at a time.
+    #[serde(default)]
+    pub limits: LimitsSpec,
     /// Things that go wrong on purpose.
     #[serde(default)]
     pub faults: Vec<crate::emulator::Fault>,

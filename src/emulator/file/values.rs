@@ -32,12 +32,28 @@ impl Share {
 
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        // YAML hands every scalar out as text, JSON has numbers.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(f64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Number(number) => number.to_string(),
+            Written::Text(text) => text,
+        };
         Share::parse(&text).ok_or_else(|| {
             de::Error::custom(format!(
                 "`{text}` is no share: write `5%`, or a number from 0 to 1"
             ))
         })
+    }
+}
+
+impl serde::Serialize for Share {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
     }
 }
 
@@ -72,7 +88,7 @@ impl Span {
         self.0
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let at = text.find(|c: char| c.is_ascii_alphabetic())?;
         let n: f64 = text[..at].trim().parse().ok()?;
@@ -95,6 +111,16 @@ impl<'de> Deserialize<'de> for Span {
             de::Error::custom(format!(
                 "`{text}` is no length of time: write `250ms`, `5s`, `10m` or `2h`"
             ))
+        })
+    }
+}
+
+impl serde::Serialize for Span {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let millis = self.0.as_millis();
+        serializer.collect_str(&match millis % 1_000 {
+            0 => format!("{}s", millis / 1_000),
+            _ => format!("{millis}ms"),
         })
     }
 }

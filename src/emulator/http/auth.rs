@@ -20,7 +20,7 @@ pub(crate) struct Session {
     pub(super) user: Cell,
     /// What the user may see and do.
     pub(super) access: Access,
-    client_id: Option<String>,
+    pub(super) client_id: Option<String>,
     scope: String,
     issued: jiff::Timestamp,
     lifetime: Duration,

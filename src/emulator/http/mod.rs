@@ -6,6 +6,7 @@ mod collections;
 mod composite;
 mod connection;
 mod json;
+mod limits;
 mod org;
 mod query;
 mod reply;
@@ -30,7 +31,7 @@ use auth::Session;
 use connection::{Connections, Kill};
 pub(crate) use org::Org;
 pub use org::{Counters, LoggedRequest};
-use reply::{Coding, Reply};
+use reply::{Coding, Cut, Reply};
 use transaction::Transaction;
 
 /// The longest request line and headers that an org reads.
@@ -128,20 +129,43 @@ async fn handle(
         Coding::Plain
     };
     let pretty = call.header("x-prettyprint").is_some_and(|v| v != "0");
-    let effects = org.faults.for_request(method.as_str(), &path, &soql);
+    let about = org
+        .faults
+        .ask_for_object()
+        .then(|| bulk::object_of(&org, &path))
+        .flatten();
+    let effects = org
+        .faults
+        .for_request(method.as_str(), &path, &soql, about.as_deref());
+    let number = org.next_number();
     let mut early: Option<Reply> = None;
     let mut drop_answer = false;
-    let mut truncate = false;
+    let mut cut = Cut::Nothing;
+    let mut slow = None;
+    let _under_way = match path
+        .starts_with("/services/data/v")
+        .then(|| org.limits.begin(number))
+    {
+        Some(Err(refusal)) => {
+            early = Some(Reply::refusal(refusal));
+            None
+        }
+        Some(Ok(guard)) => Some(guard),
+        None => None,
+    };
     for effect in effects {
         match effect {
             Effect::Delay(span) => tokio::time::sleep(span.get()).await,
             Effect::DropConnection => {
                 kill.kill();
-                org.note(&method, &path, &soql, 0, started);
+                org.note(&method, &path, &soql, (0, 0), started);
                 return Response::new(Body::empty());
             }
             Effect::DropAnswer => drop_answer = true,
-            Effect::TruncateBody => truncate = true,
+            Effect::TruncateBody => cut = Cut::Connection,
+            Effect::ShortBody => cut = Cut::Body,
+            Effect::SlowBody(span) => slow = Some(span.get()),
+            Effect::Refuse(refusal) => early = Some(Reply::refusal(refusal)),
             Effect::ExpireToken => {
                 if let Some(token) = auth::bearer(&call.headers) {
                     org.expire_token(token);
@@ -149,7 +173,12 @@ async fn handle(
             }
             Effect::ExpireQueryLocators => org.expire_cursors(),
             Effect::Answer(answer) => early = Some(Reply::fault(&answer)),
-            Effect::RejectRows(_) | Effect::LockRows(_) | Effect::FailJob(_) => {}
+            Effect::RejectRows(_)
+            | Effect::LockRows(_)
+            | Effect::FailJob(_)
+            | Effect::HangJob(_)
+            | Effect::AbortJob(_)
+            | Effect::RetryJob(_) => {}
         }
     }
     let header_bytes: usize = call
@@ -179,12 +208,12 @@ async fn handle(
             Err(reply) => reply,
         },
     };
-    org.note(&method, &path, &soql, reply.status, started);
+    org.note(&method, &path, &soql, (reply.status, reply.rows), started);
     if drop_answer {
         kill.kill();
     }
     let reply = if pretty { reply.indented() } else { reply };
-    reply.into_response(&org, coding, truncate, method == Method::HEAD)
+    reply.into_response(number, coding, cut, slow, method == Method::HEAD)
 }
 
 /// The body without its content encoding.
@@ -251,7 +280,10 @@ fn data(org: &Arc<Org>, call: &Call, version: u32, rest: &[&str]) -> Reply {
         Ok(session) => session,
         Err(reply) => return reply,
     };
-    org.count_call();
+    let app = org.app_name(session.client_id.as_deref());
+    if let Err(refusal) = org.count_call(app) {
+        return Reply::refusal(refusal).header("Sforce-Limit-Info", &org.limits.info(org.time(), app));
+    }
     let api = Api {
         org,
         call,
@@ -260,7 +292,8 @@ fn data(org: &Arc<Org>, call: &Call, version: u32, rest: &[&str]) -> Reply {
         transaction: None,
     };
     let mut reply = api.route(rest);
-    reply.limit_info = true;
+    let now = org.time();
+    reply.tell_limits(org.limits.info(now, api.app()));
     reply
 }
 
@@ -276,6 +309,11 @@ struct Api<'a> {
 }
 
 impl Api<'_> {
+    /// The label of the connected app that the caller came through.
+    fn app(&self) -> Option<&str> {
+        self.org.app_name(self.session.client_id.as_deref())
+    }
+
     /// Finds the resource below `/services/data/vXX.0`; sub-requests of a composite come here too.
     fn route(&self, rest: &[&str]) -> Reply {
         if let Some(reply) = resources::wants_xml(self.call) {

@@ -8,13 +8,13 @@ use std::{
 };
 
 use axum::http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{auth::Session, bulk::Job, query::Cursor};
+use super::{auth::Session, bulk::Job, limits::Limits, query::Cursor};
 use crate::emulator::{
     access::Access,
     clock::{Clock, canonical},
-    faults::{Faults, lock},
+    faults::{Faults, Refusal, lock},
     file::{ApiVersions, BulkOptions, ConnectedApp, OrgFile, OrgFileError},
     recipe, schema,
     store::{Call, Cell, Incoming, Op, Raw, RowError, Store, Target, make_id, parse_datetime},
@@ -39,8 +39,9 @@ pub(crate) struct Org {
     pub(super) compression: bool,
     pub(super) apps: Vec<ConnectedApp>,
     pub(super) instance: String,
-    daily_calls: u64,
+    pub(super) limits: Limits,
     used_calls: AtomicU64,
+    logged: AtomicU64,
     requests: AtomicU64,
     serial: AtomicU64,
     counters: Mutex<Counters>,
@@ -54,8 +55,10 @@ pub(crate) struct Org {
 }
 
 /// How much of what was asked since the org was started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counters {
+    /// Requests of any kind.
+    pub requests: u64,
     /// Calls that count against the daily limit.
     pub api_calls: u64,
     /// Good answers of the token endpoint.
@@ -66,6 +69,8 @@ pub struct Counters {
     pub collections: u64,
     /// Bulk jobs that were made.
     pub bulk_jobs: u64,
+    /// Rows of query answers and Bulk query results.
+    pub rows_read: u64,
     /// Rows that were written.
     pub rows_written: u64,
     /// Rows that were refused.
@@ -75,6 +80,8 @@ pub struct Counters {
 /// A request as the log keeps it: no headers, no bodies, so no secrets.
 #[derive(Clone, Debug)]
 pub struct LoggedRequest {
+    /// When the answer was ready, by the org's clock.
+    pub at: jiff::Timestamp,
     /// `GET`, `POST`, ...
     pub method: String,
     /// The decoded path.
@@ -83,6 +90,8 @@ pub struct LoggedRequest {
     pub query: String,
     /// The HTTP status; 0 when the connection was cut.
     pub status: u16,
+    /// The rows that the answer carries or tells of.
+    pub rows: u64,
     /// How long the answer took.
     pub took: Duration,
 }
@@ -144,6 +153,7 @@ impl Org {
             faults: None,
             loading: true,
         };
+        store.most_mb = file.limits.data_storage_mb;
         setup_records(&mut store, file, &org_id, &instance, call)?;
         recipe::load(&mut store, file, call)?;
         let faults = Faults::default();
@@ -161,8 +171,9 @@ impl Org {
             compression: file.compression,
             apps: file.connected_apps.clone(),
             instance,
-            daily_calls: file.daily_api_requests,
+            limits: Limits::new(&file.limits, file.daily_api_requests, clock.read()),
             used_calls: AtomicU64::new(0),
+            logged: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             serial: AtomicU64::new(0),
             counters: Mutex::default(),
@@ -251,12 +262,23 @@ impl Org {
         .to_string()
     }
 
-    pub(super) fn request_id(&self) -> String {
-        format!("{:016x}", self.requests.fetch_add(1, Ordering::Relaxed) + 1)
+    /// The number of a request.
+    pub(super) fn next_number(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(super) fn count_call(&self) {
+    /// Counts a call of the data API, unless the day's calls are used up.
+    pub(super) fn count_call(&self, app: Option<&str>) -> Result<(), Refusal> {
+        self.limits.take_call(self.time(), app)?;
         self.used_calls.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The label of a connected app.
+    pub(super) fn app_name(&self, client_id: Option<&str>) -> Option<&str> {
+        let client_id = client_id?;
+        let app = self.apps.iter().find(|app| app.client_id == client_id)?;
+        Some(&app.name)
     }
 
     pub(super) fn tally(&self, change: impl FnOnce(&mut Counters)) {
@@ -265,43 +287,36 @@ impl Org {
 
     pub(crate) fn counters(&self) -> Counters {
         Counters {
+            requests: self.logged.load(Ordering::Relaxed),
             api_calls: self.used_calls.load(Ordering::Relaxed),
             ..*lock(&self.counters)
         }
     }
 
-    pub(super) fn limit_info(&self) -> String {
-        format!(
-            "api-usage={}/{}",
-            self.used_calls.load(Ordering::Relaxed),
-            self.daily_calls
-        )
-    }
-
+    /// The answer of `/limits`.
     pub(super) fn limits(&self) -> Value {
-        let left = self
-            .daily_calls
-            .saturating_sub(self.used_calls.load(Ordering::Relaxed));
-        let entry = |max: u64, remaining: u64| json!({"Max": max, "Remaining": remaining});
-        let jobs = lock(&self.jobs).len() as u64;
-        json!({
-            "DailyApiRequests": entry(self.daily_calls, left),
-            "DailyBulkApiBatches": entry(15_000, 15_000u64.saturating_sub(jobs)),
-            "DailyBulkV2QueryFileStorageMB": entry(976_562, 976_562),
-            "DailyBulkV2QueryJobs": entry(10_000, 10_000u64.saturating_sub(jobs)),
-            "DataStorageMB": entry(1_024, 1_024),
-            "FileStorageMB": entry(1_024, 1_024),
-            "PermissionSets": {"Max": 1_500, "Remaining": 1_491, "CreateCustom": entry(1_000, 992)},
-            "SingleEmail": entry(15, 15),
-        })
+        let data = self.read().bytes();
+        self.limits.json(self.time(), data)
     }
 
-    pub(super) fn note(&self, method: &Method, path: &str, query: &str, status: u16, started: Instant) {
+    /// Writes a request into the log; `status` 0 is a connection that was cut.
+    pub(super) fn note(
+        &self,
+        method: &Method,
+        path: &str,
+        query: &str,
+        (status, rows): (u16, u64),
+        started: Instant,
+    ) {
+        let at = self.time();
+        self.logged.fetch_add(1, Ordering::Relaxed);
         let mut log = lock(&self.log);
         if log.len() >= LOG {
             log.drain(..LOG / 2);
         }
         log.push(LoggedRequest {
+            at,
+            rows,
             method: method.to_string(),
             path: path.to_owned(),
             // Tokens may travel in the query of the OAuth endpoints only.

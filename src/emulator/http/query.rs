@@ -127,5 +127,6 @@ fn answer(
         json::record(&mut out, store, &plan.nodes, plan.object, *row, api.version);
     }
     out.push_str("]}");
-    Reply::text(200, out)
+    api.org.tally(|c| c.rows_read += part.len() as u64);
+    Reply::text(200, out).with_rows(part.len())
 }

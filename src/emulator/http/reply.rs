@@ -1,4 +1,4 @@
-use std::{convert::Infallible, io::Write};
+use std::{convert::Infallible, io::Write, time::Duration};
 
 use axum::{body::Body, http::HeaderValue, response::Response};
 use bytes::Bytes;
@@ -8,8 +8,21 @@ use flate2::{
 };
 use serde_json::{Value, json};
 
-use super::Org;
-use crate::emulator::{faults::FaultAnswer, store::RowError};
+use crate::emulator::{
+    faults::{FaultAnswer, Refusal},
+    store::RowError,
+};
+
+/// How a body ends early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// It does not.
+    Nothing,
+    /// In the middle, as if that were all.
+    Body,
+    /// In the middle, with the connection.
+    Connection,
+}
 
 /// An answer on its way out.
 #[derive(Debug)]
@@ -19,8 +32,8 @@ pub(super) struct Reply {
     headers: Vec<(&'static str, String)>,
     /// Pieces that are sent one after the other: a header line and a slice of a large result.
     body: Vec<Bytes>,
-    /// Whether the answer tells how many calls are left.
-    pub(super) limit_info: bool,
+    /// The rows in it, for the log.
+    pub(super) rows: u64,
 }
 
 const JSON: &str = "application/json;charset=UTF-8";
@@ -32,7 +45,7 @@ impl Reply {
             content_type,
             headers: Vec::new(),
             body,
-            limit_info: false,
+            rows: 0,
         }
     }
 
@@ -113,6 +126,29 @@ impl Reply {
         }
     }
 
+    pub(super) fn refusal(refusal: Refusal) -> Self {
+        let (status, code, message) = refusal.words();
+        let reply = match code {
+            Some(code) => Reply::error(status, code, message),
+            None => Reply::html(status, message),
+        };
+        match refusal {
+            Refusal::InvalidSession => reply.header("WWW-Authenticate", "Token"),
+            _ => reply,
+        }
+    }
+
+    /// How many rows it carries or tells of.
+    pub(super) fn with_rows(mut self, rows: usize) -> Self {
+        self.rows = rows as u64;
+        self
+    }
+
+    /// Tells how many calls are left, unless it does already.
+    pub(super) fn tell_limits(&mut self, info: String) {
+        self.headers.push(("sforce-limit-info", info));
+    }
+
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
@@ -146,7 +182,14 @@ impl Reply {
         self
     }
 
-    pub(super) fn into_response(self, org: &Org, coding: Coding, truncate: bool, head: bool) -> Response {
+    pub(super) fn into_response(
+        self,
+        number: u64,
+        coding: Coding,
+        cut: Cut,
+        slow: Option<Duration>,
+        head: bool,
+    ) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = axum::http::StatusCode::from_u16(self.status).unwrap_or_default();
         let headers = response.headers_mut();
@@ -161,15 +204,12 @@ impl Reply {
         );
         put("vary", "Accept-Encoding");
         put("server", "sfdcedge");
-        put("x-sfdc-request-id", &org.request_id());
+        put("x-sfdc-request-id", &format!("{number:016x}"));
         if !self.content_type.is_empty() {
             put("content-type", self.content_type);
         }
-        if self.limit_info {
-            put("sforce-limit-info", &org.limit_info());
-        }
         let size: usize = self.body.iter().map(Bytes::len).sum();
-        let coding = if size > 256 && !truncate {
+        let coding = if size > 256 && cut == Cut::Nothing && slow.is_none() {
             coding
         } else {
             Coding::Plain
@@ -190,23 +230,12 @@ impl Reply {
         if size == 0 || head {
             return response;
         }
-        if truncate {
+        if cut != Cut::Nothing || slow.is_some() {
             let mut whole: Vec<u8> = self.body.concat();
-            whole.truncate(size / 2);
-            let half = Bytes::from(whole);
-            // The half is given time to reach the client before the connection ends.
-            let pieces = futures_util::stream::unfold(Some(half), |half| async move {
-                match half {
-                    Some(half) if !half.is_empty() => Some((Ok(half), Some(Bytes::new()))),
-                    Some(_) => {
-                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-                        Some((Err(broken), None))
-                    }
-                    None => None,
-                }
-            });
-            *response.body_mut() = Body::from_stream(pieces);
+            if cut != Cut::Nothing {
+                whole.truncate(size / 2);
+            }
+            *response.body_mut() = broken(Bytes::from(whole), cut, slow);
             return response;
         }
         match coding {
@@ -259,6 +288,34 @@ impl Coding {
             Coding::Plain
         }
     }
+}
+
+/// A body that comes in pieces over a time, or ends early.
+fn broken(body: Bytes, cut: Cut, slow: Option<Duration>) -> Body {
+    const PIECES: usize = 20;
+    let size = match slow {
+        Some(_) => body.len().div_ceil(PIECES).max(1),
+        None => body.len().max(1),
+    };
+    let pause = slow.unwrap_or_default() / PIECES as u32;
+    let pieces = futures_util::stream::unfold(Some(body), move |left| async move {
+        let mut left = left?;
+        if !left.is_empty() {
+            tokio::time::sleep(pause).await;
+            let piece = left.split_to(size.min(left.len()));
+            return Some((Ok(piece), Some(left)));
+        }
+        if cut != Cut::Connection {
+            return None;
+        }
+        // What was sent is given time to reach the client before the connection ends.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Some((
+            Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+            None,
+        ))
+    });
+    Body::from_stream(pieces)
 }
 
 /// A gzip stream. Large bodies are compressed while they are sent, off the runtime's threads.

@@ -8,6 +8,7 @@ mod blobs;
 mod convert;
 mod error;
 mod index;
+mod room;
 mod standard;
 mod write;
 
@@ -58,6 +59,8 @@ pub(crate) struct Store {
     pub(crate) blobs: Blobs,
     /// Three characters that make this org's Ids differ from another's.
     instance: String,
+    /// Megabytes that the records may take.
+    pub(crate) most_mb: Option<u64>,
     /// Places of well-known objects.
     pub(crate) user: usize,
     pub(crate) group: usize,
@@ -169,6 +172,7 @@ impl Store {
             tables,
             blobs: Blobs::default(),
             instance,
+            most_mb: None,
             user,
             group,
             record_type,

@@ -431,6 +431,9 @@ impl Store {
             .collect();
         required(missing)?;
         self.check(object, None, &mut cells, call, given)?;
+        if !call.loading && self.is_full() {
+            return Err(RowError::new("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded"));
+        }
         let row = self.tables[object].len();
         let id = match cells.iter().find(|(f, _)| *f == 0) {
             // Only an org file may say an Id.
@@ -611,7 +614,20 @@ impl Store {
                 );
             }
         }
-        if let Some(fault) = call.faults.and_then(|faults| faults.for_row(&spec.name, given)) {
+        if let Some(fault) = call.faults.and_then(|faults| {
+            faults.for_row(&spec.name, given, |name| {
+                let field = spec.field(name)?;
+                let given = cells
+                    .iter()
+                    .find(|(f, _)| *f == field)
+                    .map(|(_, cell)| cell.as_str());
+                Some(
+                    given
+                        .unwrap_or_else(|| row.map(|row| table.get(row, field)).unwrap_or_default())
+                        .to_owned(),
+                )
+            })
+        }) {
             return Err(RowError {
                 code: fault.code.into(),
                 message: fault.message,

@@ -141,6 +141,9 @@ fn create(api: &Api<'_>) -> Reply {
         };
         (object, spec.name.clone(), op)
     };
+    if !api.org.limits.batches_left(api.org.time()) {
+        return Reply::error(400, "EXCEEDEDQUOTA", "ApiBatchItems Limit exceeded.");
+    }
     let work = Work::Ingest {
         op,
         key: matches!(op, Op::Upsert(_)).then(|| get("externalIdFieldName").unwrap_or_default().to_owned()),
@@ -192,11 +195,14 @@ fn upload(api: &Api<'_>, id: &str) -> Reply {
             ),
         );
     }
-    if api.call.body.len() > 150 * 1024 * 1024 {
+    if api.call.body.len() as u64 > api.org.limits.spec.bulk_job_mb * 1_048_576 {
         return Reply::error(
             413,
             "EXCEEDED_MAX_SIZE_REQUEST",
-            "Maximum size of a job's data is 150 MB",
+            &format!(
+                "Maximum size of a job's data is {} MB",
+                api.org.limits.spec.bulk_job_mb
+            ),
         );
     }
     let data = api.call.body.clone();
@@ -372,8 +378,9 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
     let Work::Ingest { op, content, .. } = &job.work else {
         return Err("InvalidJob : no data".to_owned());
     };
-    if let Some(message) = org.faults.for_job(&job.object_name) {
-        return Err(message);
+    let fault = org.faults.for_job(&job.object_name, false);
+    if let Some(fault) = fault.as_ref().filter(|fault| fault.after_rows == 0) {
+        return Err(fault.message.clone());
     }
     let op = *op;
     let content = content.clone().unwrap_or_default();
@@ -409,7 +416,12 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
     let twice = duplicates(data, &starts, delimiter, op, columns.key, key_of);
     let mut outcomes: Vec<Result<Done, (Cell, RowError)>> = Vec::with_capacity(starts.len());
     let mut failed = 0;
-    for chunk in starts.chunks(CHUNK) {
+    org.limits
+        .take_batches(org.time(), starts.len().div_ceil(10_000) as u64);
+    let most = fault
+        .as_ref()
+        .map_or(starts.len(), |fault| fault.after_rows.min(starts.len()));
+    for chunk in starts[..most].chunks(CHUNK) {
         // An aborted job stops between chunks; what is done stays done.
         if aborted(org, &job.id) {
             break;
@@ -446,6 +458,10 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
     let files = files(org, job, data, &starts, &outcomes, &columns, &raw_header);
     if aborted(org, &job.id) {
         change(org, &job.id, |job| job.files = Some(files.clone()));
+    }
+    if let Some(fault) = fault {
+        change(org, &job.id, |job| job.files = Some(files));
+        return Err(fault.message);
     }
     Ok(files)
 }

@@ -96,6 +96,7 @@ pub(crate) struct Job {
     work: Work,
     processed: u64,
     failed: u64,
+    retries: u64,
     millis: u64,
     error: Option<String>,
     files: Option<Files>,
@@ -170,7 +171,7 @@ impl Job {
         match &self.work {
             Work::Query { .. } => {
                 put("numberRecordsProcessed", json!(self.processed));
-                put("retries", json!(0));
+                put("retries", json!(self.retries));
                 put("totalProcessingTime", json!(self.millis));
                 if self.version >= 58 {
                     put("isPkChunkingSupported", json!(true));
@@ -182,7 +183,7 @@ impl Job {
                     put("numberRecordsProcessed", json!(self.processed));
                     put("numberRecordsFailed", json!(self.failed));
                 }
-                put("retries", json!(0));
+                put("retries", json!(self.retries));
                 put("totalProcessingTime", json!(self.millis));
                 put("apiActiveProcessingTime", json!(self.millis));
                 put("apexProcessingTime", json!(0));
@@ -285,10 +286,21 @@ fn blank(operation: &str, object: usize, object_name: &str, format: (&'static st
         work,
         processed: 0,
         failed: 0,
+        retries: 0,
         millis: 0,
         error: None,
         files: None,
     }
+}
+
+/// How often a job that hangs looks whether it may go on.
+const HANG: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// What the job of a path is about.
+pub(super) fn object_of(org: &Org, path: &str) -> Option<String> {
+    let (_, rest) = path.split_once("/jobs/")?;
+    let id = crate::record::id18(rest.split('/').nth(1)?);
+    Some(lock(&org.jobs).get(id.as_str())?.object_name.clone())
 }
 
 /// Works on a job in the background, with the delays that the org file asks for.
@@ -308,6 +320,21 @@ fn start(org: &Arc<Org>, id: &str, work: impl FnOnce(&Org, &Job) -> Result<Files
         let Some(job) = begun else {
             return;
         };
+        let retries = org.faults.retries_of_job(&job.object_name);
+        if org.faults.aborts_job(&job.object_name) {
+            change(&org, &id, |job| job.state = State::Aborted);
+            return;
+        }
+        if let Some(fault) = org.faults.hangs_job(&job.object_name) {
+            let waits = || {
+                lock(&org.jobs)
+                    .get(&id)
+                    .is_some_and(|job| job.state == State::InProgress)
+            };
+            while org.faults.holds(fault) && waits() {
+                tokio::time::sleep(HANG).await;
+            }
+        }
         let started = std::time::Instant::now();
         let inner = org.clone();
         let done = tokio::task::spawn_blocking(move || work(&inner, &job)).await;
@@ -318,6 +345,7 @@ fn start(org: &Arc<Org>, id: &str, work: impl FnOnce(&Org, &Job) -> Result<Files
                 return;
             }
             job.millis = millis;
+            job.retries = retries;
             match done {
                 Ok(Ok(files)) => {
                     job.files = Some(files);

@@ -77,6 +77,9 @@ fn create(api: &Api<'_>) -> Reply {
         }
         (plan.object, object.name.clone())
     };
+    if !api.org.limits.take_query_job(api.org.time()) {
+        return Reply::error(400, "EXCEEDEDQUOTA", "DailyBulkV2QueryJobs Limit exceeded.");
+    }
     let work = Work::Query {
         soql: soql.to_owned(),
         with_deleted: operation == "queryAll",
@@ -93,6 +96,9 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
     let Work::Query { soql, with_deleted } = &job.work else {
         return Err("InvalidJob : no query".to_owned());
     };
+    if let Some(fault) = org.faults.for_job(&job.object_name, true) {
+        return Err(fault.message);
+    }
     let store = org.read();
     let plan: Plan = compile(&store.schema, &job.access, soql).map_err(|e| {
         format!(
@@ -133,6 +139,7 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
         ends.push(body.len());
     }
     drop(store);
+    org.limits.take_query_bytes(org.time(), body.len() as u64);
     super::change(org, &job.id, |job| job.processed = rows.len() as u64);
     Ok(Files::Query {
         header: Bytes::from(header),
@@ -199,7 +206,10 @@ fn results(api: &Api<'_>, id: &str) -> Reply {
     } else {
         "null".to_owned()
     };
+    let count = to - from;
+    api.org.tally(|c| c.rows_read += count as u64);
     Reply::csv(vec![header, body.slice(start..end)])
+        .with_rows(count)
         .header("Sforce-NumberOfRecords", &(to - from).to_string())
         .header("Sforce-Locator", &next)
 }

@@ -24,10 +24,13 @@ pub(super) fn answer(api: &Api<'_>) -> Reply {
     let mut results: Vec<String> = Vec::with_capacity(list.len());
     for (at, entry) in list.iter().enumerate() {
         // The call that carries them all was counted as one already.
-        if at > 0 {
-            api.org.count_call();
-        }
-        let reply = if failed && halt_on_error {
+        let counted = match at {
+            0 => Ok(()),
+            _ => api.org.count_call(api.app()),
+        };
+        let reply = if let Err(refusal) = counted {
+            Reply::refusal(refusal)
+        } else if failed && halt_on_error {
             Reply::json(
                 412,
                 &json!([{
