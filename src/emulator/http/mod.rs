@@ -328,7 +328,7 @@ impl Api<'_> {
             ["query"] => query::query(self, false),
             ["queryall"] => query::query(self, true),
             ["query" | "queryall", _] => query::more(self, rest[1]),
-            ["limits"] => self.only("GET", || Reply::json(200, &self.org.limits())),
+            ["limits"] => self.only("GET", || Reply::json(200, &self.org.limits(self.read().bytes()))),
             ["limits", "recordcount"] => self.only("GET", || rest::record_count(self)),
             ["jobs", "query", ..] if self.version >= 47 => bulk::query(self, &rest[2..]),
             ["jobs", "ingest", ..] if self.version >= 41 => bulk::ingest(self, &rest[2..]),

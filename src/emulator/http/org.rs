@@ -293,9 +293,8 @@ impl Org {
         }
     }
 
-    /// The answer of `/limits`.
-    pub(super) fn limits(&self) -> Value {
-        let data = self.read().bytes();
+    /// The answer of `/limits`; `data` is the room that records take.
+    pub(super) fn limits(&self, data: u64) -> Value {
         self.limits.json(self.time(), data)
     }
 
