@@ -1,9 +1,11 @@
 //! Records as JSON, written straight into text: a page of 2,000 records is made without a tree in between.
 
+use std::sync::Arc;
+
 use crate::emulator::{
     schema::Kind,
-    soql::{Node, follow},
-    store::{Store, java_double},
+    soql::{self, Children, GroupColumn, Node, Value, follow},
+    store::{Cell, Store, java_double},
 };
 
 /// A JSON text.
@@ -68,33 +70,165 @@ fn attributes(out: &mut String, store: &Store, object: usize, row: u32, version:
     out.push_str("\"}");
 }
 
-/// A record with the keys that were selected.
+/// A record with the keys that were selected, without children.
 pub(super) fn record(out: &mut String, store: &Store, nodes: &[Node], object: usize, row: u32, version: u32) {
-    out.push('{');
-    attributes(out, store, object, row, version);
-    for node in nodes {
-        out.push(',');
-        match node {
-            Node::Leaf(key, path) => {
-                quote(out, key);
-                out.push(':');
-                if path.kind == Kind::Address {
-                    address(out, store, object, row, key);
-                } else {
-                    cell(out, path.kind, path.leaf_of(store, object, row));
+    let mut records = Records {
+        store,
+        version,
+        with_deleted: false,
+        page: usize::MAX,
+        written: 0,
+        open: &mut |_, _| String::new(),
+    };
+    records.record(out, nodes, object, row);
+}
+
+/// Keeps the rest of a large set of children and says where it is found.
+pub(super) type Open<'a> = &'a mut dyn FnMut(&Arc<Children>, Vec<u32>) -> String;
+
+/// Records of one answer.
+pub(super) struct Records<'a> {
+    pub(super) store: &'a Store,
+    pub(super) version: u32,
+    pub(super) with_deleted: bool,
+    /// How many children of one record are given at once.
+    pub(super) page: usize,
+    /// The records so far, children included.
+    pub(super) written: usize,
+    pub(super) open: Open<'a>,
+}
+
+impl Records<'_> {
+    pub(super) fn record(&mut self, out: &mut String, nodes: &[Node], object: usize, row: u32) {
+        self.written += 1;
+        self.object(out, nodes, object, row);
+    }
+
+    fn object(&mut self, out: &mut String, nodes: &[Node], object: usize, row: u32) {
+        let store = self.store;
+        out.push('{');
+        attributes(out, store, object, row, self.version);
+        for node in nodes {
+            out.push(',');
+            match node {
+                Node::Leaf(key, value) => {
+                    quote(out, key);
+                    out.push(':');
+                    self.leaf(out, value, object, row);
                 }
-            }
-            Node::Parent(key, hops, inner) => {
-                quote(out, key);
-                out.push(':');
-                let last = hops.last().map(std::slice::from_ref).unwrap_or_default();
-                match follow(store, object, row, last) {
-                    None => out.push_str("null"),
-                    Some((parent, parent_row)) => record(out, store, inner, parent, parent_row, version),
+                Node::Parent(key, hop, inner) => {
+                    quote(out, key);
+                    out.push(':');
+                    match follow(store, object, row, std::slice::from_ref(hop)) {
+                        None => out.push_str("null"),
+                        Some((parent, parent_row)) => self.object(out, inner, parent, parent_row),
+                    }
+                }
+                Node::TypeOf(key, hop, branches, otherwise) => {
+                    quote(out, key);
+                    out.push(':');
+                    match follow(store, object, row, std::slice::from_ref(hop)) {
+                        None => out.push_str("null"),
+                        Some((parent, parent_row)) => {
+                            let inner = branches
+                                .iter()
+                                .find(|(o, _)| *o == parent)
+                                .map_or(otherwise, |(_, inner)| inner);
+                            self.object(out, inner, parent, parent_row);
+                        }
+                    }
+                }
+                Node::Children(key, children) => {
+                    quote(out, key);
+                    out.push(':');
+                    self.children(out, children, object, row);
                 }
             }
         }
+        out.push('}');
     }
+
+    fn leaf(&self, out: &mut String, value: &Value, object: usize, row: u32) {
+        let store = self.store;
+        match value.kind {
+            Kind::Address => address(out, store, object, row, &value.path.spec(&store.schema).name),
+            Kind::Location => {
+                location(out, store, object, row, &value.path.spec(&store.schema).name);
+            }
+            Kind::Base64 if !value.leaf_of(store, object, row).is_empty() => {
+                // Contents are fetched from a place of their own.
+                let owner = &store.schema.objects[object].name;
+                out.push_str(&format!(
+                    "\"/services/data/v{}.0/sobjects/{owner}/{}/{}\"",
+                    self.version,
+                    store.tables[object].get(row, 0),
+                    value.path.spec(&store.schema).name
+                ));
+            }
+            kind => cell(out, kind, &value.leaf_of(store, object, row)),
+        }
+    }
+
+    fn children(&mut self, out: &mut String, children: &Arc<Children>, object: usize, row: u32) {
+        let parent = self.store.tables[object].get(row, 0);
+        let rows = soql::children(self.store, children, parent, self.with_deleted);
+        if rows.is_empty() {
+            out.push_str("null");
+            return;
+        }
+        let plan = &children.plan;
+        let end = rows.len().min(self.page);
+        let done = end == rows.len();
+        out.push_str(&format!("{{\"totalSize\":{},\"done\":{done}", rows.len()));
+        let part = rows[..end].to_vec();
+        if !done {
+            let next = (self.open)(children, rows);
+            out.push_str(",\"nextRecordsUrl\":");
+            quote(out, &format!("{next}-{end}"));
+        }
+        out.push_str(",\"records\":[");
+        for (n, row) in part.into_iter().enumerate() {
+            if n > 0 {
+                out.push(',');
+            }
+            self.record(out, &plan.nodes, plan.object, row);
+        }
+        out.push_str("]}");
+    }
+}
+
+/// A row of a grouped query.
+pub(super) fn group(out: &mut String, columns: &[GroupColumn], cells: &[Cell]) {
+    out.push_str("{\"attributes\":{\"type\":\"AggregateResult\"}");
+    for (column, text) in columns.iter().zip(cells) {
+        out.push(',');
+        quote(out, &column.name);
+        out.push(':');
+        // Where a subtotal leaves a checkbox out there is null, which no other checkbox is.
+        if text.is_empty() {
+            out.push_str("null");
+        } else {
+            cell(out, column.kind, text);
+        }
+    }
+    out.push('}');
+}
+
+/// A geolocation; null when it has no coordinates.
+fn location(out: &mut String, store: &Store, object: usize, row: u32, compound: &str) {
+    let (latitude, longitude) = soql::coordinates(compound);
+    let (latitude, longitude) = (
+        store.text(object, row, &latitude),
+        store.text(object, row, &longitude),
+    );
+    if latitude.is_empty() && longitude.is_empty() {
+        out.push_str("null");
+        return;
+    }
+    out.push_str("{\"latitude\":");
+    cell(out, Kind::Double, latitude);
+    out.push_str(",\"longitude\":");
+    cell(out, Kind::Double, longitude);
     out.push('}');
 }
 

@@ -1,600 +1,703 @@
-use std::{collections::HashSet, str::FromStr};
+//! From a statement as written to a plan.
 
-use rust_decimal::Decimal;
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    sync::Arc,
+};
 
 use super::{
-    SoqlError,
-    parser::{Cond, Item, Literal, Op, Path, Query, parse},
-    time::date_range,
+    Asker, SoqlError,
+    ast::{Call, Expr, Item, Literal, Op, Path, Query, TypeOf},
+    functions::{DatePart, Distance, Function},
+    names::{NAMES_HINT, Place},
+    parser::parse,
+    plan::{Children, Hop, Leaf, Node, Operand, Output, PathRef, Plan, Sort, Test, Value},
 };
-use crate::{
-    emulator::{
-        access::Access,
-        schema::{Field, Kind, Schema},
-        store::{Cell, fold, parse_datetime},
-    },
-    record::{Id, Number},
-};
+use crate::emulator::schema::{Kind, Schema};
 
-/// A statement that is known to fit the org's objects.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) object: usize,
-    /// `SELECT COUNT()`.
-    pub(crate) count: bool,
-    /// What was selected, in its order, as flat columns.
-    pub(crate) columns: Vec<PathRef>,
-    /// The same as a tree: parents are objects inside the record.
-    pub(crate) nodes: Vec<Node>,
-    pub(super) filter: Option<Test>,
-    pub(super) order: Vec<Sort>,
-    pub(super) limit: Option<u64>,
-    pub(crate) offset: Option<u64>,
-    /// Two or more long texts make pages short.
-    pub(crate) long_texts: usize,
-}
+/// How many queries of children a statement may have, and how deep they may stand in each other.
+const MAX_CHILDREN: usize = 20;
+const MAX_DEPTH: usize = 5;
+/// What FIELDS(ALL) and FIELDS(CUSTOM) may give at most.
+const MAX_FIELDS_ROWS: u64 = 200;
+const MAX_OFFSET: u64 = 2_000;
+const MAX_ORDER: usize = 32;
 
-/// A key of a record.
-#[derive(Clone, Debug)]
-pub(crate) enum Node {
-    Leaf(String, PathRef),
-    /// A parent: its key, how to reach it, and what is wanted of it.
-    Parent(String, Vec<Hop>, Vec<Node>),
-}
-
-/// A step to a parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hop {
-    pub(crate) field: usize,
-    /// The parent's object; `None` when its Id has to tell.
-    pub(crate) to: Option<usize>,
-}
-
-/// A field, possibly of a parent.
-#[derive(Clone, Debug)]
-pub(crate) struct PathRef {
-    pub(crate) hops: Vec<Hop>,
-    pub(crate) leaf: Leaf,
-    pub(crate) kind: Kind,
-    /// As the statement wrote it.
-    pub(crate) written: String,
-    folds: bool,
-    /// `(object, field)` of the field's definition.
-    pub(crate) field: (usize, usize),
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Leaf {
-    Field(usize),
-    /// A field of one of several objects: `(object, field)`.
-    OneOf(Vec<(usize, usize)>),
-    /// `What.Type`.
-    TypeName,
-}
-
-#[derive(Debug)]
-pub(super) struct Sort {
-    pub(super) path: PathRef,
-    pub(super) descending: bool,
-    pub(super) nulls_last: bool,
-    /// The order of a picklist's values.
-    pub(super) values: Vec<String>,
-}
-
-#[derive(Debug)]
-pub(super) enum Test {
-    And(Vec<Test>),
-    Or(Vec<Test>),
-    Not(Box<Test>),
-    Text(PathRef, Op, Cell, bool),
-    In(PathRef, bool, HashSet<Cell>, bool),
-    Number(PathRef, Op, Decimal),
-    /// Dates and datetimes: at or after the first, before the second.
-    Range(PathRef, Op, Cell, Cell),
-    Bool(PathRef, bool),
-    Like(PathRef, Cell),
-    Includes(PathRef, bool, Vec<Vec<Cell>>),
-}
-
-struct Compiler<'a> {
-    schema: &'a Schema,
-    access: &'a Access,
-    soql: &'a str,
-    object: usize,
-    alias: Option<&'a str>,
-    today: jiff::civil::Date,
-}
-
-/// Reads a statement and resolves all its names, as far as the caller sees them.
-pub(crate) fn compile(schema: &Schema, access: &Access, soql: &str) -> Result<Plan, SoqlError> {
-    let query: Query = parse(soql)?;
+/// Reads a statement and resolves all its names, as far as the asker sees them.
+pub(crate) fn compile(schema: &Schema, asker: &Asker<'_>, soql: &str) -> Result<Plan, SoqlError> {
+    let query = parse(asker, soql)?;
     let name = query.from.text();
-    let Some(object) = access.object(schema, &name) else {
+    let Some(object) = asker.access.object(schema, &name) else {
         return Err(SoqlError::at(
             "INVALID_TYPE",
             soql,
             query.from.at,
             &format!(
-                "sObject type '{name}' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names."
+                "sObject type '{name}' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name. {NAMES_HINT}"
             ),
         ));
     };
     let compiler = Compiler {
         schema,
-        access,
+        asker,
         soql,
         object,
         alias: query.alias.as_deref(),
-        today: jiff::Timestamp::now()
-            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
-            .date(),
+        aliases: aliases(&query),
+        depth: 0,
+        semi_joins: Cell::new(0),
+        inner: false,
+        parents: RefCell::default(),
     };
-    let mut columns: Vec<PathRef> = Vec::new();
-    let mut nodes = Vec::new();
-    let count = query.items == [Item::Count];
-    for item in &query.items {
-        match item {
-            Item::Count if count => {}
-            Item::Count => {
+    compiler.plan(&query)
+}
+
+fn aliases(query: &Query) -> Vec<(String, Vec<String>)> {
+    query
+        .aliases
+        .iter()
+        .map(|(alias, path)| (alias.clone(), path.parts.clone()))
+        .collect()
+}
+
+pub(super) struct Compiler<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) asker: &'a Asker<'a>,
+    pub(super) soql: &'a str,
+    pub(super) object: usize,
+    pub(super) alias: Option<&'a str>,
+    pub(super) aliases: Vec<(String, Vec<String>)>,
+    /// 0 for the statement itself.
+    pub(super) depth: usize,
+    pub(super) semi_joins: Cell<usize>,
+    /// The query stands behind IN.
+    pub(super) inner: bool,
+    pub(super) parents: RefCell<HashSet<Vec<Hop>>>,
+}
+
+impl<'a> Compiler<'a> {
+    /// For a query inside this one.
+    pub(super) fn within<'b>(&self, query: &'b Query, object: usize) -> Compiler<'b>
+    where
+        'a: 'b,
+    {
+        Compiler {
+            schema: self.schema,
+            asker: self.asker,
+            soql: self.soql,
+            object,
+            alias: query.alias.as_deref(),
+            aliases: aliases(query),
+            depth: self.depth + 1,
+            semi_joins: Cell::new(0),
+            inner: self.inner,
+            parents: RefCell::default(),
+        }
+    }
+
+    pub(super) fn plan(&self, query: &Query) -> Result<Plan, SoqlError> {
+        let mut plan = Plan {
+            object: self.object,
+            output: Output::Rows,
+            columns: Vec::new(),
+            nodes: Vec::new(),
+            filter: None,
+            order: Vec::new(),
+            limit: query.limit,
+            offset: query.offset,
+            long_texts: 0,
+            unbounded: false,
+        };
+        if let Some((scope, at)) = &query.scope {
+            plan.filter = self.scope(scope, *at)?;
+        }
+        if is_count(query) {
+            plan.output = Output::Count;
+        } else if is_grouped(query) {
+            if self.depth > 0 {
                 return Err(SoqlError::malformed(
-                    "COUNT() must be the only item of the SELECT list",
+                    "only root queries support aggregate expressions",
                 ));
             }
-            Item::Fields(which) => {
-                if which != "STANDARD" && query.limit.is_none_or(|n| n > 200) {
-                    return Err(SoqlError::malformed(format!(
-                        "The SOQL FIELDS function must have a LIMIT of at most 200 when it is FIELDS({which})"
-                    )));
-                }
-                for (at, field) in schema.objects[object].fields.iter().enumerate() {
-                    let wanted = which == "ALL" || (which == "CUSTOM") == field.custom;
-                    if wanted && access.sees(object, at) {
-                        columns.push(compiler.own(at, &field.name));
-                    }
-                }
+            plan.output = Output::Groups(Box::new(self.groups(query)?));
+        } else {
+            if query.having.is_some() {
+                return Err(SoqlError::malformed("HAVING needs a GROUP BY clause"));
             }
-            Item::Path(path) => {
-                let column = compiler.path(path)?;
-                if columns.iter().any(|c| c.same(&column)) {
-                    return Err(SoqlError {
-                        code: "INVALID_FIELD",
-                        message: format!("duplicate field selected: {}", path.text()),
-                    });
-                }
-                columns.push(column);
+            self.select(query, &mut plan)?;
+        }
+        if let Some(own) = self.own_records() {
+            plan.filter = Some(match plan.filter.take() {
+                Some(scope) => Test::And(vec![scope, own]),
+                None => own,
+            });
+        }
+        if let Some(cond) = &query.filter {
+            let test = self.condition(cond, &|expr| self.filterable(expr))?;
+            self.restrict(cond)?;
+            plan.filter = Some(match plan.filter.take() {
+                Some(scope) => Test::And(vec![scope, test]),
+                None => test,
+            });
+        } else {
+            self.unfiltered()?;
+        }
+        if matches!(plan.output, Output::Rows | Output::Count) {
+            for order in &query.order {
+                let value = self.value(&order.expr)?;
+                plan.order
+                    .push(self.sort(&order.expr, value, order.descending, order.nulls_last)?);
             }
         }
-    }
-    for column in &columns {
-        place(schema, object, &mut nodes, column, 0);
-    }
-    let mut filter = query.filter.as_ref().map(|c| compiler.condition(c)).transpose()?;
-    if let Some(own) = compiler.own_records() {
-        filter = Some(Test::And(filter.into_iter().chain([own]).collect()));
-    }
-    let mut order = Vec::new();
-    for sort in &query.order {
-        let path = compiler.path(&sort.path)?;
-        let field = path.spec(schema);
-        if !field.sortable() || field.kind == Kind::Address {
-            return Err(compiler.invalid(
-                &sort.path,
-                &format!("field '{}' can not be sorted in a query call", field.name),
+        if query.order.len() > MAX_ORDER {
+            return Err(SoqlError::malformed(format!(
+                "a query may be ordered by up to {MAX_ORDER} fields"
+            )));
+        }
+        if query.offset.is_some_and(|n| n > MAX_OFFSET) {
+            return Err(SoqlError::new(
+                "NUMBER_OUTSIDE_VALID_RANGE",
+                "Maximum SOQL offset allowed is 2000",
             ));
         }
-        order.push(Sort {
-            values: field.picklist.iter().map(|p| p.value.clone()).collect(),
-            path,
-            descending: sort.descending,
-            nulls_last: sort.nulls_last,
-        });
-    }
-    if query.offset.is_some_and(|n| n > 2_000) {
-        return Err(SoqlError {
-            code: "NUMBER_OUTSIDE_VALID_RANGE",
-            message: "Maximum SOQL offset allowed is 2000".to_owned(),
-        });
-    }
-    let long_texts = columns
-        .iter()
-        .filter(|c| matches!(c.kind, Kind::LongText | Kind::RichText))
-        .count();
-    Ok(Plan {
-        object,
-        count,
-        columns,
-        nodes,
-        filter,
-        order,
-        limit: query.limit,
-        offset: query.offset,
-        long_texts,
-    })
-}
-
-/// Puts a column into the tree of a record; keys carry the names of the metadata.
-fn place(schema: &Schema, object: usize, nodes: &mut Vec<Node>, column: &PathRef, depth: usize) {
-    let Some(hop) = column.hops.get(depth) else {
-        let key = match &column.leaf {
-            Leaf::TypeName => "Type".to_owned(),
-            _ => column.spec(schema).name.clone(),
-        };
-        nodes.push(Node::Leaf(key, column.clone()));
-        return;
-    };
-    let key = schema.objects[object].fields[hop.field]
-        .relationship_name
-        .clone()
-        .unwrap_or_default();
-    let next = hop.to.unwrap_or(column.field.0);
-    let at = match nodes
-        .iter()
-        .position(|n| matches!(n, Node::Parent(k, ..) if *k == key))
-    {
-        Some(at) => at,
-        None => {
-            nodes.push(Node::Parent(key, column.hops[..=depth].to_vec(), Vec::new()));
-            nodes.len() - 1
-        }
-    };
-    if let Node::Parent(_, _, inner) = &mut nodes[at] {
-        place(schema, next, inner, column, depth + 1);
-    }
-}
-
-impl PathRef {
-    pub(crate) fn spec<'s>(&self, schema: &'s Schema) -> &'s Field {
-        &schema.objects[self.field.0].fields[self.field.1]
+        plan.long_texts = plan
+            .columns
+            .iter()
+            .filter(|c| matches!(c.kind, Kind::LongText | Kind::RichText))
+            .count();
+        Ok(plan)
     }
 
-    fn same(&self, other: &PathRef) -> bool {
-        self.hops == other.hops
-            && self.field == other.field
-            && matches!(self.leaf, Leaf::TypeName) == matches!(other.leaf, Leaf::TypeName)
-    }
-
-    /// Folded when case makes no difference.
-    fn value(&self, text: &str) -> Cell {
-        if self.folds { fold(text) } else { Cell::new(text) }
-    }
-}
-
-/// Fields of the object `Name`, which stands for all that a polymorphic reference may point at.
-const NAME_FIELDS: &[&str] = &[
-    "Id",
-    "Name",
-    "Type",
-    "FirstName",
-    "LastName",
-    "Email",
-    "Phone",
-    "Title",
-    "Username",
-    "Alias",
-    "IsActive",
-    "ProfileId",
-];
-
-impl Compiler<'_> {
-    fn invalid(&self, path: &Path, message: &str) -> SoqlError {
-        SoqlError::at("INVALID_FIELD", self.soql, path.at, message)
-    }
-
-    /// Keeps to the caller's own records where others are private.
-    fn own_records(&self) -> Option<Test> {
-        let user = self.access.own_records_of(self.object)?;
+    /// Keeps to the asker's own records where others are private.
+    fn own_records(&self) -> Option<Test<Value>> {
+        let user = self.asker.access.own_records_of(self.object)?;
         let owner = self.schema.objects[self.object].field("OwnerId")?;
-        Some(Test::Text(
-            self.own(owner, "OwnerId"),
-            Op::Eq,
-            Cell::new(user),
-            false,
+        let owner = plain(self.own(owner), "OwnerId");
+        Some(Test::Text(owner, Op::Eq, user.into(), false))
+    }
+
+    fn sort(
+        &self,
+        expr: &Expr,
+        value: Value,
+        descending: bool,
+        nulls_last: bool,
+    ) -> Result<Sort<Value>, SoqlError> {
+        let distance = matches!(value.calls.first(), Some(Function::Distance(_)));
+        if !value.path.is_type() && !distance {
+            let field = value.path.spec(self.schema);
+            if !field.sortable() || field.kind.is_compound() {
+                return Err(SoqlError::at(
+                    "MALFORMED_QUERY",
+                    self.soql,
+                    expr.at(),
+                    &format!("field '{}' can not be sorted in a query call", field.name),
+                ));
+            }
+        }
+        Ok(Sort {
+            kind: value.kind,
+            values: picklist_order(self.schema, &value),
+            descending,
+            nulls_last,
+            value,
+        })
+    }
+
+    fn select(&self, query: &Query, plan: &mut Plan) -> Result<(), SoqlError> {
+        let mut children = 0;
+        let mut functions = 0;
+        // Columns without an alias, which may stand there once.
+        let mut seen: Vec<Value> = Vec::new();
+        for item in &query.items {
+            match item {
+                Item::Fields(which) => {
+                    if which != "STANDARD" {
+                        plan.unbounded = true;
+                        if query.limit.is_none_or(|n| n > MAX_FIELDS_ROWS) {
+                            return Err(SoqlError::malformed(
+                                "The SOQL FIELDS function must have a LIMIT of at most 200",
+                            ));
+                        }
+                    }
+                    for (at, field) in self.schema.objects[self.object].fields.iter().enumerate() {
+                        let wanted = which == "ALL" || (which == "CUSTOM") == field.custom;
+                        let flat = !self.asker.flat || !field.kind.is_compound();
+                        if wanted && flat && self.asker.access.sees(self.object, at) {
+                            self.column(plan, &mut seen, plain(self.own(at), &field.name), None)?;
+                        }
+                    }
+                }
+                Item::Expr(Expr::Path(_), Some(_)) => {
+                    return Err(SoqlError::malformed(
+                        "only aggregate expressions use field aliasing",
+                    ));
+                }
+                Item::Expr(expr, alias) => {
+                    let value = self.value(expr)?;
+                    let distance = matches!(value.calls.first(), Some(Function::Distance(_)));
+                    if value
+                        .calls
+                        .iter()
+                        .any(|c| matches!(c, Function::Date(_) | Function::DayOnly | Function::Local(_)))
+                    {
+                        // Parts of dates are there for grouping.
+                        return Err(must_be_grouped(expr));
+                    }
+                    let key = alias.clone().or_else(|| {
+                        distance.then(|| {
+                            functions += 1;
+                            format!("expr{}", functions - 1)
+                        })
+                    });
+                    self.column(plan, &mut seen, value, key)?;
+                }
+                Item::Children(inner, at) => {
+                    children += 1;
+                    if children > MAX_CHILDREN {
+                        return Err(SoqlError::malformed(format!(
+                            "a query may have up to {MAX_CHILDREN} queries of children"
+                        )));
+                    }
+                    let node = self.children(inner, *at)?;
+                    plan.nodes.push(node);
+                }
+                Item::TypeOf(inner) => {
+                    let node = self.type_of(inner)?;
+                    plan.nodes.push(node);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn column(
+        &self,
+        plan: &mut Plan,
+        seen: &mut Vec<Value>,
+        value: Value,
+        alias: Option<String>,
+    ) -> Result<(), SoqlError> {
+        if let Some(alias) = alias {
+            plan.nodes.push(Node::Leaf(alias, value.clone()));
+            plan.columns.push(value);
+            return Ok(());
+        }
+        if seen.iter().any(|c| c.path.same(&value.path)) {
+            return Err(SoqlError::new(
+                "INVALID_FIELD",
+                format!("duplicate field selected: {}", value.written),
+            ));
+        }
+        self.place(&mut plan.nodes, &value, 0);
+        seen.push(value.clone());
+        plan.columns.push(value);
+        Ok(())
+    }
+
+    /// Puts a column into the tree of a record; keys carry the names of the metadata.
+    fn place(&self, nodes: &mut Vec<Node>, column: &Value, depth: usize) {
+        let Some(hop) = column.path.hops.get(depth) else {
+            let key = match &column.path.leaf {
+                Leaf::TypeName => "Type".to_owned(),
+                Leaf::OneOf(_) => {
+                    let written = column.written.rsplit('.').next().unwrap_or_default();
+                    let name = &column.path.spec(self.schema).name;
+                    if name.eq_ignore_ascii_case(written) {
+                        name.clone()
+                    } else {
+                        written.to_owned()
+                    }
+                }
+                Leaf::Field(_) => column.path.spec(self.schema).name.clone(),
+            };
+            nodes.push(Node::Leaf(key, column.clone()));
+            return;
+        };
+        let key = self.schema.objects[hop.from].fields[hop.field]
+            .relationship_name
+            .clone()
+            .unwrap_or_default();
+        let at = match nodes
+            .iter()
+            .position(|n| matches!(n, Node::Parent(k, ..) if *k == key))
+        {
+            Some(at) => at,
+            None => {
+                nodes.push(Node::Parent(key, *hop, Vec::new()));
+                nodes.len() - 1
+            }
+        };
+        if let Node::Parent(_, _, inner) = &mut nodes[at] {
+            self.place(inner, column, depth + 1);
+        }
+    }
+
+    fn children(&self, query: &Query, at: usize) -> Result<Node, SoqlError> {
+        let deepest = if self.asker.version >= 58 { MAX_DEPTH } else { 1 };
+        if self.depth >= deepest || self.inner {
+            return Err(SoqlError::at(
+                "MALFORMED_QUERY",
+                self.soql,
+                at,
+                &format!(
+                    "SOQL statements cannot query aggregate relationships more than {deepest} level{} away from the root entity object.",
+                    if deepest == 1 { "" } else { "s" }
+                ),
+            ));
+        }
+        let name = query.from.last();
+        let own = &self.schema.objects[self.object];
+        // `FROM Account.Contacts` and `FROM a.Contacts` say whose children they are.
+        let prefixed = match &query.from.parts[..] {
+            [_] => true,
+            [prefix, _] => {
+                prefix.eq_ignore_ascii_case(&own.name)
+                    || self.alias.is_some_and(|a| a.eq_ignore_ascii_case(prefix))
+            }
+            _ => false,
+        };
+        let access = self.asker.access;
+        let found = self.schema.children(self.object).iter().copied().find(|(o, f)| {
+            access.rights(*o).read
+                && access.sees(*o, *f)
+                && self.schema.objects[*o].fields[*f]
+                    .child_relationship
+                    .as_deref()
+                    .is_some_and(|r| r.eq_ignore_ascii_case(name))
+        });
+        let Some((child, link)) = found.filter(|_| prefixed) else {
+            return Err(SoqlError::at(
+                "INVALID_TYPE",
+                self.soql,
+                query.from.at,
+                &format!(
+                    "Didn't understand relationship '{name}' in FROM part of query call. If you are attempting to use a custom relationship, be sure to append the '__r' after the custom relationship name. {NAMES_HINT}"
+                ),
+            ));
+        };
+        let key = self.schema.objects[child].fields[link]
+            .child_relationship
+            .clone()
+            .unwrap_or_default();
+        let plan = self.within(query, child).plan(query)?;
+        Ok(Node::Children(
+            key,
+            Arc::new(Children {
+                plan: Arc::new(plan),
+                link,
+            }),
         ))
     }
 
-    fn own(&self, field: usize, written: &str) -> PathRef {
-        let spec = &self.schema.objects[self.object].fields[field];
-        PathRef {
-            hops: Vec::new(),
-            leaf: Leaf::Field(field),
-            kind: spec.kind,
-            written: written.to_owned(),
-            folds: spec.folds_case(),
-            field: (self.object, field),
-        }
-    }
-
-    fn path(&self, path: &Path) -> Result<PathRef, SoqlError> {
-        let mut parts: &[String] = &path.parts;
-        let own = &self.schema.objects[self.object];
-        // A path may start with the alias or the object's own name.
-        if parts.len() > 1
-            && (self.alias.is_some_and(|a| a.eq_ignore_ascii_case(&parts[0]))
-                || own.name.eq_ignore_ascii_case(&parts[0]) && own.relationship(&parts[0]).is_none())
-        {
-            parts = &parts[1..];
-        }
-        let (last, relations) = parts
-            .split_last()
-            .ok_or_else(|| SoqlError::malformed("empty path"))?;
-        if relations.len() > 5 {
-            return Err(self.invalid(path, "SOQL relationships may go up to 5 levels"));
-        }
-        let mut object = self.object;
-        let mut hops: Vec<Hop> = Vec::new();
-        for (depth, relation) in relations.iter().enumerate() {
-            let spec = &self.schema.objects[object];
-            let Some(field) = self.access.relationship(self.schema, object, relation) else {
-                return Err(self.invalid(
-                    path,
-                    &format!(
-                        "Didn't understand relationship '{relation}' in field path. If you are attempting to use a custom relationship, be sure to append the '__r' after the custom relationship name. Please reference your WSDL or the describe call for the appropriate names."
-                    ),
-                ));
-            };
-            let targets = &spec.fields[field].reference_to;
-            if let [target] = &targets[..] {
-                object = self.schema.object(target).unwrap_or_default();
-                hops.push(Hop {
-                    field,
-                    to: Some(object),
-                });
-                continue;
-            }
-            hops.push(Hop { field, to: None });
-            if depth + 1 != relations.len() {
-                return Err(self.invalid(path, "a path ends at a reference to several objects"));
-            }
-            return self.poly(path, hops, last, targets);
-        }
-        let spec = &self.schema.objects[object];
-        let Some(field) = self.access.field(self.schema, object, last) else {
-            return Err(self.no_column(path, last, &spec.name));
-        };
-        let f = &spec.fields[field];
-        Ok(PathRef {
-            hops,
-            leaf: Leaf::Field(field),
-            kind: f.kind,
-            written: path.text(),
-            folds: f.folds_case(),
-            field: (object, field),
-        })
-    }
-
-    fn no_column(&self, path: &Path, column: &str, entity: &str) -> SoqlError {
-        self.invalid(
-            path,
-            &format!(
-                "No such column '{column}' on entity '{entity}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names."
-            ),
-        )
-    }
-
-    fn poly(
-        &self,
-        path: &Path,
-        hops: Vec<Hop>,
-        last: &str,
-        targets: &[String],
-    ) -> Result<PathRef, SoqlError> {
-        let fields: Vec<(usize, usize)> = targets
-            .iter()
-            .filter_map(|t| self.access.object(self.schema, t))
-            .filter_map(|o| self.access.field(self.schema, o, last).map(|f| (o, f)))
-            .collect();
-        if !NAME_FIELDS.iter().any(|f| f.eq_ignore_ascii_case(last)) {
-            return Err(self.no_column(path, last, "Name"));
-        }
-        let type_name = last.eq_ignore_ascii_case("Type");
-        let Some(&first) = fields.first().or(if type_name { Some(&(0, 0)) } else { None }) else {
-            return Err(self.no_column(path, last, "Name"));
-        };
-        let spec = &self.schema.objects[first.0].fields[first.1];
-        Ok(PathRef {
-            hops,
-            kind: if type_name { Kind::Text } else { spec.kind },
-            folds: type_name || spec.folds_case(),
-            written: path.text(),
-            field: first,
-            leaf: if type_name {
-                Leaf::TypeName
-            } else {
-                Leaf::OneOf(fields)
-            },
-        })
-    }
-
-    fn condition(&self, cond: &Cond) -> Result<Test, SoqlError> {
-        Ok(match cond {
-            Cond::And(terms) => Test::And(
-                terms
-                    .iter()
-                    .map(|t| self.condition(t))
-                    .collect::<Result<_, _>>()?,
-            ),
-            Cond::Or(terms) => Test::Or(
-                terms
-                    .iter()
-                    .map(|t| self.condition(t))
-                    .collect::<Result<_, _>>()?,
-            ),
-            Cond::Not(term) => Test::Not(Box::new(self.condition(term)?)),
-            Cond::Compare(path, op, literal) => self.compare(path, *op, literal)?,
-            Cond::In(path, negated, list) => {
-                let target = self.filterable(path)?;
-                let folds = target.folds;
-                if matches!(list[..], [Literal::Date(..)]) || target.kind == Kind::Boolean {
-                    let tests: Vec<Test> = list
-                        .iter()
-                        .map(|l| self.compare(path, Op::Eq, l))
-                        .collect::<Result<_, _>>()?;
-                    let any = Test::Or(tests);
-                    return Ok(if *negated { Test::Not(Box::new(any)) } else { any });
-                }
-                let mut set = HashSet::with_capacity(list.len());
-                for literal in list {
-                    set.insert(match literal {
-                        Literal::Null => Cell::default(),
-                        literal => self.cell(path, &target, literal)?,
-                    });
-                }
-                Test::In(target, *negated, set, folds)
-            }
-            Cond::Like(path, pattern) => {
-                let target = self.filterable(path)?;
-                if !target.kind.is_text() || matches!(target.kind, Kind::Id | Kind::Reference) {
-                    return Err(SoqlError {
-                        code: "INVALID_QUERY_FILTER_OPERATOR",
-                        message: format!("invalid operator on {} field", target.kind.api_name()),
-                    });
-                }
-                Test::Like(target, fold(pattern))
-            }
-            Cond::Includes(path, negated, texts) => {
-                let target = self.filterable(path)?;
-                if target.kind != Kind::MultiPicklist {
-                    return Err(SoqlError {
-                        code: "INVALID_QUERY_FILTER_OPERATOR",
-                        message: "includes or excludes operator only valid on multipicklist field".to_owned(),
-                    });
-                }
-                let sets = texts
-                    .iter()
-                    .map(|t| t.split(';').map(|v| fold(v.trim())).collect())
-                    .collect();
-                Test::Includes(target, *negated, sets)
-            }
-        })
-    }
-
-    fn filterable(&self, path: &Path) -> Result<PathRef, SoqlError> {
-        let target = self.path(path)?;
-        let field = target.spec(self.schema);
-        if !matches!(target.leaf, Leaf::TypeName) && (!field.filterable() || field.kind == Kind::Address) {
+    fn type_of(&self, written: &TypeOf) -> Result<Node, SoqlError> {
+        let (hops, place) = self.parent(&written.path)?;
+        let (Place::Name(targets), [hop]) = (place, &hops[..]) else {
             return Err(self.invalid(
-                path,
-                &format!("field '{}' can not be filtered in a query call", field.name),
+                written.path.at,
+                &format!(
+                    "TYPEOF can only be used with a polymorphic relationship: {}",
+                    written.path.text()
+                ),
             ));
+        };
+        let key = self.schema.objects[hop.from].fields[hop.field]
+            .relationship_name
+            .clone()
+            .unwrap_or_default();
+        let mut branches = Vec::new();
+        for (name, fields) in &written.branches {
+            let object = self
+                .schema
+                .object(&name.text())
+                .filter(|o| targets.contains(o))
+                .ok_or_else(|| {
+                    SoqlError::at(
+                        "INVALID_TYPE",
+                        self.soql,
+                        name.at,
+                        &format!("sObject type '{}' is not supported. {NAMES_HINT}", name.text()),
+                    )
+                })?;
+            // The fields of a branch are read as those of a statement about its object.
+            let branch = Compiler {
+                object,
+                alias: None,
+                aliases: Vec::new(),
+                parents: RefCell::default(),
+                semi_joins: Cell::new(0),
+                ..*self
+            };
+            let mut nodes = Vec::new();
+            for path in fields {
+                let value = plain(branch.path(path)?, &path.text());
+                branch.place(&mut nodes, &value, 0);
+            }
+            branches.push((object, nodes));
         }
-        Ok(target)
+        let mut otherwise = Vec::new();
+        for path in &written.otherwise {
+            let value = plain(
+                self.of_name(path, Vec::new(), path.last(), &targets)?,
+                &path.text(),
+            );
+            self.place(&mut otherwise, &value, 0);
+        }
+        Ok(Node::TypeOf(key, *hop, branches, otherwise))
     }
 
-    /// A literal in the form in which cells are stored; the wrong kind of literal is an error.
-    fn cell(&self, path: &Path, target: &PathRef, literal: &Literal) -> Result<Cell, SoqlError> {
-        let name = path.parts.last().map(String::as_str).unwrap_or_default();
-        let wrong = |kind: &str, quoted: bool| {
-            let be = if quoted { "should be" } else { "should not be" };
-            self.invalid(
-                path,
-                &format!("value of filter criterion for field '{name}' must be of type {kind} and {be} enclosed in quotes"),
+    /// A field or a function of one.
+    pub(super) fn value(&self, expr: &Expr) -> Result<Value, SoqlError> {
+        match expr {
+            Expr::Path(path) => Ok(plain(self.path(path)?, &path.text())),
+            Expr::Call(call) => self.call(call),
+            Expr::Literal(_) => Err(SoqlError::malformed("a field is needed here")),
+        }
+    }
+
+    fn call(&self, call: &Call) -> Result<Value, SoqlError> {
+        if call.name == "DISTANCE" {
+            return self.distance(call);
+        }
+        let [argument] = &call.args[..] else {
+            return Err(self.unknown_function(call));
+        };
+        let part = DatePart::of(&call.name);
+        if part.is_none()
+            && !matches!(
+                call.name.as_str(),
+                "TOLABEL" | "FORMAT" | "CONVERTCURRENCY" | "CONVERTTIMEZONE" | "DAY_ONLY"
+            )
+        {
+            return Err(self.unknown_function(call));
+        }
+        let mut value = self.value(argument)?;
+        let field = value.path.spec(self.schema);
+        let at = argument.at();
+        let refuse = |what: &str| {
+            SoqlError::at(
+                "MALFORMED_QUERY",
+                self.soql,
+                at,
+                &format!("field '{}' {what}", field.name),
             )
         };
-        match target.kind {
-            Kind::Id | Kind::Reference => match literal {
-                Literal::Text(text) => match text.parse::<Id>() {
-                    Ok(id) => Ok(Cell::new(id.as_str())),
-                    Err(_) if text.is_empty() => Ok(Cell::default()),
-                    Err(_) => Err(SoqlError {
-                        code: "INVALID_QUERY_FILTER_OPERATOR",
-                        message: format!("invalid ID field: {text}"),
-                    }),
-                },
-                _ => Err(wrong("ID", true)),
-            },
-            kind if kind.is_number() => match literal {
-                Literal::Plain(text) => match Number::canonical(text) {
-                    Ok(number) => Ok(Cell::new(number.as_str())),
-                    Err(_) => Err(wrong(kind.api_name(), false)),
-                },
-                _ => Err(wrong(kind.api_name(), false)),
-            },
-            Kind::Date => match literal {
-                Literal::Plain(text) if text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok() => {
-                    Ok(Cell::new(text))
+        let function = match call.name.as_str() {
+            "TOLABEL" => {
+                let labelled = matches!(
+                    value.kind,
+                    Kind::Picklist | Kind::MultiPicklist | Kind::Combobox | Kind::Text
+                );
+                if !labelled {
+                    return Err(refuse("does not support the function toLabel"));
                 }
-                _ => Err(wrong("date", false)),
+                Function::Label
+            }
+            "FORMAT" => Function::format(self.asker, value.kind, field),
+            "CONVERTCURRENCY" => {
+                if value.kind != Kind::Currency {
+                    return Err(refuse("is not a currency field"));
+                }
+                Function::Currency
+            }
+            "CONVERTTIMEZONE" => {
+                if value.kind != Kind::DateTime {
+                    return Err(refuse("is not of type dateTime"));
+                }
+                Function::Local(self.asker.zone.clone())
+            }
+            "DAY_ONLY" => {
+                if value.kind != Kind::DateTime {
+                    return Err(refuse("is not of type dateTime"));
+                }
+                Function::DayOnly
+            }
+            _ => match part {
+                Some(DatePart::Hour) if value.kind != Kind::DateTime => {
+                    return Err(refuse("is not of type dateTime"));
+                }
+                Some(part) if matches!(value.kind, Kind::Date | Kind::DateTime) => Function::Date(part),
+                _ => return Err(refuse("is not of type date or dateTime")),
             },
-            Kind::DateTime => match literal {
-                Literal::Plain(text) => parse_datetime(text).ok_or_else(|| wrong("dateTime", false)),
-                _ => Err(wrong("dateTime", false)),
-            },
-            Kind::Time => match literal {
-                Literal::Plain(text) if text.contains(':') => Ok(Cell::new(if text.contains('.') {
-                    text.clone()
-                } else {
-                    text.replace('Z', ".000Z")
-                })),
-                _ => Err(wrong("time", false)),
-            },
-            _ => match literal {
-                Literal::Text(text) => Ok(target.value(&text.replace("\\%", "%").replace("\\_", "_"))),
-                _ => Err(wrong("string", true)),
-            },
-        }
+        };
+        value.kind = function.kind(value.kind);
+        value.calls.push(function);
+        Ok(value)
     }
 
-    fn compare(&self, path: &Path, op: Op, literal: &Literal) -> Result<Test, SoqlError> {
-        let target = self.filterable(path)?;
-        let ordered = !matches!(op, Op::Eq | Op::Ne);
-        if *literal == Literal::Null {
-            if ordered {
-                return Err(SoqlError {
-                    code: "INVALID_QUERY_FILTER_OPERATOR",
-                    message: "null can only be compared with = and !=".to_owned(),
-                });
-            }
-            // A checkbox is never null.
-            if target.kind == Kind::Boolean {
-                return Ok(if op == Op::Eq {
-                    Test::Or(Vec::new())
-                } else {
-                    Test::And(Vec::new())
-                });
-            }
-            return Ok(Test::Text(target, op, Cell::default(), false));
+    fn distance(&self, call: &Call) -> Result<Value, SoqlError> {
+        let malformed = || {
+            SoqlError::at(
+                "MALFORMED_QUERY",
+                self.soql,
+                call.at,
+                "DISTANCE takes a location, a GEOLOCATION(latitude, longitude) and 'mi' or 'km'",
+            )
+        };
+        let [
+            Expr::Path(path),
+            Expr::Call(place),
+            Expr::Literal(Literal::Text(unit)),
+        ] = &call.args[..]
+        else {
+            return Err(malformed());
+        };
+        let number = |expr: &Expr| match expr {
+            Expr::Literal(Literal::Plain(text)) => text.parse::<f64>().ok(),
+            _ => None,
+        };
+        let (true, [latitude, longitude]) = (place.name == "GEOLOCATION", &place.args[..]) else {
+            return Err(malformed());
+        };
+        let (Some(latitude), Some(longitude)) = (number(latitude), number(longitude)) else {
+            return Err(malformed());
+        };
+        let miles = match unit.to_ascii_lowercase().as_str() {
+            "mi" => true,
+            "km" => false,
+            _ => return Err(malformed()),
+        };
+        let path_ref = self.path(path)?;
+        if !path_ref.kind.is_compound() {
+            return Err(malformed());
         }
-        if target.kind == Kind::Boolean {
-            return match literal {
-                Literal::Bool(value) if !ordered => Ok(Test::Bool(target, (op == Op::Eq) == *value)),
-                _ => Err(self.invalid(
-                    path,
-                    &format!(
-                        "value of filter criterion for field '{}' must be of type boolean and should not be enclosed in quotes",
-                        path.parts.last().map(String::as_str).unwrap_or_default()
-                    ),
-                )),
-            };
-        }
-        if let Literal::Date(word, n) = literal {
-            let Some((from, to)) = date_range(word, *n, self.today)
-                .filter(|_| matches!(target.kind, Kind::Date | Kind::DateTime))
-            else {
-                return Err(SoqlError::malformed(format!("unexpected token: {word}")));
-            };
-            let cell = |date: jiff::civil::Date| match target.kind {
-                Kind::DateTime => Cell::new(format!("{date}T00:00:00.000Z")),
-                _ => Cell::new(date.to_string()),
-            };
-            let (from, to) = (cell(from), cell(to));
-            return Ok(Test::Range(target, op, from, to));
-        }
-        let cell = self.cell(path, &target, literal)?;
-        if matches!(target.kind, Kind::Id | Kind::Reference | Kind::MultiPicklist) && ordered {
-            // Ids have an order, selections have none.
-            if target.kind == Kind::MultiPicklist {
-                return Err(SoqlError {
-                    code: "INVALID_QUERY_FILTER_OPERATOR",
-                    message: "invalid operator on multipicklist field".to_owned(),
-                });
-            }
-        }
-        if target.kind.is_number() && ordered {
-            let number = Decimal::from_str(&cell)
-                .map_err(|_| SoqlError::malformed(format!("unexpected token: {cell}")))?;
-            return Ok(Test::Number(target, op, number));
-        }
-        let folds = target.folds && target.kind.is_text();
-        Ok(Test::Text(target, op, cell, folds))
+        Ok(Value {
+            path: path_ref,
+            calls: vec![Function::Distance(Distance {
+                latitude,
+                longitude,
+                miles,
+            })],
+            kind: Kind::Double,
+            written: path.text(),
+        })
     }
+
+    fn unknown_function(&self, call: &Call) -> SoqlError {
+        let end = call.at + call.name.len();
+        SoqlError::unexpected(self.asker, self.soql, end, "(")
+    }
+
+    /// The filter behind USING SCOPE.
+    fn scope(&self, scope: &str, at: usize) -> Result<Option<Test<Value>>, SoqlError> {
+        let owner = self.field(self.object, "OwnerId");
+        let test = match (scope.to_ascii_lowercase().as_str(), owner) {
+            ("everything", _) => return Ok(None),
+            ("mine", Some(owner)) => Test::Text(
+                plain(self.own(owner), "OwnerId"),
+                Op::Eq,
+                self.asker.user.clone(),
+                false,
+            ),
+            ("queue_owned", Some(owner)) => Test::Like(
+                plain(self.own(owner), "OwnerId"),
+                super::pattern::Pattern::new("00g%"),
+            ),
+            ("user_owned", Some(owner)) => Test::Like(
+                plain(self.own(owner), "OwnerId"),
+                super::pattern::Pattern::new("005%"),
+            ),
+            (
+                "team" | "delegated" | "scopingrule" | "mine_and_my_groups" | "my_territory"
+                | "my_team_territory",
+                Some(_),
+            ) => {
+                return Err(SoqlError::not_emulated(&format!("SOQL scope {scope}")));
+            }
+            _ => {
+                return Err(SoqlError::at(
+                    "MALFORMED_QUERY",
+                    self.soql,
+                    at,
+                    &format!("scope '{scope}' is not supported on this entity"),
+                ));
+            }
+        };
+        Ok(Some(test))
+    }
+
+    /// What a condition may be about.
+    pub(super) fn filterable(&self, expr: &Expr) -> Result<Operand<Value>, SoqlError> {
+        let value = self.value(expr)?;
+        let distance = is_distance(&value);
+        if !value.path.is_type() && !distance {
+            let field = value.path.spec(self.schema);
+            if field.kind.is_compound() {
+                return Err(self.invalid(
+                    expr.at(),
+                    "Address fields can only be filtered using Distance expressions",
+                ));
+            }
+            if !field.filterable() {
+                return Err(self.invalid(
+                    expr.at(),
+                    &format!("field '{}' can not be filtered in a query call", field.name),
+                ));
+            }
+        }
+        Ok(Operand {
+            kind: value.kind,
+            folds: value.folds() || value.kind == Kind::Text,
+            name: match &value.path.leaf {
+                Leaf::TypeName => "Type".to_owned(),
+                _ => value.path.spec(self.schema).name.clone(),
+            },
+            at: expr.at(),
+            value,
+        })
+    }
+}
+
+/// A column that is a field.
+pub(super) fn plain(path: PathRef, written: &str) -> Value {
+    Value {
+        kind: path.kind,
+        path,
+        calls: Vec::new(),
+        written: written.to_owned(),
+    }
+}
+
+fn is_distance(value: &Value) -> bool {
+    matches!(value.calls.first(), Some(Function::Distance(_)))
+}
+
+fn is_count(query: &Query) -> bool {
+    matches!(&query.items[..], [Item::Expr(Expr::Call(call), None)] if call.name == "COUNT" && call.args.is_empty())
+}
+
+/// Whether an expression is about many rows.
+pub(super) fn is_aggregate(expr: &Expr) -> bool {
+    match expr {
+        Expr::Call(call) => {
+            matches!(
+                call.name.as_str(),
+                "COUNT" | "COUNT_DISTINCT" | "SUM" | "AVG" | "MIN" | "MAX" | "GROUPING"
+            ) || call.args.iter().any(is_aggregate)
+        }
+        _ => false,
+    }
+}
+
+fn is_grouped(query: &Query) -> bool {
+    query.group.is_some()
+        || query
+            .items
+            .iter()
+            .any(|i| matches!(i, Item::Expr(expr, _) if is_aggregate(expr)))
+}
+
+pub(super) fn must_be_grouped(expr: &Expr) -> SoqlError {
+    let name = expr.path().map(Path::text).unwrap_or_default();
+    SoqlError::malformed(format!("Field must be grouped or aggregated: {name}"))
+}
+
+/// A picklist is sorted as its values are defined.
+pub(super) fn picklist_order(schema: &Schema, value: &Value) -> Vec<String> {
+    if value.path.is_type() || !value.calls.is_empty() {
+        return Vec::new();
+    }
+    let field = value.path.spec(schema);
+    field.picklist.iter().map(|p| p.value.clone()).collect()
 }

@@ -1,51 +1,89 @@
 //! SOQL as the org understands it: its own lexer, parser and evaluator.
 //!
-//! Known: parent paths, WHERE, ORDER BY, LIMIT, OFFSET, COUNT(), FIELDS(). Aggregates, GROUP BY, sub-queries,
-//! semi-joins and TYPEOF are answered with `MALFORMED_QUERY`.
+//! `ast` is a statement as written, `plan` what it means once its names are resolved; `compile` goes from one to the
+//! other, and `run`, `children` and `groups` from a plan to rows. Whatever depends on who asks (time zone, locale,
+//! version) comes in by [`Asker`] when a statement is compiled, so that a plan can be run by anybody later.
 
+mod aggregate;
+mod ast;
 mod compile;
+mod condition;
+mod error;
 mod eval;
+mod filter;
+mod functions;
+mod group;
 mod lexer;
+mod names;
 mod parser;
+mod pattern;
+mod plan;
+mod sort;
 mod time;
 
-pub(crate) use compile::{Node, Plan, compile};
-pub(crate) use eval::{follow, like, run};
+use compact_str::CompactString;
+use jiff::{Timestamp, tz::TimeZone};
 
-/// A statement that the org does not run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub(crate) struct SoqlError {
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
+pub(crate) use aggregate::groups;
+pub(crate) use compile::compile;
+pub(crate) use error::{NOT_EMULATED, SoqlError};
+pub(crate) use eval::{children, coordinates, follow, run};
+pub(crate) use pattern::like;
+pub(crate) use plan::{Children, GroupColumn, Node, Output, Plan, Value};
+
+use super::{access::Access, store::Store};
+
+/// Who asks, and when: date literals, functions and some errors depend on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker<'a> {
+    /// What the asker may see.
+    access: &'a Access,
+    pub(crate) version: u32,
+    pub(crate) user: CompactString,
+    zone: TimeZone,
+    american: bool,
+    now: Timestamp,
+    /// Records are asked for as rows of plain cells.
+    flat: bool,
 }
 
-impl SoqlError {
-    fn malformed(message: impl Into<String>) -> Self {
-        SoqlError {
-            code: "MALFORMED_QUERY",
-            message: message.into(),
+impl<'a> Asker<'a> {
+    /// Nobody in particular, in UTC, at no time in particular.
+    pub(crate) fn plain(access: &'a Access, version: u32) -> Self {
+        Asker {
+            access,
+            version,
+            user: CompactString::default(),
+            zone: TimeZone::UTC,
+            american: true,
+            now: Timestamp::UNIX_EPOCH,
+            flat: false,
         }
     }
 
-    /// An error with the statement, a caret under the place, and row and column.
-    fn at(code: &'static str, soql: &str, offset: usize, message: &str) -> Self {
-        let before = &soql[..offset.min(soql.len())];
-        let row = before.matches('\n').count() + 1;
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before[line_start..].chars().count();
-        let line = soql[line_start..].lines().next().unwrap_or_default();
-        // A long line is echoed from 32 characters before the caret on.
-        let skipped = column.saturating_sub(32);
-        let echo: String = line.chars().skip(skipped).take(80).collect();
-        SoqlError {
-            code,
-            message: format!(
-                "\n{echo}\n{caret:>width$}\nERROR at Row:{row}:Column:{at}\n{message}",
-                caret = '^',
-                width = column - skipped + 1,
-                at = column + 1,
-            ),
+    /// Asks for rows of plain cells: FIELDS() leaves compound fields out.
+    pub(crate) fn flat(mut self) -> Self {
+        self.flat = true;
+        self
+    }
+
+    /// A user of the org, with the time zone and locale of the user's record.
+    pub(crate) fn new(store: &Store, access: &'a Access, user: &str, version: u32, now: Timestamp) -> Self {
+        let mut asker = Asker::plain(access, version);
+        asker.now = now;
+        asker.user = CompactString::new(user);
+        if let Some(row) = store.row(store.user, user) {
+            // A zone that this machine does not know is UTC.
+            if let Ok(zone) = TimeZone::get(store.text(store.user, row, "TimeZoneSidKey")) {
+                asker.zone = zone;
+            }
+            asker.american = matches!(store.text(store.user, row, "LocaleSidKey"), "en_US" | "");
         }
+        asker
+    }
+
+    /// The day that it is for the user.
+    fn today(&self) -> jiff::civil::Date {
+        self.zone.to_datetime(self.now).date()
     }
 }

@@ -2,6 +2,10 @@ use jiff::{ToSpan, civil::Date};
 
 /// The days that a date literal stands for: from the first, up to but not with the second.
 pub(super) fn date_range(word: &str, n: Option<i64>, today: Date) -> Option<(Date, Date)> {
+    // Farther than any date that a field can hold.
+    if n.is_some_and(|n| n > 100_000) {
+        return None;
+    }
     let day = |offset: i64| today.checked_add(offset.days()).ok();
     let month = today.first_of_month();
     let quarter = {
@@ -25,7 +29,10 @@ pub(super) fn date_range(word: &str, n: Option<i64>, today: Date) -> Option<(Dat
             week.checked_add(b.weeks()).ok()?,
         ))
     };
-    let word = word.replace("_FISCAL", "");
+    // Fiscal years are calendar years, but for weeks and months there are none.
+    let word = word
+        .replace("FISCAL_QUARTER", "QUARTER")
+        .replace("FISCAL_YEAR", "YEAR");
     match (word.as_str(), n) {
         ("YESTERDAY", None) => Some((day(-1)?, today)),
         ("TODAY", None) => Some((today, day(1)?)),
@@ -47,6 +54,10 @@ pub(super) fn date_range(word: &str, n: Option<i64>, today: Date) -> Option<(Dat
         ("LAST_N_DAYS", Some(n)) => Some((day(-n)?, day(1)?)),
         ("NEXT_N_DAYS", Some(n)) => Some((day(1)?, day(n + 1)?)),
         ("N_DAYS_AGO", Some(n)) => Some((day(-n)?, day(1 - n)?)),
+        ("N_WEEKS_AGO", Some(n)) => weeks(-n, 1 - n),
+        ("N_MONTHS_AGO", Some(n)) => months(month, -n, 1 - n),
+        ("N_QUARTERS_AGO", Some(n)) => months(quarter, -3 * n, 3 - 3 * n),
+        ("N_YEARS_AGO", Some(n)) => months(year, -12 * n, 12 - 12 * n),
         ("LAST_N_WEEKS", Some(n)) => weeks(-n, 0),
         ("NEXT_N_WEEKS", Some(n)) => weeks(1, n + 1),
         ("LAST_N_MONTHS", Some(n)) => months(month, -n, 0),
@@ -74,6 +85,8 @@ mod tests {
             ("THIS_QUARTER", None, "2026-04-01", "2026-07-01"),
             ("LAST_FISCAL_YEAR", None, "2025-01-01", "2026-01-01"),
             ("N_DAYS_AGO", Some(3), "2026-05-17", "2026-05-18"),
+            ("N_FISCAL_YEARS_AGO", Some(1), "2025-01-01", "2026-01-01"),
+            ("NEXT_N_WEEKS", Some(2), "2026-05-24", "2026-06-07"),
         ] {
             let (a, b) = date_range(word, n, today).expect(word);
             assert_eq!(

@@ -5,12 +5,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Api, Org, Reply, query::soql_error},
+    super::{Api, Org, Reply, query},
     Files, Job, State, Work, blank, csv, format, invalid, job, list, patch_state, register, remove, start,
 };
 use crate::emulator::{
     schema::Kind,
-    soql::{Plan, compile, run},
+    soql::{Asker, Output, Plan, compile, run},
     store::java_double,
 };
 
@@ -53,19 +53,13 @@ fn create(api: &Api<'_>) -> Reply {
     };
     let (object, name) = {
         let store = api.read();
-        let plan = match compile(&store.schema, &api.session.access, soql) {
+        let asker = query::asker(api, &store).flat();
+        let plan = match compile(&store.schema, &asker, soql) {
             Ok(plan) => plan,
-            Err(error) => return soql_error(&error),
+            Err(error) => return query::soql_error(&error),
         };
-        let refuse = |message: &str| Reply::error(400, "API_ERROR", message);
-        if plan.count {
-            return refuse("Aggregate Relationships not supported in Bulk Query");
-        }
-        if plan.offset.is_some() {
-            return refuse("OFFSET is not supported in Bulk Query");
-        }
-        if plan.columns.iter().any(|c| c.kind == Kind::Address) {
-            return refuse("Selecting compound data not supported in Bulk Query");
+        if let Some(message) = refused(&plan) {
+            return Reply::error(400, "API_ERROR", message);
         }
         let object = &store.schema.objects[plan.object];
         if !object.bulk {
@@ -91,6 +85,29 @@ fn create(api: &Api<'_>) -> Reply {
     Reply::json(200, &made.json(false, false))
 }
 
+/// What a query job cannot give.
+fn refused(plan: &Plan) -> Option<&'static str> {
+    if !matches!(plan.output, Output::Rows) || plan.has_children() {
+        return Some("Aggregate Relationships not supported in Bulk Query");
+    }
+    if plan.offset.is_some() {
+        return Some("OFFSET is not supported in Bulk Query");
+    }
+    if plan.has_type_of() {
+        return Some("TYPEOF is not supported in Bulk Query");
+    }
+    if plan.unbounded {
+        return Some("The SOQL FIELDS function is not supported with an unbounded set of fields in this API");
+    }
+    if plan.columns.iter().any(|c| c.kind.is_compound()) {
+        return Some("Selecting compound data not supported in Bulk Query");
+    }
+    if plan.columns.iter().any(|c| c.kind == Kind::Base64) {
+        return Some("Selecting binary data not supported in Bulk Query");
+    }
+    None
+}
+
 /// Runs the query and writes all result rows once; pages are slices of them.
 fn process(org: &Org, job: &Job) -> Result<Files, String> {
     let Work::Query { soql, with_deleted } = &job.work else {
@@ -100,7 +117,8 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
         return Err(fault.message);
     }
     let store = org.read();
-    let plan: Plan = compile(&store.schema, &job.access, soql).map_err(|e| {
+    let asker = Asker::new(&store, &job.access, &job.user, job.version, org.time()).flat();
+    let plan: Plan = compile(&store.schema, &asker, soql).map_err(|e| {
         format!(
             "InvalidBatch : Failed to process query: {}: {}",
             e.code, e.message
@@ -130,9 +148,9 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
             }
             let cell = column.get(&store, plan.object, *row);
             if column.kind.is_double() && !cell.is_empty() {
-                csv::quote(&mut body, &java_double(cell));
+                csv::quote(&mut body, &java_double(&cell));
             } else {
-                csv::quote(&mut body, cell);
+                csv::quote(&mut body, &cell);
             }
         }
         body.extend_from_slice(newline);
