@@ -1,5 +1,6 @@
 //! The org over loopback, asked with hand-written requests as the wire traces of the protocol reference show them.
 
+mod columns;
 mod composite;
 mod files;
 mod resources;

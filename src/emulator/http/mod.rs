@@ -3,6 +3,7 @@
 mod auth;
 mod bulk;
 mod collections;
+mod columns;
 mod composite;
 mod connection;
 mod json;

@@ -55,6 +55,13 @@ pub(super) fn ask(api: &Api<'_>, soql: &str, with_deleted: bool) -> Reply {
         Ok(plan) => Arc::new(plan),
         Err(error) => return soql_error(&error),
     };
+    if api
+        .call
+        .param("columns")
+        .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+    {
+        return super::columns::describe(api, &store, &plan);
+    }
     match &plan.output {
         Output::Count => {
             let count = run(&store, &plan, with_deleted).len();

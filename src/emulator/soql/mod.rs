@@ -29,7 +29,7 @@ pub(crate) use compile::compile;
 pub(crate) use error::{NOT_EMULATED, SoqlError};
 pub(crate) use eval::{children, coordinates, follow, run};
 pub(crate) use pattern::like;
-pub(crate) use plan::{Children, GroupColumn, Node, Output, Plan, Value};
+pub(crate) use plan::{Children, GroupColumn, Groups, Hop, Node, Output, Plan, Value};
 
 use super::{access::Access, store::Store};
 

@@ -202,6 +202,41 @@ pub(crate) struct Groups {
     pub(super) order: Vec<Sort<Part>>,
 }
 
+impl Groups {
+    /// Whether there is a GROUP BY.
+    pub(crate) fn is_grouped(&self) -> bool {
+        !self.whole
+    }
+
+    /// The key that a column shows.
+    pub(crate) fn key(&self, column: &GroupColumn) -> Option<&Value> {
+        match column.part.from {
+            PartOf::Key(at) | PartOf::Grouping(at) => self.keys.get(at),
+            PartOf::Sum(_) => None,
+        }
+    }
+
+    /// The function that a column is the outcome of, in the org's spelling, and what it is taken of.
+    pub(crate) fn function(&self, column: &GroupColumn) -> Option<(&'static str, &Value)> {
+        match column.part.from {
+            PartOf::Key(_) => None,
+            PartOf::Grouping(at) => Some(("grouping", &self.keys[at])),
+            PartOf::Sum(at) => {
+                let sum = &self.sums[at];
+                let name = match sum.function {
+                    AggregateFunction::Count => "count",
+                    AggregateFunction::CountDistinct => "count_distinct",
+                    AggregateFunction::Sum => "sum",
+                    AggregateFunction::Avg => "avg",
+                    AggregateFunction::Min => "min",
+                    AggregateFunction::Max => "max",
+                };
+                Some((name, &sum.value))
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Aggregate {
     pub(super) function: AggregateFunction,
