@@ -14,12 +14,13 @@
 //! - a Bulk job is worked on as a whole, without the inner batches of 10,000 rows.
 //!
 //! Rooms: `file` is what users write, `schema` what that means, `store` the records and their rules, `soql` the query
-//! language, `recipe` the making of records, `http` the protocol, `faults` what goes wrong.
+//! language, `formula` that of rules and formula fields, `recipe` the making of records, `http` the protocol, `faults` what goes wrong.
 
 mod access;
 mod clock;
 mod faults;
 mod file;
+mod formula;
 mod http;
 mod recipe;
 mod schema;
@@ -174,6 +175,33 @@ impl Emulator {
     /// How much of what was asked.
     pub fn counters(&self) -> Counters {
         self.org.counters()
+    }
+
+    /// Brings a record back from the recycle bin, with all that went with it.
+    ///
+    /// # Errors
+    /// The code and text of the org, when it cannot be brought back.
+    pub fn undelete(&self, id: &str) -> Result<(), String> {
+        let mut store = self.org.write();
+        self.org
+            .as_first_user(|call| store.undelete(id, call, &mut Vec::new()))
+            .map(drop)
+            .map_err(|e| format!("{}: {}", e.code, e.message))
+    }
+
+    /// The Ids of the records in the recycle bin; what went with another record is not among them.
+    pub fn recycle_bin(&self) -> Vec<String> {
+        let store = self.org.read();
+        store.bin_ids().iter().map(ToString::to_string).collect()
+    }
+
+    /// Removes all records from the recycle bin for good.
+    pub fn empty_recycle_bin(&self) {
+        let mut store = self.org.write();
+        for id in store.bin_ids() {
+            // What is in the bin can be removed.
+            let _ = store.empty_bin(&id, &mut Vec::new());
+        }
     }
 
     /// How many records of an object there are.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{Effect, Emulator, Fault, FaultAnswer, OrgFile, OrgFileError};
 
 mod life;
+mod rules;
 mod soql;
 
 const ORG: &str = r#"

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use armed::ArmedFault;
-pub(crate) use armed::Faults;
+pub(crate) use armed::{Faults, RowFault};
 
 use super::file::{Share, Span};
 

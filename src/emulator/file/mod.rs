@@ -4,6 +4,7 @@
 //! file means is worked out when the org is built (`schema::build`, `recipe`).
 
 mod life;
+mod rules;
 mod values;
 
 use std::{
@@ -15,6 +16,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use life::{ClockSpec, LimitsSpec};
+pub use rules::{
+    Automation, Blanks, DuplicateAction, DuplicateRule, Event, LookupFilter, MatchMethod, Rule, Summary,
+    SummaryOperation,
+};
 pub use values::{Generator, NumberSpan, Recipe, Share, Span, TextRecipe, TimeSpan, Weighted};
 
 /// An org file could not be used.
@@ -281,6 +286,15 @@ pub struct SObject {
     /// What every record that is written through the API must satisfy.
     #[serde(default)]
     pub validation_rules: Vec<Rule>,
+    /// Which records count as duplicates of others, and what happens to them.
+    #[serde(default)]
+    pub duplicate_rules: Vec<DuplicateRule>,
+    /// Stand-ins for Apex triggers.
+    #[serde(default)]
+    pub triggers: Vec<Automation>,
+    /// Stand-ins for record-triggered flows; before a record is written they run before the triggers.
+    #[serde(default)]
+    pub flows: Vec<Automation>,
     /// Fields of this object that nobody sees, standard ones too, as if by field-level security.
     #[serde(default)]
     pub hidden_fields: Vec<String>,
@@ -302,7 +316,8 @@ pub struct NameField {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FieldSpec {
-    /// The data type as Setup lists it: `Text(40)`, `Number(16, 2)`, `Lookup(Account)`, `Picklist`, `Formula (Text)`.
+    /// The data type as Setup lists it: `Text(40)`, `Number(16, 2)`, `Lookup(Account)`, `Picklist`, `Formula (Text)`,
+    /// `Roll-Up Summary`.
     #[serde(rename = "type")]
     pub data_type: String,
     /// Made from the name when it is left out.
@@ -350,6 +365,18 @@ pub struct FieldSpec {
     /// The API cannot write it.
     #[serde(default)]
     pub read_only: bool,
+    /// For formula fields: the formula. Without it the field shows what the org file's records say.
+    #[serde(default)]
+    pub formula: Option<String>,
+    /// For formula fields: what an empty number counts as.
+    #[serde(default)]
+    pub blanks: Blanks,
+    /// For roll-up summaries: what is counted or added up.
+    #[serde(default)]
+    pub summary: Option<Summary>,
+    /// For lookups: which records are accepted.
+    #[serde(default)]
+    pub lookup_filter: Option<LookupFilter>,
 }
 
 /// What becomes of a lookup when its parent is deleted.
@@ -383,18 +410,6 @@ pub struct RecordTypeSpec {
     /// For administrators.
     #[serde(default)]
     pub description: Option<String>,
-}
-
-/// A validation rule: a field, a test that every written record must pass, and the message when it does not.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// The field that is looked at, and named in the error.
-    pub field: String,
-    /// The test.
-    pub must: RuleTest,
-    /// The administrator's text.
-    pub message: String,
 }
 
 /// What a value must be. An empty field passes every test but `not_null`.

@@ -272,7 +272,7 @@ fn finish(
                 Err(e) => (
                     json!({
                         "success": false,
-                        "errors": [{"statusCode": e.code, "message": e.message, "fields": e.fields}],
+                        "errors": e.entries("statusCode"),
                     }),
                     false,
                 ),

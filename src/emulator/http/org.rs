@@ -16,8 +16,11 @@ use crate::emulator::{
     clock::{Clock, canonical},
     faults::{Faults, Refusal, lock},
     file::{ApiVersions, BulkOptions, ConnectedApp, OrgFile, OrgFileError},
+    formula::Pace,
     recipe, schema,
-    store::{Call, Cell, Incoming, Op, Raw, RowError, Store, Target, make_id, parse_datetime},
+    store::{
+        Call, Cell, DuplicateHeader, Incoming, Op, Raw, RowError, Store, Target, make_id, parse_datetime,
+    },
 };
 
 /// The log keeps this many requests, the oldest go first.
@@ -40,6 +43,7 @@ pub(crate) struct Org {
     pub(super) apps: Vec<ConnectedApp>,
     pub(super) instance: String,
     pub(super) limits: Limits,
+    first_user: Cell,
     used_calls: AtomicU64,
     logged: AtomicU64,
     requests: AtomicU64,
@@ -151,6 +155,7 @@ impl Org {
             access: &Access::All,
             now: &created,
             faults: None,
+            duplicates: DuplicateHeader::default(),
             loading: true,
         };
         store.most_mb = file.limits.data_storage_mb;
@@ -172,6 +177,7 @@ impl Org {
             apps: file.connected_apps.clone(),
             instance,
             limits: Limits::new(&file.limits, file.daily_api_requests, clock.read()),
+            first_user: first_user.clone(),
             used_calls: AtomicU64::new(0),
             logged: AtomicU64::new(0),
             requests: AtomicU64::new(0),
@@ -225,19 +231,50 @@ impl Org {
             !super::transaction::held(),
             "within a transaction the store is had from `Api::read`"
         );
-        self.store
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        let read = || {
+            self.store
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        };
+        let store = read();
+        if store.schema.pace == Pace::Still || !store.stale(&self.now()) {
+            return store;
+        }
+        drop(store);
+        drop(self.write());
+        read()
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Store> {
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Store> {
         debug_assert!(
             !super::transaction::held(),
             "within a transaction the store is had from `Api::write`"
         );
-        self.store
+        let mut store = self
+            .store
             .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Formula fields that read the clock follow it.
+        if store.schema.pace != Pace::Still {
+            let now = self.now();
+            if store.stale(&now) {
+                store.refresh(&now);
+            }
+        }
+        store
+    }
+
+    /// Does something to the store as the first user, whom nothing is forbidden.
+    pub(crate) fn as_first_user<T>(&self, write: impl FnOnce(Call<'_>) -> T) -> T {
+        let now = self.now();
+        write(Call {
+            user: &self.first_user,
+            access: &Access::All,
+            now: &now,
+            faults: None,
+            duplicates: DuplicateHeader::default(),
+            loading: false,
+        })
     }
 
     /// The Id of a user by username.

@@ -106,13 +106,7 @@ impl Reply {
 
     /// A row's error that stands alone.
     pub(super) fn row_error(error: &RowError) -> Self {
-        let mut entry = json!({"message": error.message, "errorCode": error.code});
-        let unnamed =
-            matches!(error.code.as_ref(), "INVALID_FIELD") && error.message.starts_with("No such column");
-        if !unnamed && let Some(map) = entry.as_object_mut() {
-            map.insert("fields".to_owned(), json!(error.fields));
-        }
-        Reply::json(error.status(), &Value::Array(vec![entry]))
+        Reply::json(error.status(), &Value::Array(error.entries("errorCode")))
     }
 
     pub(super) fn fault(answer: &FaultAnswer) -> Self {

@@ -5,7 +5,7 @@ use crate::emulator::{
     access::Access,
     schema::{describe, describe_global_entry},
     soql::{Asker, Plan, compile},
-    store::{Call, Cell, Done, Op, Raw, RowError, State, Store, Target, Undo},
+    store::{Call, Cell, Done, DuplicateHeader, Op, Raw, RowError, State, Store, Target, Undo},
 };
 
 /// Everything below `/sobjects`.
@@ -203,6 +203,10 @@ impl Api<'_> {
             access: &self.session.access,
             now: &now,
             faults: Some(&self.org.faults),
+            duplicates: DuplicateHeader::parse(
+                self.call.header("sforce-duplicate-rule-header"),
+                self.version,
+            ),
             loading: false,
         };
         let mut own = Vec::new();

@@ -1,12 +1,12 @@
 use serde_json::Value;
 
 use super::{
-    DataType, Field, Kind, Object, PicklistValue, RecordType, Schema, ValidationRule,
+    DataType, Field, Kind, Object, PicklistValue, RecordType, Schema, rules,
     standard::{self, audit_fields, owner, spaced, system},
 };
 use crate::emulator::{
     access::open_audit_fields,
-    file::{FieldSpec, OnDelete, OrgFile, SObject},
+    file::{Blanks, FieldSpec, OnDelete, OrgFile, SObject},
 };
 
 /// What is wrong with the objects of a file, and where.
@@ -76,7 +76,9 @@ pub(crate) fn build(file: &OrgFile) -> Result<Schema, SchemaError> {
     if file.audit_fields {
         open_audit_fields(&mut schema);
     }
+    rules::type_totals(&mut schema, file)?;
     schema.seal();
+    rules::resolve(&mut schema, file)?;
     Ok(schema)
 }
 
@@ -184,19 +186,6 @@ fn extend(object: &mut Object, spec: &SObject, place: &str) -> Result<(), Schema
             description: record_type.description.clone(),
         });
     }
-    for rule in &spec.validation_rules {
-        let Some(field) = object.field(&rule.field) else {
-            return Err(SchemaError {
-                place: format!("{place}.validation_rules"),
-                message: format!("`{}` has no field `{}`", object.name, rule.field),
-            });
-        };
-        object.rules.push(ValidationRule {
-            field,
-            test: rule.must.clone(),
-            message: rule.message.clone(),
-        });
-    }
     Ok(())
 }
 
@@ -255,6 +244,11 @@ fn custom_field(object: &Object, name: &str, spec: &FieldSpec) -> Result<Field, 
         field.createable = false;
         field.updateable = false;
     }
+    if spec.summary.is_some() != data.summary {
+        return Err("a `Roll-Up Summary` needs a `summary`, other fields have none".to_owned());
+    }
+    field.formula.clone_from(&spec.formula);
+    field.blank_is_zero = spec.formula.is_some() && spec.blanks == Blanks::Zero;
     if spec.read_only {
         field.createable = false;
         field.updateable = false;

@@ -14,6 +14,8 @@ pub(crate) struct DataType {
     pub(crate) master_detail: bool,
     pub(crate) auto_number: bool,
     pub(crate) calculated: bool,
+    /// A roll-up summary.
+    pub(crate) summary: bool,
 }
 
 impl DataType {
@@ -28,6 +30,7 @@ impl DataType {
             master_detail: false,
             auto_number: false,
             calculated: false,
+            summary: false,
         }
     }
 
@@ -131,6 +134,13 @@ impl DataType {
                 calculated: true,
                 ..formula(rest)?
             },
+            // What is summarized stands elsewhere: `Roll-Up Summary (COUNT)` and `Roll-Up Summary` are the same.
+            "rollupsummary" => DataType {
+                calculated: true,
+                summary: true,
+                precision: 18,
+                ..DataType::plain(Kind::Double)
+            },
             "address" => DataType::plain(Kind::Address),
             "geolocation" | "location" => DataType::plain(Kind::Location),
             "base64" | "file" => DataType::plain(Kind::Base64),
@@ -139,7 +149,7 @@ impl DataType {
                 return Err(format!(
                     "`{text}` is no data type; known are Text(n), Text Area, Long Text Area(n), Rich Text Area(n), \
                      Picklist, Multi-Select Picklist, Checkbox, Number(n, d), Currency(n, d), Percent(n, d), Int, Date, \
-                     Date/Time, Time, Email, Phone, URL, Lookup(Object), Master-Detail(Object), Auto Number, Formula(Type)"
+                     Date/Time, Time, Email, Phone, URL, Lookup(Object), Master-Detail(Object), Auto Number, Formula(Type), Roll-Up Summary"
                 ));
             }
         })

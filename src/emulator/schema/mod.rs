@@ -4,6 +4,7 @@ mod behaviour;
 mod build;
 mod data_type;
 mod describe;
+mod rules;
 mod standard;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ pub(crate) use behaviour::{Behaviour, Places};
 pub(crate) use build::build;
 pub(crate) use data_type::DataType;
 pub(crate) use describe::{MASTER_RECORD_TYPE, describe, describe_global_entry};
+pub(crate) use rules::{Automation, DuplicateRule, Rules, Summary, Test};
 
 /// The kind of a field, as `type` of a describe tells it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +136,12 @@ pub(crate) struct Field {
     pub(crate) unique: bool,
     pub(crate) case_sensitive: bool,
     pub(crate) calculated: bool,
+    /// The text of a formula field.
+    pub(crate) formula: Option<String>,
+    /// Empty numbers count as zero in its formula.
+    pub(crate) blank_is_zero: bool,
+    /// Its formula makes HTML.
+    pub(crate) html: bool,
     /// The pattern of an auto number, `INV-{0000}`.
     pub(crate) auto_number: Option<String>,
     pub(crate) name_field: bool,
@@ -180,6 +188,9 @@ impl Field {
             unique: false,
             case_sensitive: false,
             calculated: data.calculated,
+            formula: None,
+            blank_is_zero: false,
+            html: false,
             auto_number: None,
             name_field: false,
             permissionable: true,
@@ -251,14 +262,6 @@ pub(crate) struct RecordType {
     pub(crate) description: Option<String>,
 }
 
-/// A rule that the org's administrator set up.
-#[derive(Clone, Debug)]
-pub(crate) struct ValidationRule {
-    pub(crate) field: usize,
-    pub(crate) test: crate::emulator::file::RuleTest,
-    pub(crate) message: String,
-}
-
 /// One object.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
@@ -277,7 +280,6 @@ pub(crate) struct Object {
     pub(crate) fields: Vec<Field>,
     by_name: HashMap<String, usize>,
     pub(crate) record_types: Vec<RecordType>,
-    pub(crate) rules: Vec<ValidationRule>,
     /// What the platform does by itself when a row of this object is written.
     pub(crate) behaviour: Behaviour,
     /// A row without a name is named by its own Id.
@@ -301,7 +303,6 @@ impl Object {
             fields: Vec::new(),
             by_name: HashMap::new(),
             record_types: Vec::new(),
-            rules: Vec::new(),
             behaviour: Behaviour::of(name),
             names_by_id: false,
             places: Places::default(),
@@ -337,6 +338,25 @@ impl Object {
         })
     }
 
+    /// Whether deleted rows are kept for a while.
+    pub(crate) fn keeps_deleted(&self) -> bool {
+        self.field("IsDeleted").is_some()
+    }
+
+    /// Whether deleted rows lie in the recycle bin, from where they can be brought back.
+    pub(crate) fn has_bin(&self) -> bool {
+        const WITHOUT: &[&str] = &[
+            "AccountContactRelation",
+            "CampaignMember",
+            "CampaignMemberStatus",
+            "ContentDocumentLink",
+            "OpportunityContactRole",
+            "OpportunityLineItem",
+            "PricebookEntry",
+        ];
+        self.deletable && self.keeps_deleted() && !WITHOUT.contains(&self.name.as_str())
+    }
+
     /// The field that names a record.
     pub(crate) fn name_field(&self) -> Option<usize> {
         self.fields.iter().position(|f| f.name_field)
@@ -347,6 +367,10 @@ impl Object {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schema {
     pub(crate) objects: Vec<Object>,
+    /// What the administrator set up, object by object.
+    pub(crate) rules: Vec<Rules>,
+    /// How formula fields depend on the time.
+    pub(crate) pace: super::formula::Pace,
     by_name: HashMap<String, usize>,
     by_prefix: HashMap<String, usize>,
     /// For each object, who points at it: `(object, field)`.
@@ -381,6 +405,7 @@ impl Schema {
                     .is_some_and(|name| object.fields[name].auto_number.is_none());
         }
         self.children = vec![Vec::new(); self.objects.len()];
+        self.rules = vec![Rules::default(); self.objects.len()];
         for (o, object) in self.objects.iter().enumerate() {
             for (f, field) in object.fields.iter().enumerate() {
                 for target in &field.reference_to {

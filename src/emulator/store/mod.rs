@@ -4,10 +4,14 @@
 //! decimals, `2026-01-31`, `2026-01-31T09:05:07.000Z`, Ids of 18 characters. Cells stand in columns, and a column that
 //! nobody filled takes no room. A row keeps its place for good, so that its number can be read from its Id.
 
+mod bin;
 mod blobs;
 mod convert;
+mod duplicates;
+mod effects;
 mod error;
 mod index;
+mod judge;
 mod room;
 mod standard;
 mod write;
@@ -19,8 +23,10 @@ use compact_str::CompactString;
 use super::schema::Schema;
 use crate::record::Id;
 
+pub(crate) use bin::Deletion;
 pub(crate) use blobs::Blobs;
 pub(crate) use convert::{Raw, fold, java_double, parse_datetime};
+pub(crate) use duplicates::DuplicateHeader;
 pub(crate) use error::RowError;
 use index::Index;
 pub(crate) use write::{Call, Done, Incoming, Op, Target, Undo};
@@ -57,6 +63,12 @@ pub(crate) struct Store {
     pub(crate) schema: Arc<Schema>,
     pub(crate) tables: Vec<Table>,
     pub(crate) blobs: Blobs,
+    /// The recycle bin: what went with each record in it.
+    bin: HashMap<(usize, u32), Deletion>,
+    /// When the last write was.
+    moment: Cell,
+    /// The time that formula fields which read the clock show.
+    worked_out: Cell,
     /// Three characters that make this org's Ids differ from another's.
     instance: String,
     /// Megabytes that the records may take.
@@ -149,6 +161,21 @@ impl Table {
         column[row] = value;
     }
 
+    /// Takes the newest row away.
+    fn pop(&mut self) {
+        let Some(state) = self.states.pop() else {
+            return;
+        };
+        self.live -= usize::from(state == State::Live);
+        let rows = self.states.len();
+        if let Some(id) = self.columns[0].get(rows) {
+            self.foreign.remove(id);
+        }
+        for column in &mut self.columns {
+            column.truncate(rows);
+        }
+    }
+
     fn set_state(&mut self, row: u32, state: State) {
         let slot = &mut self.states[row as usize];
         self.live -= usize::from(*slot == State::Live);
@@ -171,6 +198,9 @@ impl Store {
             schema,
             tables,
             blobs: Blobs::default(),
+            bin: HashMap::new(),
+            moment: Cell::default(),
+            worked_out: Cell::default(),
             instance,
             most_mb: None,
             user,

@@ -3,9 +3,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use bytes::Bytes;
 
 use super::{
-    Cell, RowError, State, Store, Table,
+    Cell, Deletion, DuplicateHeader, RowError, State, Store, Table,
     convert::{bytes, convert},
-    fold,
     index::Index,
     standard::{self, Draft},
 };
@@ -13,9 +12,7 @@ use crate::{
     emulator::{
         access::Access,
         faults::Faults,
-        file::RuleTest,
         schema::{Kind, MASTER_RECORD_TYPE},
-        soql::like,
     },
     record::Id,
 };
@@ -33,6 +30,8 @@ pub(crate) struct Call<'a> {
     pub(crate) now: &'a str,
     /// Faults on rows; none while an org file is loaded.
     pub(crate) faults: Option<&'a Faults>,
+    /// What the request says about duplicates.
+    pub(crate) duplicates: DuplicateHeader,
     /// Whether this is the loading of an org file: read-only fields may be given, validation rules rest.
     pub(crate) loading: bool,
 }
@@ -77,6 +76,8 @@ pub(crate) enum Undo {
     State(usize, u32, State),
     Cells(usize, u32, Vec<(usize, Cell)>),
     Blob(Cell, Option<Bytes>),
+    /// What the recycle bin knew of a row.
+    Bin(usize, u32, Option<Deletion>),
 }
 
 /// The cells of a row that is about to be written, each field once.
@@ -96,6 +97,9 @@ impl Store {
         call: Call<'_>,
         undo: &mut Vec<Undo>,
     ) -> Result<Done, RowError> {
+        if self.moment != call.now {
+            self.moment = Cell::new(call.now);
+        }
         let before = undo.len();
         let done = self.write_through(object, op, key, values, call, undo);
         if done.is_err() {
@@ -169,11 +173,6 @@ impl Store {
             Op::Delete | Op::HardDelete => {
                 let row = self.named(object, key.unwrap_or_default())?;
                 let id = Cell::new(self.tables[object].get(row, 0));
-                let state = if op == Op::HardDelete {
-                    State::Gone
-                } else {
-                    State::Deleted
-                };
                 // What goes along with its parent need not be deletable by itself.
                 if !self.schema.objects[object].deletable {
                     return Err(RowError::new(
@@ -182,7 +181,7 @@ impl Store {
                     ));
                 }
                 standard::before_delete(self, object, row, call)?;
-                self.delete(object, row, state, undo)?;
+                self.delete(object, row, op == Op::HardDelete, call, undo)?;
                 standard::after_delete(self, object, row, call, undo)?;
                 Ok(Done { id, created: false })
             }
@@ -193,6 +192,9 @@ impl Store {
     pub(crate) fn undo(&mut self, undo: Vec<Undo>) {
         for step in undo.into_iter().rev() {
             match step {
+                Undo::State(object, row, State::Gone) if row + 1 == self.tables[object].len() => {
+                    self.unmake(object, row);
+                }
                 Undo::State(object, row, state) => self.tables[object].set_state(row, state),
                 Undo::Cells(object, row, cells) => {
                     for (field, cell) in cells {
@@ -200,19 +202,47 @@ impl Store {
                     }
                 }
                 Undo::Blob(id, bytes) => self.blobs.set(id, bytes),
+                Undo::Bin(object, row, None) => {
+                    self.bin.remove(&(object, row));
+                }
+                Undo::Bin(object, row, Some(deletion)) => {
+                    self.bin.insert((object, row), deletion);
+                }
             }
         }
     }
 
+    /// Forgets the newest row as if it had never been made, with its number and its auto numbers.
+    fn unmake(&mut self, object: usize, row: u32) {
+        let schema = self.schema.clone();
+        let spec = &schema.objects[object];
+        let table = &mut self.tables[object];
+        for &at in &spec.places.auto_numbers {
+            if let Some(pattern) = &spec.fields[at].auto_number
+                && auto_number(pattern, table.counters[at]) == table.get(row, at)
+            {
+                table.counters[at] -= 1;
+            }
+        }
+        table.pop();
+    }
+
     /// Changes cells of a row that follow from a write elsewhere.
     pub(super) fn follow_up(&mut self, object: usize, row: u32, cells: Cells, undo: &mut Vec<Undo>) {
+        let now = self.moment.clone();
+        let before = self.shares(object, row, &now);
         let old = cells
             .iter()
             .map(|(field, _)| (*field, Cell::new(self.tables[object].get(row, *field))))
             .collect();
         undo.push(Undo::Cells(object, row, old));
+        let mut changed: Vec<usize> = cells.iter().map(|(field, _)| *field).collect();
         for (field, cell) in cells {
             self.put(object, row, field, cell);
+        }
+        if self.schema.rules[object].spread() {
+            changed.extend(self.work_out(object, row, &now, undo));
+            self.spread(object, row, &before, &changed, &now, undo);
         }
     }
 
@@ -263,7 +293,7 @@ impl Store {
         }
     }
 
-    fn put(&mut self, object: usize, row: u32, field: usize, cell: Cell) {
+    pub(super) fn put(&mut self, object: usize, row: u32, field: usize, cell: Cell) {
         let spec = &self.schema.objects[object].fields[field];
         let table = &mut self.tables[object];
         if Index::wanted(spec) && !cell.is_empty() && table.get(row, field) != cell {
@@ -484,7 +514,18 @@ impl Store {
         if spec.names_by_id && self.tables[object].get(row, places.name).is_empty() {
             self.put(object, row, places.name, Cell::new(&id[..15]));
         }
+        let rules = &schema.rules[object];
+        if rules.spread() {
+            self.start_totals(object, row);
+            self.work_out(object, row, call.now, undo);
+        }
+        if rules.check() && !call.loading {
+            self.judge(object, row, None, call, undo)?;
+        }
         standard::after_insert(self, object, row, call, undo)?;
+        if rules.spread() {
+            self.spread(object, row, &Vec::new(), &[], call.now, undo);
+        }
         Ok(Done { id, created: true })
     }
 
@@ -539,6 +580,8 @@ impl Store {
             .iter()
             .map(|(field, _)| (*field, Cell::new(table.get(row, *field))))
             .collect();
+        let rules = &schema.rules[object];
+        let before = self.shares(object, row, call.now);
         for (field, cell) in cells {
             self.put(object, row, field, cell);
         }
@@ -546,10 +589,24 @@ impl Store {
         if let Some(blob) = blob {
             self.write_blob(&id, blob, undo);
         }
-        let changed = standard::wants_old(spec).then(|| old.clone());
-        undo.push(Undo::Cells(object, row, old));
-        if let Some(old) = changed {
+        let hooked = standard::wants_old(spec);
+        if !hooked && !rules.check() && !rules.spread() {
+            undo.push(Undo::Cells(object, row, old));
+            return Ok(Done { id, created: false });
+        }
+        undo.push(Undo::Cells(object, row, old.clone()));
+        if rules.spread() {
+            self.work_out(object, row, call.now, undo);
+        }
+        if rules.check() && !call.loading {
+            self.judge(object, row, Some(&old), call, undo)?;
+        }
+        if hooked {
             standard::after_update(self, object, row, &old, call, undo)?;
+        }
+        if rules.spread() {
+            let changed = rules.touched(old.iter().map(|(field, _)| *field));
+            self.spread(object, row, &before, &changed, call.now, undo);
         }
         Ok(Done { id, created: false })
     }
@@ -575,44 +632,11 @@ impl Store {
                 self.check_reference(object, row, *at, cell)?;
             }
             if field.unique && !same {
-                let mine = row;
-                let folded = if field.folds_case() {
-                    fold(cell)
-                } else {
-                    cell.clone()
-                };
-                let rows = self
-                    .rows_with(object, *at, &[folded.as_str()])
-                    .unwrap_or_default();
-                if let Some(other) = rows
-                    .into_iter()
-                    .find(|r| table.state(*r) == State::Live && Some(*r) != mine)
-                {
-                    return Err(RowError::new(
-                        "DUPLICATE_VALUE",
-                        format!(
-                            "duplicate value found: {} duplicates value on record with id: {}",
-                            field.name,
-                            table.get(other, 0)
-                        ),
-                    ));
-                }
+                self.unique(object, row, *at, cell)?;
             }
         }
         if call.loading {
             return Ok(());
-        }
-        for rule in &spec.rules {
-            let value = match cells.iter().find(|(f, _)| *f == rule.field) {
-                Some((_, cell)) => cell.as_str(),
-                None => row.map(|row| table.get(row, rule.field)).unwrap_or_default(),
-            };
-            if !passes(&rule.test, value) {
-                return Err(
-                    RowError::new("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message.clone())
-                        .on(&spec.fields[rule.field].name),
-                );
-            }
         }
         if let Some(fault) = call.faults.and_then(|faults| {
             faults.for_row(&spec.name, given, |name| {
@@ -628,11 +652,7 @@ impl Store {
                 )
             })
         }) {
-            return Err(RowError {
-                code: fault.code.into(),
-                message: fault.message,
-                fields: fault.fields,
-            });
+            return Err(RowError::fault(fault));
         }
         Ok(())
     }
@@ -725,52 +745,6 @@ impl Store {
         }
         Ok(())
     }
-
-    pub(super) fn delete(
-        &mut self,
-        object: usize,
-        row: u32,
-        state: State,
-        undo: &mut Vec<Undo>,
-    ) -> Result<(), RowError> {
-        let schema = self.schema.clone();
-        let spec = &schema.objects[object];
-        let id = Cell::new(self.tables[object].get(row, 0));
-        let children = |store: &Store, child: usize, field: usize| -> Vec<u32> {
-            let mut rows = store.rows_with(child, field, &[id.as_str()]).unwrap_or_default();
-            rows.retain(|r| store.tables[child].state(*r) == State::Live);
-            rows
-        };
-        for &(child, field) in schema.children(object) {
-            if schema.objects[child].fields[field].restricted_delete
-                && !children(self, child, field).is_empty()
-            {
-                return Err(RowError::new(
-                    "DELETE_FAILED",
-                    format!(
-                        "Your attempt to delete {} could not be completed because it is associated with the following {}.",
-                        self.tables[object].get(row, spec.name_field().unwrap_or_default()),
-                        schema.objects[child].plural.to_lowercase()
-                    ),
-                ));
-            }
-        }
-        let was = self.tables[object].state(row);
-        self.tables[object].set_state(row, state);
-        undo.push(Undo::State(object, row, was));
-        for &(child, field) in schema.children(object) {
-            let f = &schema.objects[child].fields[field];
-            for r in children(self, child, field) {
-                if f.cascade {
-                    self.delete(child, r, state, undo)?;
-                } else {
-                    undo.push(Undo::Cells(child, r, vec![(field, id.clone())]));
-                    self.put(child, r, field, Cell::default());
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Table {
@@ -816,21 +790,4 @@ fn auto_number(pattern: &str, number: u64) -> Cell {
     };
     let (zeros, tail) = rest.split_once('}').unwrap_or((rest, ""));
     Cell::new(format!("{head}{number:0width$}{tail}", width = zeros.len()))
-}
-
-fn passes(test: &RuleTest, value: &str) -> bool {
-    if value.is_empty() {
-        return !matches!(test, RuleTest::NotNull);
-    }
-    let number = || value.parse::<f64>().unwrap_or_default();
-    match test {
-        RuleTest::NotNull => true,
-        RuleTest::OneOf(values) => values.iter().any(|v| v == value),
-        RuleTest::NoneOf(values) => !values.iter().any(|v| v == value),
-        RuleTest::Like(pattern) => like(&fold(pattern), &fold(value)),
-        RuleTest::NotLike(pattern) => !like(&fold(pattern), &fold(value)),
-        RuleTest::AtLeast(least) => number() >= *least,
-        RuleTest::AtMost(most) => number() <= *most,
-        RuleTest::MaxLength(most) => value.chars().count() <= *most,
-    }
 }

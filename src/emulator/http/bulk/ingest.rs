@@ -16,7 +16,7 @@ use super::{
 use crate::{
     emulator::{
         access::{Access, Permission},
-        store::{Call, Cell, Done, Op, Raw, RowError, Store, Target, fold, java_double},
+        store::{Call, Cell, Done, DuplicateHeader, Op, Raw, RowError, Store, Target, fold, java_double},
     },
     record::Number,
 };
@@ -433,6 +433,8 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
             access: &job.access,
             now: &now,
             faults: Some(&org.faults),
+            // The header has no effect here.
+            duplicates: DuplicateHeader::default(),
             loading: false,
         };
         let mut seen: HashSet<Cell> = HashSet::new();

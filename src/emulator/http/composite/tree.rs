@@ -92,7 +92,7 @@ fn failed(errors: &[(String, RowError)]) -> Reply {
         .map(|(reference_id, e)| {
             json!({
                 "referenceId": reference_id,
-                "errors": [{"statusCode": e.code, "message": e.message, "fields": e.fields}],
+                "errors": e.entries("statusCode"),
             })
         })
         .collect();
