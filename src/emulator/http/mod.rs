@@ -6,6 +6,7 @@ mod collections;
 mod columns;
 mod composite;
 mod connection;
+mod described;
 mod json;
 mod limits;
 mod org;

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::{Api, Reply, json as text, query::soql_error};
+use super::{Api, Reply, described::described, json as text, query::soql_error};
 use crate::emulator::{
     access::Access,
     schema::{describe, describe_global_entry},
@@ -31,16 +31,9 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
         ([], _) => api.not_allowed("GET,HEAD,POST"),
         ([word], _) if word.eq_ignore_ascii_case("describe") => api.only("GET", || {
             let store = api.read();
-            Reply::json(
-                200,
-                &describe(
-                    &store.schema,
-                    &api.session.access,
-                    object,
-                    api.version,
-                    &api.org.url,
-                ),
-            )
+            let access = &api.session.access;
+            let value = describe(&store.schema, access, object, api.version, &api.org.url);
+            described(api, &store, &value)
         }),
         ([word], "POST") if word.eq_ignore_ascii_case("id") && api.version >= 37 => create(api, object),
         ([word], _) if word.eq_ignore_ascii_case("id") => api.not_allowed("POST"),
@@ -59,10 +52,8 @@ fn global(api: &Api<'_>) -> Reply {
         .map(|o| describe_global_entry(&store.schema, access, o, api.version))
         .collect();
     list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
-    Reply::json(
-        200,
-        &json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": list}),
-    )
+    let value = json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": list});
+    described(api, &store, &value)
 }
 
 pub(super) fn record_count(api: &Api<'_>) -> Reply {
