@@ -119,6 +119,10 @@ impl Compiler<'_> {
                 Literal::Text(text) => match text.parse::<Id>() {
                     Ok(id) => Ok(Cell::new(id.as_str())),
                     Err(_) if text.is_empty() => Ok(Cell::default()),
+                    // The form of an Id is enough: one whose suffix is wrong stands for no record.
+                    Err(_) if text.len() == 18 && text.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                        Ok(Cell::new(text))
+                    }
                     Err(_) => Err(SoqlError::at(
                         "INVALID_QUERY_FILTER_OPERATOR",
                         self.soql,
