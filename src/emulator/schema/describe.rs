@@ -92,7 +92,7 @@ pub(crate) fn describe(schema: &Schema, access: &Access, at: usize, version: u32
     out.insert("fields".to_owned(), Value::Array(fields));
     out.insert("namedLayoutInfos".to_owned(), json!([]));
     out.insert("recordTypeInfos".to_owned(), record_types(object, version));
-    out.insert("searchLayoutable".to_owned(), json!(true));
+    out.insert("searchLayoutable".to_owned(), json!(!object.custom));
     if version >= 49 {
         out.insert("sobjectDescribeOption".to_owned(), json!("FULL"));
     }
@@ -109,19 +109,12 @@ pub(crate) fn describe(schema: &Schema, access: &Access, at: usize, version: u32
         },
     );
     if let Some(Value::Object(urls)) = out.get_mut("urls") {
-        // Recordings have them in this order, and clients show them so.
-        for (before, key, url) in [
-            ("listviews", "uiDetailTemplate", format!("{host}/{{ID}}")),
-            ("listviews", "uiEditTemplate", format!("{host}/{{ID}}/e")),
-            (
-                "quickActions",
-                "uiNewRecord",
-                format!("{host}/{}/e", object.prefix),
-            ),
-        ] {
-            let at = urls.keys().position(|k| k == before).unwrap_or(urls.len());
-            urls.shift_insert(at, key.to_owned(), json!(url));
-        }
+        urls.insert("uiDetailTemplate".to_owned(), json!(format!("{host}/{{ID}}")));
+        urls.insert("uiEditTemplate".to_owned(), json!(format!("{host}/{{ID}}/e")));
+        urls.insert(
+            "uiNewRecord".to_owned(),
+            json!(format!("{host}/{}/e", object.prefix)),
+        );
     }
     out.sort_keys();
     Value::Object(out)
@@ -191,8 +184,8 @@ fn record_types(object: &Object, version: u32) -> Value {
 }
 
 /// A field with all its keys, as recordings from v48 on show them.
-fn field(object: &Object, access: &Access, at: usize, nth: usize) -> Value {
-    let f: &Field = &object.fields[nth];
+fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
+    let f: &Field = &object.fields[place];
     let text = f.kind.is_text();
     let id_like = matches!(f.kind, Kind::Id | Kind::Reference);
     let byte_length = match f.kind {
@@ -210,8 +203,6 @@ fn field(object: &Object, access: &Access, at: usize, nth: usize) -> Value {
             Kind::DateTime | Kind::Time | Kind::MultiPicklist | Kind::Address | Kind::Combobox
         );
     let readable_only = f.kind.is_compound();
-    // Places are filtered by distance only, but told as filterable.
-    let place = matches!(f.kind, Kind::Address | Kind::Location);
     let picklist: Vec<Value> = f
         .picklist
         .iter()
@@ -248,7 +239,7 @@ fn field(object: &Object, access: &Access, at: usize, nth: usize) -> Value {
         ("caseSensitive", json!(f.case_sensitive)),
         ("compoundFieldName", json!(f.compound)),
         ("controllerName", json!(null)),
-        ("createable", json!(access.creates_field(at, object, nth))),
+        ("createable", json!(access.creates_field(at, object, place))),
         ("custom", json!(f.custom)),
         ("defaultValue", json!(default_value)),
         ("defaultValueFormula", json!(null)),
@@ -260,7 +251,7 @@ fn field(object: &Object, access: &Access, at: usize, nth: usize) -> Value {
         ("encrypted", json!(false)),
         ("externalId", json!(f.external_id)),
         ("extraTypeInfo", json!(f.extra_type_info)),
-        ("filterable", json!(f.filterable() && !readable_only || place)),
+        ("filterable", json!(f.filterable() && !readable_only)),
         ("filteredLookupInfo", json!(null)),
         ("formulaTreatNullNumberAsZero", json!(f.blank_is_zero)),
         ("groupable", json!(groupable)),
@@ -279,16 +270,8 @@ fn field(object: &Object, access: &Access, at: usize, nth: usize) -> Value {
         ("permissionable", json!(f.permissionable)),
         ("picklistValues", json!(picklist)),
         ("polymorphicForeignKey", json!(f.polymorphic())),
-        // Of a multi-select picklist: the lines that a form shows.
-        (
-            "precision",
-            json!(if f.kind == Kind::MultiPicklist {
-                4
-            } else {
-                f.precision
-            }),
-        ),
-        ("queryByDistance", json!(place)),
+        ("precision", json!(f.precision)),
+        ("queryByDistance", json!(false)),
         ("referenceTargetField", json!(null)),
         ("referenceTo", json!(f.reference_to)),
         ("relationshipName", json!(f.relationship_name)),
@@ -307,8 +290,8 @@ fn field(object: &Object, access: &Access, at: usize, nth: usize) -> Value {
         ("sortable", json!(f.sortable() && !readable_only)),
         ("type", json!(f.kind.api_name())),
         ("unique", json!(f.unique)),
-        ("updateable", json!(access.edits_field(at, object, nth))),
-        ("writeRequiresMasterRead", json!(false)),
+        ("updateable", json!(access.edits_field(at, object, place))),
+        ("writeRequiresMasterRead", json!(f.master_detail)),
     ];
     Value::Object(
         entries
