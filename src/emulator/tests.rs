@@ -1,5 +1,6 @@
 //! The org over loopback, asked with hand-written requests as the wire traces of the protocol reference show them.
 
+mod bulk_v1;
 mod columns;
 mod composite;
 mod files;

@@ -15,6 +15,7 @@ mod reply;
 mod resources;
 mod rest;
 mod transaction;
+mod xml;
 
 use std::{io::Read, sync::Arc, time::Instant};
 
@@ -49,6 +50,7 @@ pub(crate) async fn serve(listener: tokio::net::TcpListener, org: Arc<Org>) {
 }
 
 /// A request, taken apart.
+#[derive(Clone)]
 struct Call {
     method: Method,
     /// The decoded path without its trailing slash.
@@ -253,6 +255,7 @@ fn route(org: &Arc<Org>, call: &Call) -> Reply {
             Ok(number) => data(org, call, number, rest),
             Err(reply) => reply,
         },
+        ["services", "async", version, ref rest @ ..] => bulk::v1::route(org, call, version, rest),
         ["services", "apexrest", ..] => Reply::not_emulated("Apex REST"),
         ["cometd", ..] => Reply::not_emulated("Streaming API (cometd)"),
         _ => Reply::missing(),

@@ -10,7 +10,12 @@ use std::{
 use axum::http::Method;
 use serde_json::Value;
 
-use super::{auth::Session, bulk::Job, limits::Limits, query::Cursor};
+use super::{
+    auth::Session,
+    bulk::{Job, v1::BatchJob},
+    limits::Limits,
+    query::Cursor,
+};
 use crate::emulator::{
     access::Access,
     clock::{Clock, canonical},
@@ -55,6 +60,7 @@ pub(crate) struct Org {
     pub(super) tokens: Mutex<HashMap<String, Session>>,
     cursors: Mutex<HashMap<String, (jiff::Timestamp, Arc<Cursor>)>>,
     pub(super) jobs: Mutex<HashMap<String, Job>>,
+    pub(super) batch_jobs: Mutex<HashMap<String, BatchJob>>,
     pub(crate) faults: Faults,
 }
 
@@ -189,6 +195,7 @@ impl Org {
             tokens: Mutex::default(),
             cursors: Mutex::default(),
             jobs: Mutex::default(),
+            batch_jobs: Mutex::default(),
             faults,
         };
         for app in &file.connected_apps {

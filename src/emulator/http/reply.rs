@@ -74,6 +74,10 @@ impl Reply {
         Reply::new(200, "text/csv", pieces)
     }
 
+    pub(super) fn bytes(status: u16, content_type: &'static str, bytes: Bytes) -> Self {
+        Reply::new(status, content_type, vec![bytes])
+    }
+
     /// The page of a server in front of the org.
     pub(super) fn html(status: u16, reason: &str) -> Self {
         let page = format!("<h1>Bad Message {status}</h1><pre>reason: {reason}</pre>");

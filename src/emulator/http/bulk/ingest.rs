@@ -81,65 +81,16 @@ fn create(api: &Api<'_>) -> Reply {
         Err(reply) => return reply,
     };
     let operation = get("operation").unwrap_or_default();
-    let name = get("object").unwrap_or_default();
-    let (object, name, op) = {
-        let store = api.read();
-        let Some(object) = api.session.access.object(&store.schema, name) else {
-            return Reply::error(
-                400,
-                "INVALIDJOB",
-                &format!("InvalidJob : Unable to find object: {name}"),
-            );
-        };
-        let spec = &store.schema.objects[object];
-        if !spec.bulk || !spec.writable {
-            return Reply::error(
-                400,
-                "INVALIDENTITY",
-                &format!("Entity '{}' is not supported by the Bulk API.", spec.name),
-            );
-        }
-        let op = match operation {
-            "insert" => Op::Insert,
-            "update" => Op::Update,
-            "delete" => Op::Delete,
-            "hardDelete"
-                if api.org.bulk.hard_delete && api.session.access.may(Permission::BulkApiHardDelete) =>
-            {
-                Op::HardDelete
-            }
-            "hardDelete" => {
-                return Reply::error(
-                    400,
-                    "FEATURENOTENABLED",
-                    "hardDelete operation requires special user profile permission, please contact your system administrator",
-                );
-            }
-            "upsert" => {
-                let Some(field) = get("externalIdFieldName") else {
-                    return invalid(&format!(
-                        "InvalidJob : External ID was blank for {}. An External ID must be specified for upsert.",
-                        spec.name
-                    ));
-                };
-                match api
-                    .session
-                    .access
-                    .field(&store.schema, object, field)
-                    .filter(|f| spec.fields[*f].is_key())
-                {
-                    Some(field) => Op::Upsert(field),
-                    None => {
-                        return invalid(&format!(
-                            "InvalidJob : Field name provided, {field} is not an External ID or indexed field for {}",
-                            spec.name
-                        ));
-                    }
-                }
-            }
-            _ => return invalid(&format!("operation '{operation}' is not supported")),
-        };
-        (object, spec.name.clone(), op)
+    let found = target(
+        api,
+        get("object").unwrap_or_default(),
+        operation,
+        get("externalIdFieldName"),
+    );
+    let (object, name, op) = match found {
+        Ok(found) => found,
+        // Version 2.0 spells the codes of version 1.0 in capitals.
+        Err((code, message)) => return Reply::error(400, &code.to_ascii_uppercase(), &message),
     };
     if !api.org.limits.batches_left(api.org.time()) {
         return Reply::error(400, "EXCEEDEDQUOTA", "ApiBatchItems Limit exceeded.");
@@ -158,6 +109,63 @@ fn create(api: &Api<'_>) -> Reply {
         };
     }
     Reply::json(200, &made.json(false, false))
+}
+
+/// The object of a job, its name, and what is to be done to the rows; or a code of Bulk 1.0 and its text.
+pub(super) fn target(
+    api: &Api<'_>,
+    name: &str,
+    operation: &str,
+    key: Option<&str>,
+) -> Result<(usize, String, Op), (&'static str, String)> {
+    let access = &api.session.access;
+    let invalid = |message: String| Err(("InvalidJob", message));
+    let store = api.read();
+    let Some(object) = access.object(&store.schema, name) else {
+        return invalid(format!("InvalidJob : Unable to find object: {name}"));
+    };
+    let spec = &store.schema.objects[object];
+    if !spec.bulk || !spec.writable {
+        let message = format!("Entity '{}' is not supported by the Bulk API.", spec.name);
+        return Err(("InvalidEntity", message));
+    }
+    let op = match operation {
+        "insert" => Op::Insert,
+        "update" => Op::Update,
+        "delete" => Op::Delete,
+        "hardDelete" if api.org.bulk.hard_delete && access.may(Permission::BulkApiHardDelete) => {
+            Op::HardDelete
+        }
+        "hardDelete" => {
+            return Err((
+                "FeatureNotEnabled",
+                "hardDelete operation requires special user profile permission, please contact your system administrator"
+                    .to_owned(),
+            ));
+        }
+        "upsert" => {
+            let Some(field) = key.filter(|field| !field.is_empty()) else {
+                return invalid(format!(
+                    "InvalidJob : External ID was blank for {}. An External ID must be specified for upsert.",
+                    spec.name
+                ));
+            };
+            match access
+                .field(&store.schema, object, field)
+                .filter(|f| spec.fields[*f].is_key())
+            {
+                Some(field) => Op::Upsert(field),
+                None => {
+                    return invalid(format!(
+                        "InvalidJob : Field name provided, {field} is not an External ID or indexed field for {}",
+                        spec.name
+                    ));
+                }
+            }
+        }
+        _ => return invalid(format!("operation '{operation}' is not supported")),
+    };
+    Ok((object, spec.name.clone(), op))
 }
 
 /// The body of a named part of a multipart form.
@@ -375,29 +383,64 @@ fn related(
 
 /// Reads the upload, writes its rows, and makes the three result files.
 fn process(org: &Org, job: &Job) -> Result<Files, String> {
-    let Work::Ingest { op, content, .. } = &job.work else {
-        return Err("InvalidJob : no data".to_owned());
+    let content = match &job.work {
+        Work::Ingest {
+            content: Some(content),
+            ..
+        } => content.clone(),
+        _ => Bytes::new(),
     };
     let fault = org.faults.for_job(&job.object_name, false);
     if let Some(fault) = fault.as_ref().filter(|fault| fault.after_rows == 0) {
         return Err(fault.message.clone());
     }
-    let op = *op;
-    let content = content.clone().unwrap_or_default();
-    let data =
-        std::str::from_utf8(&content).map_err(|_| "ClientInputError : the data is not UTF-8".to_owned())?;
+    let data = text(&content)?;
     if !csv::line_endings_fit(data, job.crlf) {
         return Err(format!(
             "ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is {}",
             if job.crlf { "CRLF" } else { "LF" }
         ));
     }
+    let loaded = load(org, job, data, fault.as_ref().map(|fault| fault.after_rows))?;
+    let files = files(org, job, data, &loaded);
+    if aborted(org, &job.id) {
+        change(org, &job.id, |job| job.files = Some(files.clone()));
+    }
+    if let Some(fault) = fault {
+        change(org, &job.id, |job| job.files = Some(files));
+        return Err(fault.message);
+    }
+    Ok(files)
+}
+
+pub(super) fn text(content: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(content).map_err(|_| "ClientInputError : the data is not UTF-8".to_owned())
+}
+
+/// The rows of an upload, as far as they were worked on.
+pub(super) struct Loaded {
+    /// Where each row starts.
+    starts: Vec<usize>,
+    pub(super) outcomes: Vec<Outcome>,
+    columns: Columns,
+    raw_header: Vec<String>,
+}
+
+/// What became of a row; one that failed has the Id that it brought, if any.
+pub(super) type Outcome = Result<Done, (Cell, RowError)>;
+
+/// Writes the rows of an upload; not more than `most`, when a fault stops it there.
+pub(super) fn load(org: &Org, job: &Job, data: &str, most: Option<usize>) -> Result<Loaded, String> {
+    let Work::Ingest { op, .. } = &job.work else {
+        return Err("InvalidJob : no data".to_owned());
+    };
+    let op = *op;
     let delimiter = job.delimiter();
     let mut cells: Vec<Span> = Vec::new();
     let nothing = || "InvalidBatch : Records not found".to_owned();
     let body = csv::read(data, 0, delimiter, &mut cells).ok_or_else(nothing)?;
     let header: Vec<String> = cells.iter().map(|c| c.text(data).into_owned()).collect();
-    let raw_header: Vec<&str> = cells.iter().map(|c| c.raw(data)).collect();
+    let raw_header: Vec<String> = cells.iter().map(|c| c.raw(data).to_owned()).collect();
     let columns = columns(&org.read(), job, op, &header)?;
     let mut starts = Vec::new();
     let mut at = body;
@@ -414,13 +457,11 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
     };
     let key_of = |text: &str| if folds { fold(text) } else { Cell::new(text) };
     let twice = duplicates(data, &starts, delimiter, op, columns.key, key_of);
-    let mut outcomes: Vec<Result<Done, (Cell, RowError)>> = Vec::with_capacity(starts.len());
+    let mut outcomes: Vec<Outcome> = Vec::with_capacity(starts.len());
     let mut failed = 0;
     org.limits
         .take_batches(org.time(), starts.len().div_ceil(10_000) as u64);
-    let most = fault
-        .as_ref()
-        .map_or(starts.len(), |fault| fault.after_rows.min(starts.len()));
+    let most = most.map_or(starts.len(), |most| most.min(starts.len()));
     for chunk in starts[..most].chunks(CHUNK) {
         // An aborted job stops between chunks; what is done stays done.
         if aborted(org, &job.id) {
@@ -457,15 +498,12 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
         c.rows_written += outcomes.len() as u64 - failed;
         c.rows_refused += failed;
     });
-    let files = files(org, job, data, &starts, &outcomes, &columns, &raw_header);
-    if aborted(org, &job.id) {
-        change(org, &job.id, |job| job.files = Some(files.clone()));
-    }
-    if let Some(fault) = fault {
-        change(org, &job.id, |job| job.files = Some(files));
-        return Err(fault.message);
-    }
-    Ok(files)
+    Ok(Loaded {
+        starts,
+        outcomes,
+        columns,
+        raw_header,
+    })
 }
 
 fn aborted(org: &Org, id: &str) -> bool {
@@ -520,7 +558,7 @@ fn write_row(
     twice: &HashSet<Cell>,
     key_of: &impl Fn(&str) -> Cell,
     seen: &mut HashSet<Cell>,
-) -> Result<Done, (Cell, RowError)> {
+) -> Outcome {
     let texts: Vec<std::borrow::Cow<'_, str>> = cells.iter().map(|c| c.text(data)).collect();
     let key = columns
         .key
@@ -574,15 +612,13 @@ fn write_row(
     })
 }
 
-fn files(
-    org: &Org,
-    job: &Job,
-    data: &str,
-    starts: &[usize],
-    outcomes: &[Result<Done, (Cell, RowError)>],
-    columns: &Columns,
-    raw_header: &[&str],
-) -> Files {
+fn files(org: &Org, job: &Job, data: &str, loaded: &Loaded) -> Files {
+    let Loaded {
+        starts,
+        outcomes,
+        columns,
+        raw_header,
+    } = loaded;
     let delimiter = job.delimiter();
     let newline = job.newline().as_bytes();
     let head = |names: [&str; 2]| {

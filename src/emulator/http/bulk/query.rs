@@ -11,7 +11,7 @@ use super::{
 use crate::emulator::{
     schema::Kind,
     soql::{Asker, Output, Plan, compile, run},
-    store::java_double,
+    store::{Store, java_double},
 };
 
 /// Everything below `/jobs/query`.
@@ -86,7 +86,7 @@ fn create(api: &Api<'_>) -> Reply {
 }
 
 /// What a query job cannot give.
-fn refused(plan: &Plan) -> Option<&'static str> {
+pub(super) fn refused(plan: &Plan) -> Option<&'static str> {
     if !matches!(plan.output, Output::Rows) || plan.has_children() {
         return Some("Aggregate Relationships not supported in Bulk Query");
     }
@@ -117,14 +117,28 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
         return Err(fault.message);
     }
     let store = org.read();
-    let asker = Asker::new(&store, &job.access, &job.user, job.version, org.time()).flat();
-    let plan: Plan = compile(&store.schema, &asker, soql).map_err(|e| {
+    let plan = plan(org, &store, job, soql)?;
+    let rows = run(&store, &plan, *with_deleted);
+    super::change(org, &job.id, |job| job.processed = rows.len() as u64);
+    let files = table(&store, job, &plan, &rows);
+    if let Files::Query { body, .. } = &files {
+        org.limits.take_query_bytes(org.time(), body.len() as u64);
+    }
+    Ok(files)
+}
+
+pub(super) fn plan(org: &Org, store: &Store, job: &Job, soql: &str) -> Result<Plan, String> {
+    let asker = Asker::new(store, &job.access, &job.user, job.version, org.time()).flat();
+    compile(&store.schema, &asker, soql).map_err(|e| {
         format!(
             "InvalidBatch : Failed to process query: {}: {}",
             e.code, e.message
         )
-    })?;
-    let rows = run(&store, &plan, *with_deleted);
+    })
+}
+
+/// The rows of a query as CSV.
+pub(super) fn table(store: &Store, job: &Job, plan: &Plan, rows: &[u32]) -> Files {
     let mut columns: Vec<_> = plan.columns.iter().collect();
     if job.version < 50 {
         columns.sort_by(|a, b| a.written.cmp(&b.written));
@@ -141,12 +155,12 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
     header.extend_from_slice(newline);
     let mut body = Vec::with_capacity(rows.len() * columns.len() * 16);
     let mut ends = Vec::with_capacity(rows.len());
-    for row in &rows {
+    for row in rows {
         for (n, column) in columns.iter().enumerate() {
             if n > 0 {
                 body.push(delimiter);
             }
-            let cell = column.get(&store, plan.object, *row);
+            let cell = column.get(store, plan.object, *row);
             if column.kind.is_double() && !cell.is_empty() {
                 csv::quote(&mut body, &java_double(&cell));
             } else {
@@ -156,14 +170,11 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
         body.extend_from_slice(newline);
         ends.push(body.len());
     }
-    drop(store);
-    org.limits.take_query_bytes(org.time(), body.len() as u64);
-    super::change(org, &job.id, |job| job.processed = rows.len() as u64);
-    Ok(Files::Query {
+    Files::Query {
         header: Bytes::from(header),
         body: Bytes::from(body),
         ends: Arc::new(ends),
-    })
+    }
 }
 
 /// A finished job's files, when the caller may have them.
