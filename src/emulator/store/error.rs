@@ -76,6 +76,10 @@ impl RowError {
 
     fn entry(&self, code_key: &str) -> Value {
         let mut entry = Map::new();
+        // Recordings have the code first within the result of a row, and the text first elsewhere.
+        if code_key == "statusCode" {
+            entry.insert(code_key.to_owned(), json!(self.code));
+        }
         entry.insert("message".to_owned(), json!(self.message));
         entry.insert(code_key.to_owned(), json!(self.code));
         // An unknown column that stands alone comes without fields.

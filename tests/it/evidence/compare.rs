@@ -384,6 +384,12 @@ impl<'o> Comparison<'o> {
         if id_like(ours) && (id_like(recorded) || recorded.ends_with("ACCOUNTID") || recorded == "foo") {
             return self.orgs.same_id(recorded, ours);
         }
+        if recorded.contains(' ') && recorded.split_whitespace().any(id_like) {
+            // A text that names records.
+            let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+            let (a, b) = (words(recorded), words(ours));
+            return a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| self.same_text(a, b));
+        }
         if time_form(recorded).is_some() {
             return time_form(recorded) == time_form(ours);
         }
