@@ -1,17 +1,22 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use owo_colors::OwoColorize;
 
 use super::{Context, Problem, interrupt::Interrupt};
-use crate::emulator::{Emulator, EmulatorError, OrgFile, OrgFileError};
+use crate::emulator::{Emulator, EmulatorError, OrgFile, OrgFileError, StateError};
 
 /// Serve virtual orgs on this machine that speak Salesforce's API
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  \
     orgferry emulate hq.org.yaml emea.org.yaml\n  \
     orgferry emulate --port 8801 *.org.yaml > credentials.yaml\n\n\
-Standard output gets a credentials.yaml that points at these orgs; standard error tells where they are. Records live \
-in memory and are gone with the process. Ctrl-C ends it.")]
+  orgferry emulate hq.org.yaml --port 8801 --state hq.state\n\n\
+Any Salesforce client can use the orgs: point it at an org's URL, and bring the token or the app that standard error \
+tells. The URL in a browser shows objects, records and requests; `URL/emulator` lists what tests can ask of an org: \
+faults, clock, CSV, snapshots, reset. Standard output gets a credentials.yaml that points at the orgs.\n\n\
+Without --state, records live in memory and are gone with the process. With it they are written when they have rested \
+for a second, at least every ten seconds, and at the end: whoever kills the process loses ten seconds at most. Tokens, \
+Bulk jobs, limits and the request log are not kept. Ctrl-C ends it.")]
 pub(super) struct Args {
     /// Org files
     #[arg(required = true, value_name = "FILE")]
@@ -19,10 +24,25 @@ pub(super) struct Args {
     /// Port on 127.0.0.1 of the first org, the next ones counting up [default: as the files say, else any]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+    /// File that keeps an org's records between two runs; one for each org, in their order
+    #[arg(long, value_name = "FILE")]
+    state: Vec<PathBuf>,
 }
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
-    let interrupt = Interrupt::listen(&context.terminal, "the orgs end, and their records with them\n")?;
+    if !args.state.is_empty() && args.state.len() != args.files.len() {
+        return Err(Problem::usage(format!(
+            "{} org files, but {} `--state`",
+            args.files.len(),
+            args.state.len()
+        ))
+        .help("give one `--state` for each org, in the order of the org files"));
+    }
+    let end = match args.state.is_empty() {
+        true => "the orgs end, and their records with them\n",
+        false => "the orgs end; their records are kept\n",
+    };
+    let interrupt = Interrupt::listen(&context.terminal, end)?;
     let mut orgs = Vec::new();
     for (at, path) in args.files.iter().enumerate() {
         let mut file = load(path)?;
@@ -36,19 +56,26 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
                 .help("choose a lower `--port`")
             })?);
         }
-        let org = start(file).await?;
+        let org = start(file, args.state.get(at).map(PathBuf::as_path)).await?;
         context.terminal.say(&org.told());
         orgs.push(org);
     }
     context.terminal.print(&credentials(&orgs))?;
     context.terminal.say("\nCtrl-C ends the orgs.\n");
     interrupt.wait().await;
+    for org in orgs {
+        let name = org.name;
+        org.emulator
+            .stop()
+            .await
+            .map_err(|e| Problem::new(format!("org `{name}`: {e}")))?;
+    }
     // Being asked to end is how this command ends well.
     Ok(0)
 }
 
 /// Reads an org file.
-pub(super) fn load(path: &std::path::Path) -> Result<OrgFile, Problem> {
+pub(super) fn load(path: &Path) -> Result<OrgFile, Problem> {
     OrgFile::load(path).map_err(|error| wrong_file(&error))
 }
 
@@ -61,21 +88,37 @@ fn wrong_file(error: &OrgFileError) -> Problem {
 }
 
 /// Starts an org on its port.
-pub(super) async fn start(file: OrgFile) -> Result<ServedOrg, Problem> {
+pub(super) async fn start(file: OrgFile, state: Option<&Path>) -> Result<ServedOrg, Problem> {
     let name = file.name.clone();
     let apps = file
         .connected_apps
         .iter()
         .map(|app| (app.client_id.clone(), app.client_secret.clone()))
         .collect();
-    let emulator = Emulator::start(file, 0).await.map_err(|e| match e {
+    let token = file.access_tokens.first().map(|t| t.token.clone());
+    let started = match state {
+        Some(state) => Emulator::start_kept(file, 0, state).await,
+        None => Emulator::start(file, 0).await,
+    };
+    let emulator = started.map_err(|e| match e {
         EmulatorError::File(error) => wrong_file(&error),
         EmulatorError::Listen { .. } => Problem::new(format!("org `{name}`: {e}")).help(
             "choose other ports with `--port`, or leave `port` out of the file: then any free one is taken",
         ),
+        EmulatorError::State(
+            error @ (StateError::Unfit { .. } | StateError::Foreign(_) | StateError::Damaged(_)),
+        ) => Problem::usage(format!("org `{name}`: {error}"))
+            .help("take another `--state` file, or remove this one: the org is then made from its org file"),
+        EmulatorError::State(error) => Problem::new(format!("org `{name}`: {error}")),
         EmulatorError::Interrupted => Problem::new(format!("org `{name}`: {e}")),
     })?;
-    Ok(ServedOrg { name, apps, emulator })
+    let token = token.unwrap_or_else(|| emulator.access_token());
+    Ok(ServedOrg {
+        name,
+        apps,
+        token,
+        emulator,
+    })
 }
 
 /// An org that is being served.
@@ -83,6 +126,8 @@ pub(super) struct ServedOrg {
     name: String,
     /// Client ids and secrets.
     apps: Vec<(String, String)>,
+    /// An access token that works at once.
+    token: String,
     emulator: Emulator,
 }
 
@@ -93,10 +138,17 @@ impl ServedOrg {
 
     /// Where it is and who may come in.
     pub(super) fn told(&self) -> String {
-        let mut text = format!("{}  {}\n", self.name.bold(), self.url().cyan());
+        let url = self.url();
+        let mut text = format!("{}  {}\n", self.name.bold(), url.cyan());
         for (id, secret) in &self.apps {
             text.push_str(&format!("    client id {id}, secret {secret}\n"));
         }
+        text.push_str(&format!(
+            "    token {token}\n    try   curl -H 'Authorization: Bearer {token}' {url}/services/data/v{version}.0/limits\n    \
+             pages {url}/  tests {url}/emulator\n",
+            token = self.token,
+            version = self.emulator.newest_version(),
+        ));
         text
     }
 }

@@ -89,6 +89,11 @@ impl Clock {
         };
     }
 
+    /// Becomes another clock.
+    pub(crate) fn restart(&self, other: Clock) {
+        *lock(&self.0) = *lock(&other.0);
+    }
+
     /// How fast it runs: 1 is real time, 0 stands still.
     pub(crate) fn speed(&self) -> f64 {
         lock(&self.0).speed

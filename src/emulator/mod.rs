@@ -25,12 +25,18 @@ mod http;
 mod recipe;
 mod schema;
 mod soql;
+mod state;
 mod store;
 #[cfg(test)]
 mod tests;
 mod words;
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use access::Permission;
 pub use faults::{
@@ -38,8 +44,10 @@ pub use faults::{
 };
 pub use file::*;
 pub use http::{Counters, LoggedRequest};
+pub use state::StateError;
 
 use http::Org;
+use state::StateFile;
 
 /// An emulated org could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +63,9 @@ pub enum EmulatorError {
         /// Why.
         source: std::io::Error,
     },
+    /// Its kept records cannot be had.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The making of its records stopped half-way.
     #[error("the org's records could not be made")]
     Interrupted,
@@ -66,6 +77,8 @@ pub struct Emulator {
     org: Arc<Org>,
     address: SocketAddr,
     server: tokio::task::JoinHandle<()>,
+    kept: Option<Arc<StateFile>>,
+    keeper: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Emulator {
@@ -74,6 +87,20 @@ impl Emulator {
     /// # Errors
     /// When a record of the file breaks a rule, or the port is taken.
     pub async fn start(file: OrgFile, port: u16) -> Result<Self, EmulatorError> {
+        Self::launch(file, port, None).await
+    }
+
+    /// As [`Emulator::start`], with a file that keeps the records between two runs. It is made when there is none;
+    /// when there is one, its records stand for those of the org file. It is written when nothing changed for a
+    /// second, at least every ten seconds when something did, and by [`Emulator::stop`] and [`Emulator::save`].
+    ///
+    /// # Errors
+    /// As [`Emulator::start`], and when the kept records cannot be read or do not fit the org file.
+    pub async fn start_kept(file: OrgFile, port: u16, state: &Path) -> Result<Self, EmulatorError> {
+        Self::launch(file, port, Some(state.to_owned())).await
+    }
+
+    async fn launch(file: OrgFile, port: u16, state: Option<PathBuf>) -> Result<Self, EmulatorError> {
         let port = if port == 0 { file.port.unwrap_or(0) } else { port };
         let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port))
             .await
@@ -83,12 +110,24 @@ impl Emulator {
             .map_err(|source| EmulatorError::Listen { port, source })?;
         let url = format!("http://{address}");
         // A million records take a moment: off the runtime's threads.
-        let org = tokio::task::spawn_blocking(move || Org::build(&file, url))
-            .await
-            .map_err(|_| EmulatorError::Interrupted)??;
-        let org = Arc::new(org);
+        let (org, kept) = tokio::task::spawn_blocking(move || -> Result<_, EmulatorError> {
+            let org = Org::build(&file, url)?;
+            let kept = state.map(|path| StateFile::open(&path, &org)).transpose()?;
+            Ok((Arc::new(org), kept.map(Arc::new)))
+        })
+        .await
+        .map_err(|_| EmulatorError::Interrupted)??;
         let server = tokio::spawn(http::serve(listener, org.clone()));
-        Ok(Emulator { org, address, server })
+        let keeper = kept
+            .as_ref()
+            .map(|kept| tokio::spawn(keep(org.clone(), kept.clone())));
+        Ok(Emulator {
+            org,
+            address,
+            server,
+            kept,
+            keeper,
+        })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -101,15 +140,70 @@ impl Emulator {
         &self.org.name
     }
 
+    /// The newest API version that it answers to.
+    pub fn newest_version(&self) -> u32 {
+        self.org.versions.to
+    }
+
     /// The org's Id.
     pub fn org_id(&self) -> &str {
         &self.org.org_id
     }
 
-    /// Stops serving.
-    pub async fn stop(mut self) {
+    /// Stops serving, and keeps the records when there is a file for them.
+    ///
+    /// # Errors
+    /// When the records cannot be kept.
+    pub async fn stop(mut self) -> Result<(), StateError> {
         self.server.abort();
         let _ = (&mut self.server).await;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.abort();
+            let _ = keeper.await;
+        }
+        self.save().await
+    }
+
+    /// Writes the records to their file, when there is one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn save(&self) -> Result<(), StateError> {
+        match &self.kept {
+            Some(kept) => save(&self.org, kept).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the records in memory under a name.
+    pub fn snapshot(&self, name: &str) {
+        self.org.snapshot(name);
+    }
+
+    /// Goes back to the records that were kept under a name; false when there are none.
+    pub fn restore(&self, name: &str) -> bool {
+        self.org.restore(name)
+    }
+
+    /// Back to the org file: its records, tokens, faults and clock; no jobs, locators, counters or log.
+    ///
+    /// # Errors
+    /// When a CSV file of the org file has gone or changed for the worse.
+    pub fn reset(&self) -> Result<(), OrgFileError> {
+        self.org.reset()
+    }
+
+    /// All records of an object as CSV, as `GET /emulator/records/OBJECT.csv` gives them; `None` when there is no such
+    /// object.
+    pub fn csv(&self, object: &str) -> Option<String> {
+        let wish = http::CsvWish::default();
+        let pieces = http::records_csv(&self.org.read(), object, &wish).ok()?;
+        String::from_utf8(pieces.concat()).ok()
+    }
+
+    /// An access token for the org's first user, for tools that bring a token; good for as long as the org runs.
+    pub fn access_token(&self) -> String {
+        self.org.master_token()
     }
 
     /// All tokens are expired from now on; clients have to sign in again.
@@ -243,5 +337,36 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         self.server.abort();
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
+    }
+}
+
+/// Writes the records when they have rested for a second, and at least every ten seconds.
+async fn keep(org: Arc<Org>, kept: Arc<StateFile>) {
+    let (mut saved, mut seen, mut waited) = (org.changes(), org.changes(), 0);
+    loop {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let now = org.changes();
+        let rests = now == std::mem::replace(&mut seen, now);
+        waited += 1;
+        if now == saved || !rests && waited < 10 {
+            continue;
+        }
+        waited = 0;
+        match save(&org, &kept).await {
+            Ok(()) => saved = now,
+            // The next second is another try; whoever serves the org should know meanwhile.
+            Err(error) => tracing::warn!(%error, "records are not kept"),
+        }
+    }
+}
+
+async fn save(org: &Arc<Org>, kept: &Arc<StateFile>) -> Result<(), StateError> {
+    let (org, kept) = (org.clone(), kept.clone());
+    match tokio::task::spawn_blocking(move || kept.save(&org)).await {
+        Ok(done) => done,
+        Err(_) => Ok(()),
     }
 }

@@ -11,8 +11,9 @@ use std::{collections::HashMap, time::Duration};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Effect, Emulator, Fault, FaultAnswer, OrgFile, OrgFileError};
+use super::{Effect, Emulator, EmulatorError, Fault, FaultAnswer, OrgFile, OrgFileError, StateError};
 
+mod admin;
 mod life;
 mod rules;
 mod soql;

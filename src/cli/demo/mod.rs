@@ -121,11 +121,11 @@ async fn start_orgs(context: &Context, folder: &DemoFolder) -> Result<[emulate::
         let mut file = emulate::load(&path)?;
         // Each demo has new orgs with the same data: what state remembers of the last demo's does not hold here.
         file.org_id = Some(folder::new_org_id());
-        let org = match emulate::start(file.clone()).await {
+        let org = match emulate::start(file.clone(), None).await {
             Ok(org) => org,
             Err(_) => {
                 file.port = None;
-                emulate::start(file).await?
+                emulate::start(file, None).await?
             }
         };
         context.terminal.say(&org.told());

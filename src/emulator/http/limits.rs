@@ -85,6 +85,17 @@ impl Limits {
         }
     }
 
+    /// Nothing was used yet, but for what the org file says.
+    pub(super) fn restart(&self, now: Timestamp) {
+        let mut calls = Day::default();
+        calls.add(now, self.spec.used_api_requests);
+        *lock(&self.calls) = calls;
+        lock(&self.by_app).clear();
+        for day in [&self.batches, &self.query_jobs, &self.query_bytes] {
+            *lock(day) = Day::default();
+        }
+    }
+
     /// Counts a call through an app, unless the day's calls are used up.
     pub(super) fn take_call(&self, now: Timestamp, app: Option<&str>) -> Result<(), Refusal> {
         let mut calls = lock(&self.calls);

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
@@ -41,7 +41,7 @@ pub(crate) struct Org {
     pub(crate) org_id: String,
     pub(crate) url: String,
     pub(super) seed: u64,
-    pub(super) versions: ApiVersions,
+    pub(crate) versions: ApiVersions,
     pub(super) bulk: BulkOptions,
     pub(super) page_size: usize,
     pub(super) compression: bool,
@@ -52,10 +52,15 @@ pub(crate) struct Org {
     used_calls: AtomicU64,
     logged: AtomicU64,
     requests: AtomicU64,
-    serial: AtomicU64,
+    pub(super) serial: AtomicU64,
     counters: Mutex<Counters>,
     log: Mutex<Vec<LoggedRequest>>,
-    store: RwLock<Store>,
+    pub(super) store: RwLock<Store>,
+    /// How often records were about to be changed.
+    pub(super) changes: AtomicU64,
+    pub(super) snapshots: Mutex<BTreeMap<String, Arc<Store>>>,
+    /// What the org was built from.
+    pub(crate) file: OrgFile,
     pub(crate) clock: Clock,
     pub(super) tokens: Mutex<HashMap<String, Session>>,
     cursors: Mutex<HashMap<String, (jiff::Timestamp, Arc<Cursor>)>>,
@@ -191,6 +196,9 @@ impl Org {
             counters: Mutex::default(),
             log: Mutex::default(),
             store: RwLock::new(store),
+            changes: AtomicU64::new(0),
+            snapshots: Mutex::default(),
+            file: file.clone(),
             clock,
             tokens: Mutex::default(),
             cursors: Mutex::default(),
@@ -257,6 +265,7 @@ impl Org {
             !super::transaction::held(),
             "within a transaction the store is had from `Api::write`"
         );
+        self.changes.fetch_add(1, Ordering::Relaxed);
         let mut store = self
             .store
             .write()
@@ -371,6 +380,27 @@ impl Org {
             status,
             took: started.elapsed(),
         });
+    }
+
+    /// Forgets the log, and all that was counted.
+    pub(super) fn clear_log(&self) {
+        lock(&self.log).clear();
+        *lock(&self.counters) = Counters::default();
+        self.used_calls.store(0, Ordering::Relaxed);
+        self.logged.store(0, Ordering::Relaxed);
+    }
+
+    /// A token for the org's first user that never ends by itself.
+    pub(crate) fn master_token(&self) -> String {
+        let user = {
+            let store = self.read();
+            store.id_of(store.user, 0)
+        };
+        let tail: String = std::iter::repeat_with(fastrand::alphanumeric).take(96).collect();
+        let token = format!("{}!{tail}", &self.org_id[..15]);
+        let session = Session::new(user, None, "full".to_owned(), Duration::MAX, self.time());
+        lock(&self.tokens).insert(token.clone(), session);
+        token
     }
 
     pub(crate) fn log(&self) -> Vec<LoggedRequest> {

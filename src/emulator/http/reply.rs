@@ -78,6 +78,25 @@ impl Reply {
         Reply::new(status, content_type, vec![bytes])
     }
 
+    /// A page of the emulator itself.
+    pub(super) fn page(status: u16, html: String) -> Self {
+        Reply::new(status, "text/html;charset=utf-8", vec![Bytes::from(html)])
+            .header(
+                "Content-Security-Policy",
+                "default-src 'none'; style-src 'self'; form-action 'self'",
+            )
+            .header("X-Content-Type-Options", "nosniff")
+            .header("Referrer-Policy", "no-referrer")
+    }
+
+    pub(super) fn css(text: &'static str) -> Self {
+        Reply::new(
+            200,
+            "text/css;charset=utf-8",
+            vec![Bytes::from_static(text.as_bytes())],
+        )
+    }
+
     /// The page of a server in front of the org.
     pub(super) fn html(status: u16, reason: &str) -> Self {
         let page = format!("<h1>Bad Message {status}</h1><pre>reason: {reason}</pre>");

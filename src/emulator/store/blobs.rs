@@ -9,12 +9,17 @@ use super::{Cell, Store, Undo};
 /// The bytes of records that have a base64 field, by the record's Id of 18 characters.
 ///
 /// No object has more than one such field, so the Id is enough of a key. The record's own cell holds the length.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Blobs {
     bytes: HashMap<Cell, Bytes>,
 }
 
 impl Blobs {
+    /// All of them, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Cell, &Bytes)> {
+        self.bytes.iter()
+    }
+
     pub(super) fn set(&mut self, id: Cell, bytes: Option<Bytes>) {
         match bytes {
             Some(bytes) => {

@@ -14,6 +14,7 @@ mod index;
 mod judge;
 mod room;
 mod standard;
+mod state;
 mod write;
 
 use std::{collections::HashMap, sync::Arc};
@@ -29,6 +30,7 @@ pub(crate) use convert::{Raw, fold, java_double, parse_datetime};
 pub(crate) use duplicates::DuplicateHeader;
 pub(crate) use error::RowError;
 use index::Index;
+pub(crate) use state::StateFault;
 pub(crate) use write::{Call, Done, Incoming, Op, Target, Undo};
 
 /// One value in canonical form; empty is null.
