@@ -8,7 +8,7 @@
 //!
 //! Simplified on purpose:
 //! - one token is as good as another: there are no profiles, and field-level security is `hidden_fields` for all;
-//! - SOQL has no aggregates, GROUP BY, sub-queries, semi-joins or TYPEOF; date literals are worked out in UTC;
+//! - SOQL knows fiscal years as calendar years only, labels as the values themselves, and formats in two locales;
 //! - no composite requests, trees, blobs, search, Bulk 1.0, person accounts, multi-currency, formulas that compute;
 //! - datetimes are kept to the second, and doubles keep all their digits where Java would round after 17;
 //! - a Bulk job is worked on as a whole, without the inner batches of 10,000 rows.

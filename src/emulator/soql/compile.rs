@@ -8,13 +8,16 @@ use std::{
 
 use super::{
     Asker, SoqlError,
-    ast::{Call, Expr, Item, Literal, Op, Path, Query, TypeOf},
-    functions::{DatePart, Distance, Function},
+    ast::{Expr, Item, Op, Path, Query, TypeOf},
+    functions::Function,
     names::{NAMES_HINT, Place},
     parser::parse,
-    plan::{Children, Hop, Leaf, Node, Operand, Output, PathRef, Plan, Sort, Test, Value},
+    plan::{Children, Hop, Leaf, Node, Output, PathRef, Plan, Sort, Test, Value},
 };
-use crate::emulator::schema::{Kind, Schema};
+use crate::emulator::{
+    access::Permission,
+    schema::{Kind, Schema},
+};
 
 /// How many queries of children a statement may have, and how deep they may stand in each other.
 const MAX_CHILDREN: usize = 20;
@@ -276,9 +279,12 @@ impl<'a> Compiler<'a> {
         &self,
         plan: &mut Plan,
         seen: &mut Vec<Value>,
-        value: Value,
+        mut value: Value,
         alias: Option<String>,
     ) -> Result<(), SoqlError> {
+        if value.path.kind == Kind::Encrypted && !self.asker.access.may(Permission::ViewEncryptedData) {
+            value.calls.insert(0, Function::Mask);
+        }
         if let Some(alias) = alias {
             plan.nodes.push(Node::Leaf(alias, value.clone()));
             plan.columns.push(value);
@@ -409,8 +415,9 @@ impl<'a> Compiler<'a> {
         let mut branches = Vec::new();
         for (name, fields) in &written.branches {
             let object = self
-                .schema
-                .object(&name.text())
+                .asker
+                .access
+                .object(self.schema, &name.text())
                 .filter(|o| targets.contains(o))
                 .ok_or_else(|| {
                     SoqlError::at(
@@ -445,138 +452,6 @@ impl<'a> Compiler<'a> {
             self.place(&mut otherwise, &value, 0);
         }
         Ok(Node::TypeOf(key, *hop, branches, otherwise))
-    }
-
-    /// A field or a function of one.
-    pub(super) fn value(&self, expr: &Expr) -> Result<Value, SoqlError> {
-        match expr {
-            Expr::Path(path) => Ok(plain(self.path(path)?, &path.text())),
-            Expr::Call(call) => self.call(call),
-            Expr::Literal(_) => Err(SoqlError::malformed("a field is needed here")),
-        }
-    }
-
-    fn call(&self, call: &Call) -> Result<Value, SoqlError> {
-        if call.name == "DISTANCE" {
-            return self.distance(call);
-        }
-        let [argument] = &call.args[..] else {
-            return Err(self.unknown_function(call));
-        };
-        let part = DatePart::of(&call.name);
-        if part.is_none()
-            && !matches!(
-                call.name.as_str(),
-                "TOLABEL" | "FORMAT" | "CONVERTCURRENCY" | "CONVERTTIMEZONE" | "DAY_ONLY"
-            )
-        {
-            return Err(self.unknown_function(call));
-        }
-        let mut value = self.value(argument)?;
-        let field = value.path.spec(self.schema);
-        let at = argument.at();
-        let refuse = |what: &str| {
-            SoqlError::at(
-                "MALFORMED_QUERY",
-                self.soql,
-                at,
-                &format!("field '{}' {what}", field.name),
-            )
-        };
-        let function = match call.name.as_str() {
-            "TOLABEL" => {
-                let labelled = matches!(
-                    value.kind,
-                    Kind::Picklist | Kind::MultiPicklist | Kind::Combobox | Kind::Text
-                );
-                if !labelled {
-                    return Err(refuse("does not support the function toLabel"));
-                }
-                Function::Label
-            }
-            "FORMAT" => Function::format(self.asker, value.kind, field),
-            "CONVERTCURRENCY" => {
-                if value.kind != Kind::Currency {
-                    return Err(refuse("is not a currency field"));
-                }
-                Function::Currency
-            }
-            "CONVERTTIMEZONE" => {
-                if value.kind != Kind::DateTime {
-                    return Err(refuse("is not of type dateTime"));
-                }
-                Function::Local(self.asker.zone.clone())
-            }
-            "DAY_ONLY" => {
-                if value.kind != Kind::DateTime {
-                    return Err(refuse("is not of type dateTime"));
-                }
-                Function::DayOnly
-            }
-            _ => match part {
-                Some(DatePart::Hour) if value.kind != Kind::DateTime => {
-                    return Err(refuse("is not of type dateTime"));
-                }
-                Some(part) if matches!(value.kind, Kind::Date | Kind::DateTime) => Function::Date(part),
-                _ => return Err(refuse("is not of type date or dateTime")),
-            },
-        };
-        value.kind = function.kind(value.kind);
-        value.calls.push(function);
-        Ok(value)
-    }
-
-    fn distance(&self, call: &Call) -> Result<Value, SoqlError> {
-        let malformed = || {
-            SoqlError::at(
-                "MALFORMED_QUERY",
-                self.soql,
-                call.at,
-                "DISTANCE takes a location, a GEOLOCATION(latitude, longitude) and 'mi' or 'km'",
-            )
-        };
-        let [
-            Expr::Path(path),
-            Expr::Call(place),
-            Expr::Literal(Literal::Text(unit)),
-        ] = &call.args[..]
-        else {
-            return Err(malformed());
-        };
-        let number = |expr: &Expr| match expr {
-            Expr::Literal(Literal::Plain(text)) => text.parse::<f64>().ok(),
-            _ => None,
-        };
-        let (true, [latitude, longitude]) = (place.name == "GEOLOCATION", &place.args[..]) else {
-            return Err(malformed());
-        };
-        let (Some(latitude), Some(longitude)) = (number(latitude), number(longitude)) else {
-            return Err(malformed());
-        };
-        let miles = match unit.to_ascii_lowercase().as_str() {
-            "mi" => true,
-            "km" => false,
-            _ => return Err(malformed()),
-        };
-        let path_ref = self.path(path)?;
-        if !path_ref.kind.is_compound() {
-            return Err(malformed());
-        }
-        Ok(Value {
-            path: path_ref,
-            calls: vec![Function::Distance(Distance {
-                latitude,
-                longitude,
-                miles,
-            })],
-            kind: Kind::Double,
-            written: path.text(),
-        })
-    }
-
-    fn unknown_function(&self, call: &Call) -> SoqlError {
-        let end = call.at + call.name.len();
-        SoqlError::unexpected(self.asker, self.soql, end, "(")
     }
 
     /// The filter behind USING SCOPE.
@@ -616,37 +491,6 @@ impl<'a> Compiler<'a> {
         };
         Ok(Some(test))
     }
-
-    /// What a condition may be about.
-    pub(super) fn filterable(&self, expr: &Expr) -> Result<Operand<Value>, SoqlError> {
-        let value = self.value(expr)?;
-        let distance = is_distance(&value);
-        if !value.path.is_type() && !distance {
-            let field = value.path.spec(self.schema);
-            if field.kind.is_compound() {
-                return Err(self.invalid(
-                    expr.at(),
-                    "Address fields can only be filtered using Distance expressions",
-                ));
-            }
-            if !field.filterable() {
-                return Err(self.invalid(
-                    expr.at(),
-                    &format!("field '{}' can not be filtered in a query call", field.name),
-                ));
-            }
-        }
-        Ok(Operand {
-            kind: value.kind,
-            folds: value.folds() || value.kind == Kind::Text,
-            name: match &value.path.leaf {
-                Leaf::TypeName => "Type".to_owned(),
-                _ => value.path.spec(self.schema).name.clone(),
-            },
-            at: expr.at(),
-            value,
-        })
-    }
 }
 
 /// A column that is a field.
@@ -659,7 +503,7 @@ pub(super) fn plain(path: PathRef, written: &str) -> Value {
     }
 }
 
-fn is_distance(value: &Value) -> bool {
+pub(super) fn is_distance(value: &Value) -> bool {
     matches!(value.calls.first(), Some(Function::Distance(_)))
 }
 

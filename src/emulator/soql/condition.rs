@@ -116,14 +116,10 @@ impl Compiler<'_> {
         };
         match target.kind {
             Kind::Id | Kind::Reference => match literal {
-                Literal::Text(text) => match text.parse::<Id>() {
-                    Ok(id) => Ok(Cell::new(id.as_str())),
-                    Err(_) if text.is_empty() => Ok(Cell::default()),
-                    // The form of an Id is enough: one whose suffix is wrong stands for no record.
-                    Err(_) if text.len() == 18 && text.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-                        Ok(Cell::new(text))
-                    }
-                    Err(_) => Err(SoqlError::at(
+                Literal::Text(text) => match id(text) {
+                    Some(id) => Ok(id),
+                    None if text.is_empty() => Ok(Cell::default()),
+                    None => Err(SoqlError::at(
                         "INVALID_QUERY_FILTER_OPERATOR",
                         self.soql,
                         target.at,
@@ -369,7 +365,8 @@ impl Compiler<'_> {
 
     /// A statement without a filter that its object needs.
     pub(super) fn unfiltered(&self) -> Result<(), SoqlError> {
-        if self.depth == 0 && self.links() {
+        // Nobody in particular asks for a record whose Id is known.
+        if self.depth == 0 && self.links() && !self.asker.user.is_empty() {
             return Err(SoqlError::malformed(
                 "Implementation restriction: ContentDocumentLink requires a filter by a single Id on ContentDocumentId or LinkedEntityId using the equals operator or multiple Id's using the IN operator.",
             ));
@@ -401,6 +398,13 @@ impl Compiler<'_> {
             _ => false,
         }
     }
+}
+
+/// An Id as a filter names it: of 18 characters only 15 count, whatever the rest says.
+fn id(text: &str) -> Option<Cell> {
+    let plain = matches!(text.len(), 15 | 18) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let id: Id = text.get(..15).filter(|_| plain)?.parse().ok()?;
+    Some(Cell::new(id.as_str()))
 }
 
 fn has_semi_join(cond: &Cond) -> bool {

@@ -13,6 +13,8 @@ use crate::emulator::schema::{Field, Kind};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Function {
+    /// What an encrypted field shows to whom it is not for.
+    Mask,
     Label,
     /// A text in the user's locale and time zone.
     Format(Box<Locale>),
@@ -106,7 +108,7 @@ impl Function {
     pub(super) fn kind(&self, of: Kind) -> Kind {
         match self {
             Function::Label | Function::Format(_) => Kind::Text,
-            Function::Currency | Function::Local(_) => of,
+            Function::Mask | Function::Currency | Function::Local(_) => of,
             Function::DayOnly => Kind::Date,
             Function::Date(_) => Kind::Int,
             Function::Distance(_) => Kind::Double,
@@ -121,6 +123,7 @@ impl Function {
         match self {
             // Values are their own labels.
             Function::Label | Function::Currency | Function::Distance(_) => text,
+            Function::Mask => Cow::Owned("*".repeat(text.chars().count())),
             Function::Format(locale) => Cow::Owned(locale.format(&text)),
             Function::Local(zone) => match local(&text, zone) {
                 Some(moved) => Cow::Owned(moved.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()),

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod ast;
+mod calls;
 mod compile;
 mod condition;
 mod error;

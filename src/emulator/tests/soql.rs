@@ -357,6 +357,11 @@ async fn polymorphic_parents_and_functions() {
             "SELECT BillingAddress FROM Account WHERE DISTANCE(BillingAddress, GEOLOCATION(51.45, -2.59), 'km') < 20",
             json!([{"BillingAddress": {"city": "Bath", "country": null, "geocodeAccuracy": null, "latitude": 51.38, "longitude": -2.36, "postalCode": null, "state": null, "street": null}}]),
         ),
+        // The last three characters of an Id do not count.
+        (
+            "SELECT Id FROM Account WHERE Id = 'a001a000001E1vFAKE'",
+            json!([]),
+        ),
         (
             "SELECT Name FROM Account USING SCOPE mine WHERE Name = 'Acme' FOR VIEW",
             json!([{"Name": "Acme"}]),
