@@ -162,6 +162,7 @@ fn recorded(folder: &Path, entry: &Entry) -> Vec<Exchange> {
 async fn replay(folder: &Path, entry: &Entry) -> Vec<String> {
     let mut replay = match Replay::start(&entry.org).await {
         Ok(replay) => replay,
+        Err(_) if entry.known.iter().any(|k| k.at == "start") => return Vec::new(),
         Err(why) => return vec![why],
     };
     let mut complaints = Vec::new();
