@@ -153,17 +153,17 @@ impl Access {
 
     /// `createable` of an object, for this caller.
     pub(crate) fn creates(&self, object: usize, spec: &Object) -> bool {
-        spec.writable && self.rights(object).create
+        spec.traits.createable && self.rights(object).create
     }
 
     /// `updateable` of an object, for this caller.
     pub(crate) fn edits(&self, object: usize, spec: &Object) -> bool {
-        spec.writable && self.rights(object).edit
+        spec.traits.updateable && self.rights(object).edit
     }
 
     /// `deletable` of an object, for this caller.
     pub(crate) fn deletes(&self, object: usize, spec: &Object) -> bool {
-        spec.deletable && self.rights(object).delete
+        spec.traits.deletable && self.rights(object).delete
     }
 
     /// `createable` of a field: audit fields too, for those who may set them.
@@ -171,12 +171,14 @@ impl Access {
         let f = &spec.fields[field];
         let open =
             f.createable || spec.sets_audit_fields && f.is_audit() && self.may(Permission::SetAuditFields);
-        open && spec.writable && self.right(object, field) == FieldRight::Edit
+        open && spec.traits.createable && self.right(object, field) == FieldRight::Edit
     }
 
     /// `updateable` of a field.
     pub(crate) fn edits_field(&self, object: usize, spec: &Object, field: usize) -> bool {
-        spec.fields[field].updateable && spec.writable && self.right(object, field) == FieldRight::Edit
+        spec.fields[field].updateable
+            && spec.traits.updateable
+            && self.right(object, field) == FieldRight::Edit
     }
 
     /// The user whose own records are all that the caller sees of an object; `None` when all records are seen.

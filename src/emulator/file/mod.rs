@@ -3,6 +3,7 @@
 //! The types below are the file's grammar; unknown keys are refused, and a JSON Schema can be made of them. What a
 //! file means is worked out when the org is built (`schema::build`, `recipe`).
 
+mod features;
 mod life;
 mod rules;
 mod values;
@@ -15,6 +16,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use features::{Currencies, CustomSetting, MaskType};
 pub use life::{ClockSpec, LimitsSpec};
 pub use rules::{
     Automation, Blanks, DuplicateAction, DuplicateRule, Event, LookupFilter, MatchMethod, Rule, Summary,
@@ -126,6 +128,12 @@ pub struct OrgFile {
     /// have the permissions too, as administrators have.
     #[serde(default)]
     pub audit_fields: bool,
+    /// Whether an account may be a person: accounts then have the fields of a person, and a contact of their own.
+    #[serde(default)]
+    pub person_accounts: bool,
+    /// Several currencies; without it the org knows one.
+    #[serde(default)]
+    pub currencies: Option<Currencies>,
     /// What this org adds to the standard objects, and its custom objects.
     #[serde(default)]
     pub sobjects: BTreeMap<String, SObject>,
@@ -277,6 +285,12 @@ pub struct SObject {
     /// The Name field of a custom object: its label, or a pattern of numbers.
     #[serde(default)]
     pub name_field: Option<NameField>,
+    /// Makes a custom object a custom setting.
+    #[serde(default)]
+    pub custom_setting: Option<CustomSetting>,
+    /// Whether tasks and events may be about its records, for custom objects.
+    #[serde(default)]
+    pub activities: bool,
     /// Fields by API name.
     #[serde(default)]
     pub fields: BTreeMap<String, FieldSpec>,
@@ -350,6 +364,21 @@ pub struct FieldSpec {
     /// Whether the picklist refuses other values.
     #[serde(default)]
     pub restricted: bool,
+    /// The picklist or checkbox that this picklist depends on.
+    #[serde(default)]
+    pub controlled_by: Option<String>,
+    /// For a dependent picklist: the controlling values that each value goes with.
+    #[serde(default)]
+    pub valid_for: BTreeMap<String, Vec<String>>,
+    /// Decimals of a geolocation.
+    #[serde(default)]
+    pub decimal_places: Option<u32>,
+    /// What an encrypted text shows to those who may not read it.
+    #[serde(default)]
+    pub mask_type: Option<MaskType>,
+    /// The character that hides the others: `*` or `X`.
+    #[serde(default)]
+    pub mask_character: Option<char>,
     /// The name of the relationship as the parent sees it, for lookups.
     #[serde(default)]
     pub child_relationship: Option<String>,
@@ -410,6 +439,9 @@ pub struct RecordTypeSpec {
     /// For administrators.
     #[serde(default)]
     pub description: Option<String>,
+    /// Accounts of this type are persons.
+    #[serde(default)]
+    pub person: bool,
 }
 
 /// What a value must be. An empty field passes every test but `not_null`.

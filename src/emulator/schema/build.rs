@@ -1,12 +1,13 @@
 use serde_json::Value;
 
 use super::{
-    DataType, Field, Kind, Object, PicklistValue, RecordType, Schema, rules,
+    DataType, Field, Kind, Object, PicklistValue, RecordType, Schema, features, rules,
     standard::{self, audit_fields, owner, spaced, system},
+    traits::Traits,
 };
 use crate::emulator::{
     access::open_audit_fields,
-    file::{Blanks, FieldSpec, OnDelete, OrgFile, SObject},
+    file::{Blanks, CustomSetting, FieldSpec, OnDelete, OrgFile, SObject},
 };
 
 /// What is wrong with the objects of a file, and where.
@@ -19,10 +20,11 @@ pub(crate) struct SchemaError {
 /// The org's objects: the standard ones, and what the file adds.
 pub(crate) fn build(file: &OrgFile) -> Result<Schema, SchemaError> {
     let mut schema = Schema {
-        objects: standard::objects(),
+        objects: standard::objects(file.currencies.is_some()),
         ..Schema::default()
     };
     let mut custom = 0;
+    features::before(&mut schema.objects, file);
     for (name, spec) in &file.sobjects {
         let place = format!("sobjects.{name}");
         let at = match schema
@@ -31,7 +33,7 @@ pub(crate) fn build(file: &OrgFile) -> Result<Schema, SchemaError> {
             .position(|o| o.name.eq_ignore_ascii_case(name))
         {
             Some(at) => at,
-            None if name.ends_with("__c") => {
+            None if name.ends_with("__c") || name.ends_with("__mdt") => {
                 schema.objects.push(custom_object(name, spec, custom, &place)?);
                 custom += 1;
                 schema.objects.len() - 1
@@ -40,17 +42,21 @@ pub(crate) fn build(file: &OrgFile) -> Result<Schema, SchemaError> {
                 return Err(SchemaError {
                     place,
                     message: format!(
-                        "no standard object `{name}` here; the name of a custom object ends with `__c`"
+                        "no standard object `{name}` here; the name of a custom object ends with `__c` (a custom metadata type's with `__mdt`)"
                     ),
                 });
             }
         };
         extend(&mut schema.objects[at], spec, &place)?;
     }
+    features::after(&mut schema.objects, file)?;
     // The prefixes must tell objects apart, and every lookup needs its object.
     for at in 0..schema.objects.len() {
         let object = &schema.objects[at];
-        if let Some(other) = schema.objects[..at].iter().find(|o| o.prefix == object.prefix) {
+        if let Some(other) = schema.objects[..at]
+            .iter()
+            .find(|o| o.prefix == object.prefix && !o.traits.hides_prefix)
+        {
             return Err(SchemaError {
                 place: format!("sobjects.{}.key_prefix", object.name),
                 message: format!("`{}` has the prefix `{}` already", other.name, other.prefix),
@@ -77,6 +83,12 @@ pub(crate) fn build(file: &OrgFile) -> Result<Schema, SchemaError> {
         open_audit_fields(&mut schema);
     }
     rules::type_totals(&mut schema, file)?;
+    schema.person_accounts = file.person_accounts;
+    if let Some(currencies) = &file.currencies {
+        let rate = |(code, rate): (&String, &f64)| (code.clone(), rate.to_string());
+        schema.currencies = vec![(currencies.corporate.clone(), "1".to_owned())];
+        schema.currencies.extend(currencies.active.iter().map(rate));
+    }
     schema.seal();
     rules::resolve(&mut schema, file)?;
     Ok(schema)
@@ -95,9 +107,16 @@ fn custom_object(name: &str, spec: &SObject, number: usize, place: &str) -> Resu
                 message: format!("`{prefix}` has not three letters and digits"),
             });
         }
+        None if name.ends_with("__mdt") => format!("m{number:02X}"),
         None => format!("a{number:02X}"),
     };
     let mut object = Object::new(name, &label, &plural, &prefix);
+    if name.ends_with("__mdt") {
+        return features::metadata_type(object).ok_or_else(|| SchemaError {
+            place: place.to_owned(),
+            message: "the standard fields cannot be made".to_owned(),
+        });
+    }
     let detail = spec
         .fields
         .values()
@@ -110,10 +129,19 @@ fn custom_object(name: &str, spec: &SObject, number: usize, place: &str) -> Resu
     id.kind = Kind::Id;
     id.id_lookup = true;
     object.put(id);
-    if !detail {
+    if let Some(kind) = spec.custom_setting {
+        object.traits = Traits::read("setting nomru notrigger nolayout");
+        if kind == CustomSetting::Hierarchy {
+            let line = "SetupOwnerId|Location|Lookup(Organization, Profile, User)|create defaulted";
+            object.put(standard::field(line).ok_or_else(broken)?);
+        }
+    } else if !detail {
         object.put(owner(&["Group", "User"]).ok_or_else(broken)?);
     }
     object.put(system("IsDeleted", "Deleted", "Checkbox").ok_or_else(broken)?);
+    if spec.activities {
+        object.traits.listed = true;
+    }
     let name_spec = spec.name_field.clone().unwrap_or_default();
     let name_label = name_spec.label.unwrap_or_else(|| format!("{label} Name"));
     let mut name = Field::new(
@@ -156,25 +184,46 @@ fn record_type_field(broken: impl Fn() -> SchemaError) -> Result<Field, SchemaEr
 fn extend(object: &mut Object, spec: &SObject, place: &str) -> Result<(), SchemaError> {
     for (name, field) in &spec.fields {
         let place = format!("{place}.fields.{name}");
-        let built = custom_field(object, name, field).map_err(|message| SchemaError { place, message })?;
+        let wrong = |message| SchemaError {
+            place: place.clone(),
+            message,
+        };
+        let mut built = custom_field(object, name, field).map_err(wrong)?;
+        if built.kind == Kind::Location {
+            for part in location_parts(&built, field).map_err(wrong)? {
+                object.put(part);
+            }
+        }
+        if built.master_detail {
+            let masters = object
+                .fields
+                .iter()
+                .filter(|f| f.master_detail && f.name != built.name);
+            let order = masters.count();
+            if order > 1 {
+                return Err(wrong("an object has two masters at most".to_owned()));
+            }
+            built.relationship_order = u8::try_from(order).ok();
+        }
         object.put(built);
     }
+    // A picklist may be controlled by one that comes later in the alphabet.
+    for (name, field) in &spec.fields {
+        let place = format!("{place}.fields.{name}");
+        depend(object, name, field).map_err(|message| SchemaError { place, message })?;
+    }
     for hidden in &spec.hidden_fields {
-        let Some(at) = object.field(hidden) else {
+        if object.field(hidden).is_none() {
             return Err(SchemaError {
                 place: format!("{place}.hidden_fields"),
                 message: format!("`{}` has no field `{hidden}`", object.name),
             });
-        };
-        let mut fields = std::mem::take(&mut object.fields);
-        fields.remove(at);
-        object.by_name.clear();
-        for field in fields {
-            object.put(field);
         }
+        object.remove(hidden);
     }
     for record_type in &spec.record_types {
         object.record_types.push(RecordType {
+            person: record_type.person,
             id: String::new(),
             developer_name: record_type.developer_name.clone(),
             label: record_type
@@ -197,11 +246,36 @@ fn custom_field(object: &Object, name: &str, spec: &FieldSpec) -> Result<Field, 
             object.name
         ));
     }
+    if name.ends_with("__c") && spec.data_type.to_ascii_lowercase().starts_with("external lookup") {
+        return Err("external objects are not emulated, and so nothing can look one up".to_owned());
+    }
     let data = DataType::parse(&spec.data_type)?;
     let label = spec.label.clone().unwrap_or_else(|| spaced(name));
     let mut field = Field::new(name, &label, &data);
     field.custom = name.ends_with("__c");
     field.help.clone_from(&spec.help);
+    if let Some(old) = object.field(name).map(|at| &object.fields[at]) {
+        // What a file says of a standard field does not take its nature away.
+        field.name_field = old.name_field;
+        field.compound.clone_from(&old.compound);
+        field.id_lookup = old.id_lookup;
+        field.nillable = old.nillable;
+        field.defaulted_on_create = old.defaulted_on_create;
+        field.default.clone_from(&old.default);
+        field.permissionable = old.permissionable;
+        field.createable = old.createable;
+        field.updateable = old.updateable;
+        field.relationship_name.clone_from(&old.relationship_name);
+        field.child_relationship.clone_from(&old.child_relationship);
+        field.cascade = old.cascade;
+        field.restricted_delete = old.restricted_delete;
+    }
+    if data.kind == Kind::Encrypted {
+        field.mask = Some((
+            spec.mask_type.unwrap_or_default().api_name().to_owned(),
+            spec.mask_character.unwrap_or('*'),
+        ));
+    }
     field.external_id = spec.external_id;
     field.unique = spec.unique;
     field.case_sensitive = spec.case_sensitive;
@@ -215,11 +289,8 @@ fn custom_field(object: &Object, name: &str, spec: &FieldSpec) -> Result<Field, 
     });
     for (list, active) in [(&spec.values, true), (&spec.inactive_values, false)] {
         for value in list {
-            field.picklist.push(PicklistValue {
-                value: value.clone(),
-                active,
-                default: default.as_deref() == Some(value),
-            });
+            let default = default.as_deref() == Some(value);
+            field.picklist.push(PicklistValue::new(value, active, default));
         }
     }
     let picklist = matches!(data.kind, Kind::Picklist | Kind::MultiPicklist | Kind::Combobox);
@@ -253,13 +324,14 @@ fn custom_field(object: &Object, name: &str, spec: &FieldSpec) -> Result<Field, 
         field.createable = false;
         field.updateable = false;
     }
-    if data.kind == Kind::Reference {
+    if data.kind == Kind::Reference && field.custom {
+        field.search_prefilterable = !spec.required && !data.master_detail;
         field.relationship_name = Some(match name.strip_suffix("__c") {
             Some(stem) => format!("{stem}__r"),
-            None => name.strip_suffix("Id").unwrap_or(name).to_owned(),
+            None => name.to_owned(),
         });
         field.child_relationship = spec.child_relationship.as_ref().map(|child| {
-            if child.ends_with("__r") || !field.custom {
+            if child.ends_with("__r") {
                 child.clone()
             } else {
                 format!("{child}__r")
@@ -275,4 +347,66 @@ fn custom_field(object: &Object, name: &str, spec: &FieldSpec) -> Result<Field, 
         }
     }
     Ok(field)
+}
+
+/// The two numbers of a geolocation, `Place__Latitude__s` and `Place__Longitude__s`.
+fn location_parts(whole: &Field, spec: &FieldSpec) -> Result<Vec<Field>, String> {
+    let stem = whole.name.strip_suffix("__c").unwrap_or(&whole.name);
+    let scale = spec.decimal_places.unwrap_or(6);
+    if scale > 15 {
+        return Err("a geolocation has 15 decimals at most".to_owned());
+    }
+    ["Latitude", "Longitude"]
+        .into_iter()
+        .map(|part| {
+            let data = DataType::parse(&format!("Number(3, {scale})"))?;
+            let name = format!("{stem}__{part}__s");
+            let mut field = Field::new(&name, &format!("{} ({part})", whole.label), &data);
+            field.custom = true;
+            field.compound = Some(whole.name.clone());
+            field.nillable = !spec.required;
+            field.permissionable = !spec.required;
+            Ok(field)
+        })
+        .collect()
+}
+
+/// Ties a dependent picklist to the field that controls it.
+fn depend(object: &mut Object, name: &str, spec: &FieldSpec) -> Result<(), String> {
+    let Some(controller) = &spec.controlled_by else {
+        return Ok(());
+    };
+    let control = object
+        .field(controller)
+        .map(|at| &object.fields[at])
+        .filter(|f| matches!(f.kind, Kind::Picklist | Kind::Boolean))
+        .ok_or_else(|| format!("`{controller}` is no picklist or checkbox of `{}`", object.name))?;
+    let places: Vec<String> = match control.kind {
+        Kind::Boolean => vec!["false".to_owned(), "true".to_owned()],
+        _ => control.picklist.iter().map(|p| p.value.clone()).collect(),
+    };
+    let controller = control.name.clone();
+    let Some(at) = object.field(name) else {
+        return Ok(());
+    };
+    let field = &mut object.fields[at];
+    field.controller = Some(controller);
+    for value in &mut field.picklist {
+        let with = spec
+            .valid_for
+            .get(&value.value)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let valid = with
+            .iter()
+            .map(|v| {
+                places
+                    .iter()
+                    .position(|p| p == v)
+                    .ok_or_else(|| format!("the controlling field has no value `{v}`"))
+            })
+            .collect::<Result<Vec<usize>, String>>()?;
+        value.valid_for = Some(valid);
+    }
+    Ok(())
 }

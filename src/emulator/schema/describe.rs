@@ -1,3 +1,4 @@
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{Field, Kind, Object, RecordType, Schema};
@@ -11,30 +12,29 @@ pub(crate) fn describe_global_entry(schema: &Schema, access: &Access, at: usize,
     let object = &schema.objects[at];
     let base = format!("/services/data/v{version}.0/sobjects/{}", object.name);
     let mut entry = Map::new();
+    let traits = &object.traits;
+    let deletes = access.deletes(at, object);
     for (key, value) in [
         ("activateable", false),
         ("createable", access.creates(at, object)),
         ("custom", object.custom),
-        ("customSetting", false),
-        ("deepCloneable", false),
-        ("deletable", access.deletes(at, object)),
+        ("customSetting", traits.custom_setting),
+        ("deepCloneable", traits.deep_cloneable),
+        ("deletable", deletes),
         ("deprecatedAndHidden", false),
-        ("feedEnabled", !object.custom),
+        ("feedEnabled", traits.feed_enabled),
         ("hasSubtypes", false),
         ("isInterface", false),
         ("isSubtype", false),
-        ("layoutable", true),
-        (
-            "mergeable",
-            matches!(object.name.as_str(), "Account" | "Contact" | "Lead"),
-        ),
-        ("mruEnabled", !object.custom),
+        ("layoutable", traits.layoutable),
+        ("mergeable", traits.mergeable),
+        ("mruEnabled", traits.mru_enabled),
         ("queryable", true),
-        ("replicateable", true),
-        ("retrieveable", true),
-        ("searchable", true),
-        ("triggerable", true),
-        ("undeletable", access.deletes(at, object) && object.has_bin()),
+        ("replicateable", traits.replicateable),
+        ("retrieveable", traits.retrieveable),
+        ("searchable", traits.searchable),
+        ("triggerable", traits.triggerable),
+        ("undeletable", traits.undeletable && deletes && object.has_bin()),
         ("updateable", access.edits(at, object)),
     ] {
         entry.insert(key.to_owned(), json!(value));
@@ -43,25 +43,55 @@ pub(crate) fn describe_global_entry(schema: &Schema, access: &Access, at: usize,
         entry.insert("associateEntityType".to_owned(), Value::Null);
         entry.insert("associateParentEntity".to_owned(), Value::Null);
     }
-    entry.insert("keyPrefix".to_owned(), json!(object.prefix));
+    let prefix = (!traits.hides_prefix).then_some(&object.prefix);
+    entry.insert("keyPrefix".to_owned(), json!(prefix));
     entry.insert("label".to_owned(), json!(object.label));
     entry.insert("labelPlural".to_owned(), json!(object.plural));
     entry.insert("name".to_owned(), json!(object.name));
-    entry.insert(
-        "urls".to_owned(),
-        json!({
-            "compactLayouts": format!("{base}/describe/compactLayouts"),
-            "rowTemplate": format!("{base}/{{ID}}"),
-            "approvalLayouts": format!("{base}/describe/approvalLayouts"),
-            "listviews": format!("{base}/listviews"),
-            "describe": format!("{base}/describe"),
-            "quickActions": format!("{base}/quickActions"),
-            "layouts": format!("{base}/describe/layouts"),
-            "sobject": base,
-        }),
-    );
+    entry.insert("urls".to_owned(), Value::Object(urls(object, &base, version)));
     entry.sort_keys();
     Value::Object(entry)
+}
+
+/// Minor objects have fewer resources.
+fn urls(object: &Object, base: &str, version: u32) -> Map<String, Value> {
+    let traits = &object.traits;
+    let mut urls = Map::new();
+    let mut put = |key: &str, path: &str| {
+        urls.insert(key.to_owned(), json!(format!("{base}{path}")));
+    };
+    if traits.compact_layoutable {
+        put("compactLayouts", "/describe/compactLayouts");
+    }
+    put("rowTemplate", "/{ID}");
+    if traits.listed {
+        put("approvalLayouts", "/describe/approvalLayouts");
+        put("listviews", "/listviews");
+    }
+    put("describe", "/describe");
+    if traits.layoutable {
+        if object.name != "CampaignMember" {
+            put("quickActions", "/quickActions");
+        }
+        if version < 49 {
+            put("defaultValues", "/defaultValues?recordTypeId&fields");
+        }
+        put("layouts", "/describe/layouts");
+    }
+    match object.name.as_str() {
+        "Case" => {
+            put("caseArticleSuggestions", "/suggestedArticles");
+            put("caseRowArticleSuggestions", "/{ID}/suggestedArticles");
+        }
+        "Event" => put("eventSeriesUpdates", "/{ID}/fromThisEventOnwards"),
+        "User" => {
+            put("namedLayouts", "/describe/namedLayouts/{LayoutName}");
+            put("passwordUtilities", "/{ID}/password");
+        }
+        _ => {}
+    }
+    put("sobject", "");
+    urls
 }
 
 /// The describe of an object, with every key that recordings show.
@@ -72,7 +102,10 @@ pub(crate) fn describe(schema: &Schema, access: &Access, at: usize, version: u32
     };
     out.insert("actionOverrides".to_owned(), json!([]));
     out.insert("childRelationships".to_owned(), children(schema, access, at));
-    out.insert("compactLayoutable".to_owned(), json!(true));
+    out.insert(
+        "compactLayoutable".to_owned(),
+        json!(object.traits.compact_layoutable),
+    );
     for key in [
         "defaultImplementation",
         "extendedBy",
@@ -92,22 +125,12 @@ pub(crate) fn describe(schema: &Schema, access: &Access, at: usize, version: u32
     out.insert("fields".to_owned(), Value::Array(fields));
     out.insert("namedLayoutInfos".to_owned(), json!([]));
     out.insert("recordTypeInfos".to_owned(), record_types(object, version));
-    out.insert("searchLayoutable".to_owned(), json!(!object.custom));
+    let searched = object.traits.searchable && object.traits.layoutable;
+    out.insert("searchLayoutable".to_owned(), json!(searched));
     if version >= 49 {
         out.insert("sobjectDescribeOption".to_owned(), json!("FULL"));
     }
-    let plural = object.plural.to_lowercase();
-    out.insert(
-        "supportedScopes".to_owned(),
-        if object.field("OwnerId").is_some() {
-            json!([
-                {"label": format!("All {plural}"), "name": "everything"},
-                {"label": format!("My {plural}"), "name": "mine"},
-            ])
-        } else {
-            json!([])
-        },
-    );
+    out.insert("supportedScopes".to_owned(), scopes(object, version));
     if let Some(Value::Object(urls)) = out.get_mut("urls") {
         urls.insert("uiDetailTemplate".to_owned(), json!(format!("{host}/{{ID}}")));
         urls.insert("uiEditTemplate".to_owned(), json!(format!("{host}/{{ID}}/e")));
@@ -118,6 +141,30 @@ pub(crate) fn describe(schema: &Schema, access: &Access, at: usize, version: u32
     }
     out.sort_keys();
     Value::Object(out)
+}
+
+/// The words that may follow USING SCOPE.
+fn scopes(object: &Object, version: u32) -> Value {
+    let plural = object.plural.to_lowercase();
+    let scope = |name: &str, label: String| json!({"label": label, "name": name});
+    let mut list = Vec::new();
+    if object.name == "Event" {
+        list.push(scope("delegated", "My delegated events".to_owned()));
+    }
+    let owned = object.places.owner.is_some();
+    if owned || !object.custom && object.traits.layoutable {
+        list.push(scope("everything", format!("All {plural}")));
+    }
+    if owned {
+        list.push(scope("mine", format!("My {plural}")));
+    }
+    if object.traits.team {
+        if version >= 52 {
+            list.push(scope("scopingRule", "Filter by scope".to_owned()));
+        }
+        list.push(scope("team", format!("My team's {plural}")));
+    }
+    Value::Array(list)
 }
 
 fn children(schema: &Schema, access: &Access, at: usize) -> Value {
@@ -145,7 +192,7 @@ fn children(schema: &Schema, access: &Access, at: usize) -> Value {
 
 /// The record types, Master last; empty for objects that have none at all.
 fn record_types(object: &Object, version: u32) -> Value {
-    if object.field("RecordTypeId").is_none() && !object.custom {
+    if !object.traits.record_types {
         return json!([]);
     }
     let any_default = object.record_types.iter().any(|r| r.default && r.active);
@@ -156,6 +203,7 @@ fn record_types(object: &Object, version: u32) -> Value {
         active: true,
         default: !any_default,
         description: None,
+        person: false,
     };
     let list: Vec<Value> = object
         .record_types
@@ -187,33 +235,44 @@ fn record_types(object: &Object, version: u32) -> Value {
 fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
     let f: &Field = &object.fields[place];
     let text = f.kind.is_text();
-    let id_like = matches!(f.kind, Kind::Id | Kind::Reference);
     let byte_length = match f.kind {
-        _ if id_like => f.length,
-        Kind::MultiPicklist => f.length,
+        _ if f.single_byte => f.length,
         _ if text => f.length * 3,
         _ => 0,
     };
-    let aggregatable =
-        f.filterable() && !matches!(f.kind, Kind::Boolean | Kind::MultiPicklist | Kind::Address);
-    let groupable = f.filterable()
-        && !f.kind.is_double()
-        && !matches!(
-            f.kind,
-            Kind::DateTime | Kind::Time | Kind::MultiPicklist | Kind::Address | Kind::Combobox
-        );
-    let readable_only = f.kind.is_compound();
     let picklist: Vec<Value> = f
         .picklist
         .iter()
         .map(|p| {
-            json!({"active": p.active, "defaultValue": p.default, "label": p.value, "validFor": null, "value": p.value})
+            let valid_for = p.valid_for.as_deref().map(bits);
+            json!({"active": p.active, "defaultValue": p.default, "label": p.value, "validFor": valid_for, "value": p.value})
         })
         .collect();
+    let picks = matches!(f.kind, Kind::Picklist | Kind::MultiPicklist | Kind::Combobox);
     let default_value = match (&f.default, f.kind) {
-        (Some(v), Kind::Boolean) => json!(v == "true"),
-        (Some(v), _) if f.custom => json!(v),
+        (v, Kind::Boolean) => json!(v.as_deref() == Some("true")),
+        (Some(v), _) if !f.custom && picks && f.restricted_picklist => json!(v),
         _ => Value::Null,
+    };
+    // The default of a custom field is a formula, be it a constant.
+    let default_formula = match &f.default {
+        Some(v) if f.custom && !picks && f.kind != Kind::Boolean => {
+            json!(if f.kind.is_number() {
+                v.clone()
+            } else {
+                format!("\"{v}\"")
+            })
+        }
+        _ => Value::Null,
+    };
+    let (mask_type, mask) = match &f.mask {
+        Some((kind, character)) => (Some(kind), Some(if *character == 'X' { "X" } else { "*" })),
+        None => (None, None),
+    };
+    let precision = match f.kind {
+        // How many lines the page shows.
+        Kind::MultiPicklist => 4,
+        _ => f.precision,
     };
     let soap_type = match f.kind {
         Kind::Id | Kind::Reference => "tns:ID",
@@ -229,7 +288,10 @@ fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
         _ => "xsd:string",
     };
     let entries = [
-        ("aggregatable", json!(aggregatable)),
+        (
+            "aggregatable",
+            json!(f.filterable() && f.aggregatable() || f.unfilterable && text),
+        ),
         ("aiPredictionField", json!(false)),
         ("autoNumber", json!(f.auto_number.is_some())),
         ("byteLength", json!(byte_length)),
@@ -238,31 +300,31 @@ fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
         ("cascadeDelete", json!(f.master_detail)),
         ("caseSensitive", json!(f.case_sensitive)),
         ("compoundFieldName", json!(f.compound)),
-        ("controllerName", json!(null)),
+        ("controllerName", json!(f.controller)),
         ("createable", json!(access.creates_field(at, object, place))),
         ("custom", json!(f.custom)),
-        ("defaultValue", json!(default_value)),
-        ("defaultValueFormula", json!(null)),
+        ("defaultValue", default_value),
+        ("defaultValueFormula", default_formula),
         ("defaultedOnCreate", json!(f.defaulted_on_create)),
-        ("dependentPicklist", json!(false)),
+        ("dependentPicklist", json!(f.controller.is_some())),
         ("deprecatedAndHidden", json!(false)),
-        ("digits", json!(if f.kind == Kind::Int { 8 } else { 0 })),
-        ("displayLocationInDecimal", json!(false)),
-        ("encrypted", json!(false)),
+        ("digits", json!(if f.kind == Kind::Int { f.digits } else { 0 })),
+        ("displayLocationInDecimal", json!(f.kind == Kind::Location)),
+        ("encrypted", json!(f.kind == Kind::Encrypted)),
         ("externalId", json!(f.external_id)),
         ("extraTypeInfo", json!(f.extra_type_info)),
-        ("filterable", json!(f.filterable() && !readable_only)),
+        ("filterable", json!(f.filterable())),
         ("filteredLookupInfo", json!(null)),
         ("formulaTreatNullNumberAsZero", json!(f.blank_is_zero)),
-        ("groupable", json!(groupable)),
+        ("groupable", json!(f.groupable())),
         ("highScaleNumber", json!(false)),
         ("htmlFormatted", json!(f.kind == Kind::RichText || f.html)),
         ("idLookup", json!(f.id_lookup || f.external_id)),
         ("inlineHelpText", json!(f.help)),
         ("label", json!(f.label)),
         ("length", json!(if text { f.length } else { 0 })),
-        ("mask", json!(null)),
-        ("maskType", json!(null)),
+        ("mask", json!(mask)),
+        ("maskType", json!(mask_type)),
         ("name", json!(f.name)),
         ("nameField", json!(f.name_field)),
         ("namePointing", json!(f.polymorphic())),
@@ -270,24 +332,18 @@ fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
         ("permissionable", json!(f.permissionable)),
         ("picklistValues", json!(picklist)),
         ("polymorphicForeignKey", json!(f.polymorphic())),
-        ("precision", json!(f.precision)),
-        ("queryByDistance", json!(false)),
+        ("precision", json!(precision)),
+        ("queryByDistance", json!(f.kind.is_compound())),
         ("referenceTargetField", json!(null)),
         ("referenceTo", json!(f.reference_to)),
         ("relationshipName", json!(f.relationship_name)),
-        (
-            "relationshipOrder",
-            if f.master_detail { json!(0) } else { Value::Null },
-        ),
+        ("relationshipOrder", json!(f.relationship_order)),
         ("restrictedDelete", json!(false)),
         ("restrictedPicklist", json!(f.restricted_picklist)),
         ("scale", json!(f.scale)),
-        (
-            "searchPrefilterable",
-            json!(f.kind == Kind::Reference && f.nillable),
-        ),
+        ("searchPrefilterable", json!(f.search_prefilterable)),
         ("soapType", json!(soap_type)),
-        ("sortable", json!(f.sortable() && !readable_only)),
+        ("sortable", json!(f.sortable())),
         ("type", json!(f.kind.api_name())),
         ("unique", json!(f.unique)),
         ("updateable", json!(access.edits_field(at, object, place))),
@@ -299,4 +355,34 @@ fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
             .map(|(key, value)| (key.to_owned(), value))
             .collect(),
     )
+}
+
+/// Which values of the controlling picklist go with a value: a bit for each, the first one highest, in base64 without
+/// padding.
+fn bits(places: &[usize]) -> String {
+    let mut bytes = vec![0_u8; places.iter().max().map_or(0, |max| max / 8 + 1)];
+    for place in places {
+        bytes[place / 8] |= 0x80 >> (place % 8);
+    }
+    bytes.resize(bytes.len().next_multiple_of(3), 0);
+    STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependent_values_are_bits() {
+        for (places, expected) in [
+            (&[0][..], "gAAA"),
+            (&[1], "QAAA"),
+            (&[0, 7, 8], "gYAA"),
+            (&[23], "AAAB"),
+            (&[24], "AAAAgAAA"),
+            (&[], ""),
+        ] {
+            assert_eq!(bits(places), expected, "{places:?}");
+        }
+    }
 }

@@ -4,8 +4,10 @@ mod behaviour;
 mod build;
 mod data_type;
 mod describe;
+mod features;
 mod rules;
 mod standard;
+mod traits;
 
 use std::collections::HashMap;
 
@@ -14,6 +16,7 @@ pub(crate) use build::build;
 pub(crate) use data_type::DataType;
 pub(crate) use describe::{MASTER_RECORD_TYPE, describe, describe_global_entry};
 pub(crate) use rules::{Automation, DuplicateRule, Rules, Summary, Test};
+pub(crate) use traits::Traits;
 
 /// The kind of a field, as `type` of a describe tells it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +115,19 @@ pub(crate) struct PicklistValue {
     pub(crate) value: String,
     pub(crate) active: bool,
     pub(crate) default: bool,
+    /// Places of the controlling picklist's values that it goes with; none for a picklist that depends on nothing.
+    pub(crate) valid_for: Option<Vec<usize>>,
+}
+
+impl PicklistValue {
+    pub(crate) fn new(value: &str, active: bool, default: bool) -> Self {
+        PicklistValue {
+            value: value.to_owned(),
+            active,
+            default,
+            valid_for: None,
+        }
+    }
 }
 
 /// One field of an object.
@@ -155,8 +171,10 @@ pub(crate) struct Field {
     pub(crate) cascade: bool,
     /// The parent cannot go while a child points at it.
     pub(crate) restricted_delete: bool,
-    /// The field itself is a master-detail (`relationshipOrder` 0).
+    /// The field itself is a master-detail.
     pub(crate) master_detail: bool,
+    /// 0 for the first master, 1 for the second.
+    pub(crate) relationship_order: Option<u8>,
     pub(crate) picklist: Vec<PicklistValue>,
     pub(crate) restricted_picklist: bool,
     /// What a new record gets when nothing was given.
@@ -164,13 +182,25 @@ pub(crate) struct Field {
     pub(crate) compound: Option<String>,
     pub(crate) extra_type_info: Option<&'static str>,
     pub(crate) help: Option<String>,
+    /// Digits of a whole number.
+    pub(crate) digits: u32,
+    /// The picklist or checkbox that a dependent picklist depends on.
+    pub(crate) controller: Option<String>,
+    pub(crate) search_prefilterable: bool,
+    /// Against the rule of its kind.
+    pub(crate) unfilterable: bool,
+    pub(crate) unaggregatable: bool,
+    /// Characters of one byte each.
+    pub(crate) single_byte: bool,
+    /// How classic encryption shows a text: `all`, `lastFour`, ..., and the character.
+    pub(crate) mask: Option<(String, char)>,
 }
 
 impl Field {
     /// A writable, optional field of a kind, with what Salesforce gives that kind.
     pub(crate) fn new(name: &str, label: &str, data: &DataType) -> Self {
         let boolean = data.kind == Kind::Boolean;
-        let standard = !name.ends_with("__c");
+        let standard = !name.ends_with("__c") && !name.ends_with("__pc");
         Field {
             name: name.to_owned(),
             label: label.to_owned(),
@@ -210,19 +240,61 @@ impl Field {
                 _ => None,
             },
             help: None,
+            digits: if data.kind == Kind::Int { 8 } else { 0 },
+            controller: None,
+            relationship_order: None,
+            search_prefilterable: data.kind == Kind::Reference,
+            unfilterable: false,
+            unaggregatable: false,
+            single_byte: matches!(data.kind, Kind::Id | Kind::Reference | Kind::MultiPicklist),
+            mask: None,
         }
     }
 
     /// Long text can be read, and nothing else.
     pub(crate) fn filterable(&self) -> bool {
-        !matches!(
-            self.kind,
-            Kind::LongText | Kind::RichText | Kind::Encrypted | Kind::Base64
-        )
+        !self.unfilterable
+            && !matches!(
+                self.kind,
+                Kind::LongText | Kind::RichText | Kind::Encrypted | Kind::Base64
+            )
+    }
+
+    /// May stand in GROUP BY.
+    pub(crate) fn groupable(&self) -> bool {
+        !self.kind.is_double()
+            && !self.kind.is_compound()
+            && !self.calculated
+            && !matches!(
+                self.kind,
+                Kind::LongText
+                    | Kind::RichText
+                    | Kind::Encrypted
+                    | Kind::Base64
+                    | Kind::DateTime
+                    | Kind::Time
+                    | Kind::MultiPicklist
+                    | Kind::Combobox
+            )
+    }
+
+    /// May stand in MIN, MAX and COUNT.
+    pub(crate) fn aggregatable(&self) -> bool {
+        !self.unaggregatable
+            && !self.kind.is_compound()
+            && !matches!(
+                self.kind,
+                Kind::LongText
+                    | Kind::RichText
+                    | Kind::Encrypted
+                    | Kind::Base64
+                    | Kind::Boolean
+                    | Kind::MultiPicklist
+            )
     }
 
     pub(crate) fn sortable(&self) -> bool {
-        self.filterable() && self.kind != Kind::MultiPicklist
+        self.filterable() && self.kind != Kind::MultiPicklist && !self.kind.is_compound()
     }
 
     pub(crate) fn polymorphic(&self) -> bool {
@@ -260,6 +332,8 @@ pub(crate) struct RecordType {
     pub(crate) active: bool,
     pub(crate) default: bool,
     pub(crate) description: Option<String>,
+    /// Accounts of it are persons.
+    pub(crate) person: bool,
 }
 
 /// One object.
@@ -270,11 +344,7 @@ pub(crate) struct Object {
     pub(crate) plural: String,
     pub(crate) prefix: String,
     pub(crate) custom: bool,
-    /// Rows can be made, changed and deleted through the API.
-    pub(crate) writable: bool,
-    pub(crate) deletable: bool,
-    /// Jobs of the Bulk API take it.
-    pub(crate) bulk: bool,
+    pub(crate) traits: Traits,
     /// Callers with the permission may say who made a record, and when.
     pub(crate) sets_audit_fields: bool,
     pub(crate) fields: Vec<Field>,
@@ -295,10 +365,8 @@ impl Object {
             label: label.to_owned(),
             plural: plural.to_owned(),
             prefix: prefix.to_owned(),
-            custom: name.ends_with("__c"),
-            writable: true,
-            deletable: true,
-            bulk: true,
+            custom: name.ends_with("__c") || name.ends_with("__mdt"),
+            traits: Traits::read("layouts record_types"),
             sets_audit_fields: false,
             fields: Vec::new(),
             by_name: HashMap::new(),
@@ -318,6 +386,19 @@ impl Object {
                     .insert(field.name.to_ascii_lowercase(), self.fields.len());
                 self.fields.push(field);
             }
+        }
+    }
+
+    /// Takes a field away.
+    fn remove(&mut self, name: &str) {
+        let Some(at) = self.field(name) else {
+            return;
+        };
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.remove(at);
+        self.by_name.clear();
+        for field in fields {
+            self.put(field);
         }
     }
 
@@ -354,7 +435,7 @@ impl Object {
             "OpportunityLineItem",
             "PricebookEntry",
         ];
-        self.deletable && self.keeps_deleted() && !WITHOUT.contains(&self.name.as_str())
+        self.traits.deletable && self.keeps_deleted() && !WITHOUT.contains(&self.name.as_str())
     }
 
     /// The field that names a record.
@@ -373,6 +454,9 @@ pub(crate) struct Schema {
     pub(crate) pace: super::formula::Pace,
     by_name: HashMap<String, usize>,
     by_prefix: HashMap<String, usize>,
+    /// The corporate currency first, when the org has several.
+    pub(crate) currencies: Vec<(String, String)>,
+    pub(crate) person_accounts: bool,
     /// For each object, who points at it: `(object, field)`.
     children: Vec<Vec<(usize, usize)>>,
 }
@@ -396,7 +480,11 @@ impl Schema {
     /// Called once all objects are in.
     pub(crate) fn seal(&mut self) {
         self.by_name = names(&self.objects, |o| o.name.to_ascii_lowercase());
-        self.by_prefix = names(&self.objects, |o| o.prefix.clone());
+        self.by_prefix = HashMap::new();
+        for (at, object) in self.objects.iter().enumerate() {
+            // Objects that share a prefix are looked up by the first of them.
+            self.by_prefix.entry(object.prefix.clone()).or_insert(at);
+        }
         for object in &mut self.objects {
             object.places = Places::of(object);
             object.names_by_id = object.custom

@@ -366,7 +366,8 @@ fn picklist(field: &Field, text: &str) -> Result<Cell, RowError> {
     let known = field.picklist.iter().find(|p| p.value.eq_ignore_ascii_case(text));
     match known {
         Some(p) if p.active || !field.restricted_picklist => Ok(Cell::new(&p.value)),
-        _ if field.restricted_picklist => Err(bad_picklist(field, text)),
+        // A list that is not kept here is not held against anybody.
+        _ if field.restricted_picklist && !field.picklist.is_empty() => Err(bad_picklist(field, text)),
         _ => {
             length(field, text)?;
             Ok(Cell::new(text))
@@ -528,11 +529,7 @@ mod tests {
         let mut sector = field("Picklist");
         sector.restricted_picklist = true;
         sector.picklist = [("Agri", true), ("Fin", true), ("Old", false)]
-            .map(|(value, active)| PicklistValue {
-                value: value.to_owned(),
-                active,
-                default: false,
-            })
+            .map(|(value, active)| PicklistValue::new(value, active, false))
             .to_vec();
         assert_eq!(convert(&sector, Raw::Text("agri")).expect("known"), "Agri");
         for value in ["Old", "Nope"] {

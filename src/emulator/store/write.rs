@@ -174,7 +174,7 @@ impl Store {
                 let row = self.named(object, key.unwrap_or_default())?;
                 let id = Cell::new(self.tables[object].get(row, 0));
                 // What goes along with its parent need not be deletable by itself.
-                if !self.schema.objects[object].deletable {
+                if !self.schema.objects[object].traits.deletable {
                     return Err(RowError::new(
                         "INSUFFICIENT_ACCESS_OR_READONLY",
                         "insufficient access rights on object id",
@@ -278,7 +278,7 @@ impl Store {
         if id.len() == 18 && parsed.as_str() != id {
             return Err(malformed());
         }
-        if self.schema.by_id(id) != Some(object) {
+        if !id.starts_with(spec.prefix.as_str()) {
             return Err(malformed());
         }
         match self.row(object, parsed.as_str()) {

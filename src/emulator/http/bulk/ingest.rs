@@ -125,7 +125,7 @@ pub(super) fn target(
         return invalid(format!("InvalidJob : Unable to find object: {name}"));
     };
     let spec = &store.schema.objects[object];
-    if !spec.bulk || !spec.writable {
+    if !spec.traits.bulk || !(spec.traits.createable || spec.traits.updateable) {
         let message = format!("Entity '{}' is not supported by the Bulk API.", spec.name);
         return Err(("InvalidEntity", message));
     }

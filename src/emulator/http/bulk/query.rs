@@ -62,7 +62,7 @@ fn create(api: &Api<'_>) -> Reply {
             return Reply::error(400, "API_ERROR", message);
         }
         let object = &store.schema.objects[plan.object];
-        if !object.bulk {
+        if !object.traits.bulk {
             return Reply::error(
                 400,
                 "INVALIDENTITY",
