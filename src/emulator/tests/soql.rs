@@ -451,7 +451,7 @@ records:
     let id = user[0]["Id"].as_str().expect("an id");
     for (zone, expected) in [
         ("America/Los_Angeles", "Late"),
-        ("UTC", ""),
+        ("GMT", ""),
         ("Asia/Tokyo", "Late"),
     ] {
         let (status, body) = org
