@@ -139,18 +139,26 @@ impl ServedOrg {
     /// Where it is and who may come in.
     pub(super) fn told(&self) -> String {
         let url = self.url();
-        let mut text = format!("{}  {}\n", self.name.bold(), url.cyan());
-        for (id, secret) in &self.apps {
-            text.push_str(&format!("    client id {id}, secret {secret}\n"));
-        }
-        text.push_str(&format!(
-            "    token {token}\n    try   curl -H 'Authorization: Bearer {token}' {url}/services/data/v{version}.0/limits\n    \
-             pages {url}/  tests {url}/emulator\n",
-            token = self.token,
-            version = self.emulator.newest_version(),
-        ));
-        text
+        format!(
+            "{}  {}\n{}",
+            self.name.bold(),
+            url.cyan(),
+            ways_in(&url, &self.apps, &self.token, self.emulator.newest_version())
+        )
     }
+}
+
+/// How to come in with any client, and a line to try.
+fn ways_in(url: &str, apps: &[(String, String)], token: &str, version: u32) -> String {
+    let mut text = String::new();
+    for (id, secret) in apps {
+        text.push_str(&format!("    app    client id {id}, secret {secret}\n"));
+    }
+    text.push_str(&format!(
+        "    token  {token}\n    try    curl -H 'Authorization: Bearer {token}' {url}/services/data/v{version}.0/limits\n    \
+         look   {url}/ in a browser; {url}/emulator lists what tests can ask for\n"
+    ));
+    text
 }
 
 /// A credentials file that points at the orgs.
@@ -245,6 +253,17 @@ mod tests {
         let principal = &read["external_credentials"]["EC_hq"]["principals"]["Integration"];
         assert_eq!(principal["client_secret"], "s3cret: \"x\"");
         assert_eq!(read["named_credentials"]["off"]["external_credential"], "EC_off");
+    }
+
+    #[test]
+    fn a_client_is_told_how_to_come_in() {
+        let apps = [("hq-app".to_owned(), "s3cret".to_owned())];
+        insta::assert_snapshot!(ways_in("http://127.0.0.1:8801", &apps, "00D!abc", 68), @r"
+            app    client id hq-app, secret s3cret
+            token  00D!abc
+            try    curl -H 'Authorization: Bearer 00D!abc' http://127.0.0.1:8801/services/data/v68.0/limits
+            look   http://127.0.0.1:8801/ in a browser; http://127.0.0.1:8801/emulator lists what tests can ask for
+        ");
     }
 
     #[test]
