@@ -32,9 +32,9 @@ pub(super) struct Args {
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
     if !args.state.is_empty() && args.state.len() != args.files.len() {
         return Err(Problem::usage(format!(
-            "{} org files, but {} `--state`",
-            args.files.len(),
-            args.state.len()
+            "`--state` is given {} times, for {} orgs",
+            args.state.len(),
+            args.files.len()
         ))
         .help("give one `--state` for each org, in the order of the org files"));
     }

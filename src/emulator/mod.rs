@@ -111,7 +111,17 @@ impl Emulator {
         let url = format!("http://{address}");
         // A million records take a moment: off the runtime's threads.
         let (org, kept) = tokio::task::spawn_blocking(move || -> Result<_, EmulatorError> {
-            let org = Org::build(&file, url)?;
+            // Kept records stand for those of the file: they need not be made first.
+            let org = match &state {
+                Some(path) if path.exists() => {
+                    let mut bare = file.clone();
+                    bare.records.clear();
+                    let mut org = Org::build(&bare, url)?;
+                    org.file = file;
+                    org
+                }
+                _ => Org::build(&file, url)?,
+            };
             let kept = state.map(|path| StateFile::open(&path, &org)).transpose()?;
             Ok((Arc::new(org), kept.map(Arc::new)))
         })

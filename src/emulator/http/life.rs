@@ -59,6 +59,7 @@ impl Org {
         self.replace(store);
         *lock(&self.tokens) = std::mem::take(&mut *lock(&fresh.tokens));
         lock(&self.jobs).clear();
+        lock(&self.batch_jobs).clear();
         self.faults.clear();
         for fault in &self.file.faults {
             self.faults.add(fault.clone());
