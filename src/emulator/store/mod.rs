@@ -15,6 +15,8 @@ mod judge;
 mod room;
 mod standard;
 mod state;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::{collections::HashMap, sync::Arc};
@@ -285,26 +287,5 @@ impl Store {
         };
         rows.retain(|row| table.state(*row) == State::Live);
         rows
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_tell_their_row() {
-        for number in [1, 61, 62, 1_000_000, 218_340_105_584_895] {
-            let id = make_id("001", "5g0", number);
-            assert_eq!(id.len(), 18);
-            assert!(id.starts_with("0015g0"));
-            assert_eq!(number_of(&id), Some(number), "{id}");
-        }
-    }
-
-    #[test]
-    fn ids_sort_as_their_rows() {
-        let ids: Vec<Cell> = (1..5_000).map(|n| make_id("001", "5g0", n)).collect();
-        assert!(ids.is_sorted());
     }
 }

@@ -490,7 +490,7 @@ impl Store {
             if let Some(field) = *field
                 && !cells.iter().any(|(f, _)| *f == field)
             {
-                table.set(row, field, Cell::new(value));
+                self.put(object, row, field, Cell::new(value));
             }
         }
         for &at in &places.auto_numbers {
