@@ -338,7 +338,9 @@ fn custom_field(object: &Object, name: &str, spec: &FieldSpec) -> Result<Field, 
             }
         });
         field.cascade = spec.on_delete == OnDelete::Cascade || data.master_detail;
-        field.restricted_delete = spec.on_delete == OnDelete::Restrict;
+        // A required lookup cannot be emptied, so it holds its parent.
+        field.restricted_delete = spec.on_delete == OnDelete::Restrict
+            || spec.required && spec.on_delete == OnDelete::Clear && !data.master_detail;
         if data.master_detail {
             field.master_detail = true;
             field.nillable = false;

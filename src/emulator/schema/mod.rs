@@ -156,6 +156,8 @@ pub(crate) struct Field {
     pub(crate) formula: Option<String>,
     /// Empty numbers count as zero in its formula.
     pub(crate) blank_is_zero: bool,
+    /// Duplicate rules look rows up by it.
+    pub(crate) looked_up: bool,
     /// Its formula makes HTML.
     pub(crate) html: bool,
     /// The pattern of an auto number, `INV-{0000}`.
@@ -220,6 +222,7 @@ impl Field {
             calculated: data.calculated,
             formula: None,
             blank_is_zero: false,
+            looked_up: false,
             html: false,
             auto_number: None,
             name_field: false,

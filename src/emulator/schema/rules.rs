@@ -263,6 +263,9 @@ pub(super) fn resolve(schema: &mut Schema, file: &OrgFile) -> Result<(), SchemaE
             }
         }
         rules[object].formulas = formulas;
+        for (field, method) in rules[object].duplicates.iter().flat_map(|rule| &rule.fields) {
+            schema.objects[object].fields[*field].looked_up |= *method == MatchMethod::Exact;
+        }
     }
     schema.pace = rules
         .iter()

@@ -43,7 +43,7 @@ impl Rows {
 impl Index {
     /// Fields that are looked up by value: keys, unique fields and references.
     pub(super) fn wanted(field: &Field) -> bool {
-        field.is_key() || field.unique || field.kind == Kind::Reference
+        field.is_key() || field.unique || field.looked_up || field.kind == Kind::Reference
     }
 
     /// Rows with one of the values, in row order.

@@ -1,7 +1,7 @@
 //! The administrator's rules: validation rules, lookup filters, triggers and flows. They are asked once a row stands
 //! as it would be written; whoever writes takes the row back when one of them refuses it.
 
-use super::{Call, Cell, Raw, RowError, State, Store, Undo, convert::convert, fold};
+use super::{Call, Cell, Raw, RowError, Store, Undo, convert::convert, fold};
 use crate::emulator::{
     file::{Event, RuleTest},
     formula::Scope,
@@ -147,38 +147,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    /// That no other row has a value of a unique field.
-    pub(super) fn unique(
-        &self,
-        object: usize,
-        row: Option<u32>,
-        at: usize,
-        cell: &Cell,
-    ) -> Result<(), RowError> {
-        let field = &self.schema.objects[object].fields[at];
-        let table = &self.tables[object];
-        let folded = if field.folds_case() {
-            fold(cell)
-        } else {
-            cell.clone()
-        };
-        let rows = self.rows_with(object, at, &[folded.as_str()]).unwrap_or_default();
-        match rows
-            .into_iter()
-            .find(|r| table.state(*r) == State::Live && Some(*r) != row)
-        {
-            None => Ok(()),
-            Some(other) => Err(RowError::new(
-                "DUPLICATE_VALUE",
-                format!(
-                    "duplicate value found: {} duplicates value on record with id: {}",
-                    field.name,
-                    table.get(other, 0)
-                ),
-            )),
-        }
     }
 }
 

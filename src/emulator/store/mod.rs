@@ -6,6 +6,7 @@
 
 mod bin;
 mod blobs;
+mod check;
 mod convert;
 mod duplicates;
 mod effects;

@@ -1,0 +1,191 @@
+//! What a row must satisfy that its values alone do not show: references, unique fields, and what faults pick.
+
+use super::{Call, Cell, RowError, State, Store, fold};
+use crate::emulator::schema::{Kind, MASTER_RECORD_TYPE};
+
+impl Store {
+    /// All rules that look beyond a single value.
+    pub(super) fn check(
+        &self,
+        object: usize,
+        row: Option<u32>,
+        cells: &mut [(usize, Cell)],
+        call: Call<'_>,
+        given: u64,
+    ) -> Result<(), RowError> {
+        let spec = &self.schema.objects[object];
+        let table = &self.tables[object];
+        for (at, cell) in cells.iter_mut() {
+            let field = &spec.fields[*at];
+            if cell.is_empty() {
+                continue;
+            }
+            let same = row.is_some_and(|row| table.get(row, *at) == *cell);
+            if field.kind == Kind::Reference && !same {
+                self.check_reference(object, row, *at, cell)?;
+            }
+            if field.unique && !same {
+                self.unique(object, row, *at, cell)?;
+            }
+        }
+        if call.loading {
+            return Ok(());
+        }
+        if let Some(fault) = call.faults.and_then(|faults| {
+            faults.for_row(&spec.name, given, |name| {
+                let field = spec.field(name)?;
+                let given = cells
+                    .iter()
+                    .find(|(f, _)| *f == field)
+                    .map(|(_, cell)| cell.as_str());
+                Some(
+                    given
+                        .unwrap_or_else(|| row.map(|row| table.get(row, field)).unwrap_or_default())
+                        .to_owned(),
+                )
+            })
+        }) {
+            return Err(RowError::fault(fault));
+        }
+        Ok(())
+    }
+
+    fn check_reference(
+        &self,
+        object: usize,
+        row: Option<u32>,
+        at: usize,
+        cell: &mut Cell,
+    ) -> Result<(), RowError> {
+        let spec = &self.schema.objects[object];
+        let field = &spec.fields[at];
+        if Some(at) == spec.places.record_type {
+            if *cell == MASTER_RECORD_TYPE {
+                *cell = Cell::default();
+                return Ok(());
+            }
+            if !spec.record_types.iter().any(|r| r.id == *cell && r.active) {
+                return Err(RowError::new(
+                    "INVALID_CROSS_REFERENCE_KEY",
+                    format!("Record Type ID: this ID value isn't valid for the user: {cell}"),
+                )
+                .on("RecordTypeId"));
+            }
+            return Ok(());
+        }
+        let target = self.schema.by_id(cell);
+        let Some(target) = target.filter(|t| field.reference_to.contains(&self.schema.objects[*t].name))
+        else {
+            return Err(RowError::new(
+                "MALFORMED_ID",
+                format!("{}: id value of incorrect type: {cell}", field.label),
+            )
+            .on(&field.name));
+        };
+        let Some(parent) = self.row(target, cell) else {
+            return Err(RowError::new(
+                "INVALID_CROSS_REFERENCE_KEY",
+                "invalid cross reference id",
+            ));
+        };
+        match self.tables[target].state(parent) {
+            State::Live => {}
+            State::Deleted => {
+                return Err(RowError::new(
+                    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+                    format!(
+                        "insufficient access rights on cross-reference id: {}",
+                        &cell[..15]
+                    ),
+                ));
+            }
+            State::Gone => {
+                return Err(RowError::new(
+                    "INVALID_CROSS_REFERENCE_KEY",
+                    "invalid cross reference id",
+                ));
+            }
+        }
+        if Some(at) == spec.places.owner
+            && target == self.user
+            && self.text(target, parent, "IsActive") != "true"
+        {
+            return Err(RowError::new(
+                "INACTIVE_OWNER_OR_USER",
+                format!("operation performed with inactive user [{cell}]"),
+            )
+            .on("OwnerId"));
+        }
+        // Hierarchies of standard objects may not bite their tails.
+        if target == object
+            && !field.custom
+            && let Some(row) = row
+        {
+            let mut up = parent;
+            for _ in 0..10_000 {
+                if up == row {
+                    return Err(RowError::new(
+                        "CIRCULAR_DEPENDENCY",
+                        format!("attempt to violate hierarchy constraints: {}", field.label),
+                    )
+                    .on(&field.name));
+                }
+                match self.row(object, self.tables[object].get(up, at)) {
+                    Some(next) => up = next,
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// That no other row has a value of a unique field.
+    pub(super) fn unique(
+        &self,
+        object: usize,
+        row: Option<u32>,
+        at: usize,
+        cell: &Cell,
+    ) -> Result<(), RowError> {
+        let field = &self.schema.objects[object].fields[at];
+        let table = &self.tables[object];
+        let folded = if field.folds_case() {
+            fold(cell)
+        } else {
+            cell.clone()
+        };
+        let rows = self.rows_with(object, at, &[folded.as_str()]).unwrap_or_default();
+        match rows
+            .into_iter()
+            .find(|r| table.state(*r) == State::Live && Some(*r) != row)
+        {
+            None => Ok(()),
+            Some(other) => Err(RowError::new(
+                "DUPLICATE_VALUE",
+                format!(
+                    "duplicate value found: {} duplicates value on record with id: {}",
+                    field.name,
+                    table.get(other, 0)
+                ),
+            )),
+        }
+    }
+}
+
+/// A record always has an owner.
+pub(super) fn blank_owner() -> RowError {
+    RowError::new("INVALID_CROSS_REFERENCE_KEY", "Owner ID: owner cannot be blank").on("OwnerId")
+}
+
+/// That nothing is missing.
+pub(super) fn required(missing: Vec<&str>) -> Result<(), RowError> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut error = RowError::new(
+        "REQUIRED_FIELD_MISSING",
+        format!("Required fields are missing: [{}]", missing.join(", ")),
+    );
+    error.fields = missing.into_iter().map(str::to_owned).collect();
+    Err(error)
+}
