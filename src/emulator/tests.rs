@@ -5,6 +5,7 @@ mod columns;
 mod composite;
 mod files;
 mod resources;
+mod resources_of_objects;
 
 use std::{collections::HashMap, time::Duration};
 

@@ -2,7 +2,9 @@
 
 mod admin;
 mod auth;
+mod blobs;
 mod bulk;
+mod changes;
 mod collections;
 mod columns;
 mod composite;
@@ -15,9 +17,11 @@ mod org;
 mod page;
 mod query;
 mod records;
+mod relations;
 mod reply;
 mod resources;
 mod rest;
+mod tooling;
 mod transaction;
 mod xml;
 
@@ -353,6 +357,9 @@ impl Api<'_> {
             ["limits", "recordcount"] => self.only("GET", || rest::record_count(self)),
             ["jobs", "query", ..] if self.version >= 47 => bulk::query(self, &rest[2..]),
             ["jobs", "ingest", ..] if self.version >= 41 => bulk::ingest(self, &rest[2..]),
+            ["tooling", ..] => tooling::route(self, &rest[1..]),
+            ["recent" | "tabs"] => self.only("GET", || Reply::json(200, &serde_json::json!([]))),
+            ["theme"] => self.only("GET", || Reply::json(200, &serde_json::json!({"themeItems": []}))),
             [resource, ..] => resources::refused(resource).unwrap_or_else(Reply::missing),
         }
     }
@@ -380,6 +387,11 @@ impl Api<'_> {
 
     /// The body as JSON.
     fn json(&self) -> Result<serde_json::Value, Reply> {
+        if let Some(kind) = self.call.header("content-type")
+            && kind.to_ascii_lowercase().starts_with("multipart/")
+        {
+            return Err(Reply::not_emulated("binary parts for this resource"));
+        }
         if let Some(kind) = self.call.header("content-type")
             && !kind.to_ascii_lowercase().contains("json")
         {

@@ -179,6 +179,11 @@ impl Reply {
             .map(|(_, v)| v.as_str())
     }
 
+    /// Whether it can be part of another answer: JSON, or nothing at all.
+    pub(super) fn is_json(&self) -> bool {
+        self.content_type == JSON || self.body.is_empty()
+    }
+
     /// The body in one piece.
     pub(super) fn body(&self) -> Bytes {
         match &self.body[..] {

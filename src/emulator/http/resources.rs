@@ -5,7 +5,18 @@ use serde_json::{Map, Value, json};
 use super::{Api, Call, Org, Reply};
 
 /// Resources that are served.
-const SERVED: &[&str] = &["sobjects", "query", "queryAll", "limits", "composite", "jobs"];
+const SERVED: &[&str] = &[
+    "sobjects",
+    "query",
+    "queryAll",
+    "limits",
+    "composite",
+    "jobs",
+    "tooling",
+    "recent",
+    "tabs",
+    "theme",
+];
 
 /// Resources of a real org that this one has not, with the words that name them.
 const REFUSED: &[(&str, &str)] = &[

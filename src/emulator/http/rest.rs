@@ -1,6 +1,8 @@
 use serde_json::{Map, Value, json};
 
-use super::{Api, Reply, described::described, json as text, query::soql_error};
+use super::{
+    Api, Reply, blobs::Incoming, changes, described::described, json as text, query::soql_error, relations,
+};
 use crate::emulator::{
     access::Access,
     schema::{describe, describe_global_entry},
@@ -35,6 +37,39 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
             let value = describe(&store.schema, access, object, api.version, &api.org.url);
             described(api, &store, &value)
         }),
+        ([word], _) if word.eq_ignore_ascii_case("updated") && api.version >= 31 => {
+            api.only("GET", || changes::updated(api, object))
+        }
+        ([word], _) if word.eq_ignore_ascii_case("deleted") && api.version >= 31 => {
+            api.only("GET", || changes::deleted(api, object))
+        }
+        ([word], _) if word.eq_ignore_ascii_case("listviews") => {
+            let sobject = api.read().schema.objects[object].name.clone();
+            api.only("GET", || {
+                Reply::json(
+                    200,
+                    &json!({
+                        "done": true, "listviews": [], "nextRecordsUrl": null, "size": 0, "sobjectType": sobject,
+                    }),
+                )
+            })
+        }
+        ([word], _) if word.eq_ignore_ascii_case("quickActions") => {
+            api.only("GET", || Reply::json(200, &json!([])))
+        }
+        ([word, layouts, ..], _)
+            if word.eq_ignore_ascii_case("describe") && layouts.to_ascii_lowercase().ends_with("layouts") =>
+        {
+            Reply::not_emulated(&format!("page layouts (describe/{layouts})"))
+        }
+        ([word, ..], _) if word.eq_ignore_ascii_case("defaultValues") => {
+            Reply::not_emulated("default values (defaultValues)")
+        }
+        ([id, path @ ..], _)
+            if !path.is_empty() && api.version >= 36 && relations::is_id(&api.read(), object, id) =>
+        {
+            relations::answer(api, object, id, path)
+        }
         ([word], "POST") if word.eq_ignore_ascii_case("id") && api.version >= 37 => create(api, object),
         ([word], _) if word.eq_ignore_ascii_case("id") => api.not_allowed("POST"),
         ([id], method) => by_id(api, object, id, method, false),
@@ -44,7 +79,7 @@ pub(super) fn sobjects(api: &Api<'_>, rest: &[&str]) -> Reply {
     }
 }
 
-fn global(api: &Api<'_>) -> Reply {
+pub(super) fn global(api: &Api<'_>) -> Reply {
     let store = api.read();
     let access = &api.session.access;
     let mut list: Vec<Value> = (0..store.schema.objects.len())
@@ -230,24 +265,13 @@ impl Api<'_> {
     }
 }
 
-fn body_map(api: &Api<'_>) -> Result<Map<String, Value>, Reply> {
-    match api.json()? {
-        Value::Object(map) => Ok(map),
-        _ => Err(Reply::error(
-            400,
-            "JSON_PARSER_ERROR",
-            "Cannot deserialize request body from a list or a scalar at [line:1, column:1]",
-        )),
-    }
-}
-
 fn create(api: &Api<'_>, object: usize) -> Reply {
-    let map = match body_map(api) {
-        Ok(map) => map,
+    let incoming = match Incoming::read(api) {
+        Ok(incoming) => incoming,
         Err(reply) => return reply,
     };
     let mut store = api.write();
-    let values = match row(&store, &api.session.access, object, &map) {
+    let values = match incoming.row(api, &store, object) {
         Ok((None, values)) => values,
         Ok((Some(_), _)) => return field_in_body("Id"),
         Err(error) => return Reply::row_error(&error),
@@ -299,7 +323,7 @@ fn find(store: &Store, object: usize, id: &str) -> Result<u32, Reply> {
     }
 }
 
-fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key: bool) -> Reply {
+pub(super) fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key: bool) -> Reply {
     match method {
         "GET" | "HEAD" => {
             let store = api.read();
@@ -309,13 +333,13 @@ fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key: bool) -> 
             }
         }
         "PATCH" => {
-            let map = match body_map(api) {
-                Ok(map) => map,
+            let incoming = match Incoming::read(api) {
+                Ok(incoming) => incoming,
                 Err(reply) => return reply,
             };
             let mut store = api.write();
             // An unknown field is reported even when the Id is wrong too.
-            let values = match row(&store, &api.session.access, object, &map) {
+            let values = match incoming.row(api, &store, object) {
                 Ok((None, values)) => values,
                 Ok((Some(_), _)) => return field_in_body("Id"),
                 Err(error) => return Reply::row_error(&error),
@@ -377,11 +401,11 @@ fn by_key(api: &Api<'_>, object: usize, field: &str, value: &str, method: &str) 
         ("GET" | "HEAD" | "DELETE", None) => Reply::missing(),
         ("DELETE", Some(id)) => delete(api, &mut store, object, &id),
         ("PATCH" | "POST", id) => {
-            let map = match body_map(api) {
-                Ok(map) => map,
+            let incoming = match Incoming::read(api) {
+                Ok(incoming) => incoming,
                 Err(reply) => return reply,
             };
-            let values = match row(&store, &api.session.access, object, &map) {
+            let values = match incoming.row(api, &store, object) {
                 Ok((Some(_), _)) => return field_in_body("Id"),
                 Ok((None, values)) if values.iter().any(|(t, _)| *t == Target::Field(key)) => {
                     return field_in_body(&key_name);

@@ -20,7 +20,6 @@ pub(crate) enum Raw<'a> {
     /// A cell of a CSV file, and its place among the columns, from 0.
     Csv(&'a str, usize),
     /// The part of a multipart body that stands for a base64 field.
-    #[allow(dead_code, reason = "for the reader of multipart bodies")]
     Bytes(&'a [u8]),
 }
 

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use serde_json::Value;
 
 use super::{
-    super::{Api, Org, Reply},
+    super::{Api, Org, Reply, blobs::parts},
     Files, Job, State, Work, blank, change, csv,
     csv::Span,
     format, invalid, job, list, patch_state, register, remove, start,
@@ -52,19 +52,13 @@ pub(in super::super) fn route(api: &Api<'_>, rest: &[&str]) -> Reply {
 }
 
 fn create(api: &Api<'_>) -> Reply {
-    let multipart = api
-        .call
-        .header("content-type")
-        .filter(|t| t.to_ascii_lowercase().starts_with("multipart/form-data"))
-        .and_then(|t| t.split("boundary=").nth(1))
-        .map(|b| b.trim_matches('"').to_owned());
-    let (body, content) = match multipart {
+    let (body, content) = match parts(api.call) {
         None => match api.json() {
             Ok(body) => (body, None),
             Err(reply) => return reply,
         },
-        Some(boundary) => {
-            let part = |name: &str| part(&api.call.body, &boundary, name);
+        Some(parts) => {
+            let part = |name: &str| parts.iter().find(|p| p.name == name).map(|p| p.bytes.clone());
             let body = part("job").and_then(|b| serde_json::from_slice::<Value>(&b).ok());
             match (body, part("content")) {
                 (Some(body), Some(content)) if content.len() <= 100_000 => (body, Some(content)),
@@ -166,23 +160,6 @@ pub(super) fn target(
         _ => return invalid(format!("operation '{operation}' is not supported")),
     };
     Ok((object, spec.name.clone(), op))
-}
-
-/// The body of a named part of a multipart form.
-fn part(body: &[u8], boundary: &str, name: &str) -> Option<Bytes> {
-    let text = std::str::from_utf8(body).ok()?;
-    let marker = format!("--{boundary}");
-    text.split(&marker).find_map(|part| {
-        let (head, content) = part.split_once("\r\n\r\n").or_else(|| part.split_once("\n\n"))?;
-        if !head.contains(&format!("name=\"{name}\"")) {
-            return None;
-        }
-        let content = content
-            .strip_suffix("\r\n")
-            .or(content.strip_suffix('\n'))
-            .unwrap_or(content);
-        Some(Bytes::copy_from_slice(content.as_bytes()))
-    })
 }
 
 fn upload(api: &Api<'_>, id: &str) -> Reply {

@@ -154,7 +154,18 @@ fn dispatch(api: &Api<'_>, sub: Sub<'_>, transaction: Option<&dyn Transaction>) 
         transaction,
         ..api.clone()
     };
-    inner.route(rest)
+    let reply = inner.route(rest);
+    if reply.is_json() {
+        return reply;
+    }
+    Reply::error(
+        400,
+        "INVALID_INPUT",
+        &format!(
+            "{} answers no JSON and is not supported as a subrequest",
+            call.path
+        ),
+    )
 }
 
 /// The headers that a step brings along.
