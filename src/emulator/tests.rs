@@ -6,6 +6,7 @@ mod composite;
 mod files;
 mod resources;
 mod resources_of_objects;
+mod soap;
 
 use std::{collections::HashMap, time::Duration};
 

@@ -21,6 +21,7 @@ mod relations;
 mod reply;
 mod resources;
 mod rest;
+mod soap;
 mod tooling;
 mod transaction;
 mod xml;
@@ -276,6 +277,7 @@ fn route(org: &Arc<Org>, call: &Call) -> Reply {
             Err(reply) => reply,
         },
         ["services", "async", version, ref rest @ ..] => bulk::v1::route(org, call, version, rest),
+        ["services", "Soap", ref rest @ ..] => soap::route(org, call, rest),
         ["services", "apexrest", ..] => Reply::not_emulated("Apex REST"),
         ["cometd", ..] => Reply::not_emulated("Streaming API (cometd)"),
         _ => Reply::missing(),

@@ -213,6 +213,21 @@ fn related<'v>(
 }
 
 impl Api<'_> {
+    /// Who writes, when, and under which rules.
+    pub(super) fn writing<'s>(&'s self, now: &'s str) -> Call<'s> {
+        Call {
+            user: &self.session.user,
+            access: &self.session.access,
+            now,
+            faults: Some(&self.org.faults),
+            duplicates: DuplicateHeader::parse(
+                self.call.header("sforce-duplicate-rule-header"),
+                self.version,
+            ),
+            loading: false,
+        }
+    }
+
     /// Writes one row.
     pub(super) fn write_row(
         &self,
@@ -224,17 +239,7 @@ impl Api<'_> {
         undo: &mut Vec<Undo>,
     ) -> Result<Done, RowError> {
         let now = self.org.now();
-        let call = Call {
-            user: &self.session.user,
-            access: &self.session.access,
-            now: &now,
-            faults: Some(&self.org.faults),
-            duplicates: DuplicateHeader::parse(
-                self.call.header("sforce-duplicate-rule-header"),
-                self.version,
-            ),
-            loading: false,
-        };
+        let call = self.writing(&now);
         let mut own = Vec::new();
         let done = store.write(object, op, key, values, call, &mut own);
         match done {

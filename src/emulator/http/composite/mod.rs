@@ -168,6 +168,17 @@ fn dispatch(api: &Api<'_>, sub: Sub<'_>, transaction: Option<&dyn Transaction>) 
     )
 }
 
+/// What a resource answers to a request that comes from within.
+pub(super) fn ask(api: &Api<'_>, method: &str, target: &str, body: Option<&Value>) -> Reply {
+    let sub = Sub {
+        method,
+        target,
+        headers: HeaderMap::new(),
+        body,
+    };
+    dispatch(api, sub, api.transaction)
+}
+
 /// The headers that a step brings along.
 fn headers(step: Option<&Value>) -> Result<HeaderMap, Reply> {
     let mut map = HeaderMap::new();
