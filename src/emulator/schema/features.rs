@@ -46,7 +46,7 @@ pub(super) fn before(objects: &mut [Object], file: &OrgFile) {
             .sobjects
             .iter()
             .any(|(name, spec)| name.eq_ignore_ascii_case(&object.name) && !spec.record_types.is_empty());
-        if !typed && !(file.person_accounts && object.name == "Account") {
+        if !(typed || file.person_accounts && object.name == "Account") {
             object.remove("RecordTypeId");
         }
     }
@@ -162,7 +162,7 @@ fn put_currency(object: &mut Object, codes: &[&str], inactive: usize) {
 }
 
 /// What follows from what the file added.
-pub(super) fn after(objects: &mut Vec<Object>, file: &OrgFile) -> Result<(), SchemaError> {
+pub(super) fn after(objects: &mut [Object], file: &OrgFile) -> Result<(), SchemaError> {
     if file.person_accounts {
         persons(objects);
     }
