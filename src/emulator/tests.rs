@@ -19,6 +19,7 @@ mod admin;
 mod life;
 mod rules;
 mod soql;
+mod standard;
 
 const ORG: &str = r#"
 version: 1

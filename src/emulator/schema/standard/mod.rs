@@ -102,6 +102,9 @@ pub(super) fn field(line: &str) -> Option<Field> {
     field.defaulted_on_create = boolean || has("defaulted") || has("dn");
     let rule = field.createable && field.updateable && (field.nillable || boolean);
     field.permissionable = (rule || has("perm")) && !has("np");
+    if has("nn") && data.kind.is_number() && default.is_none() {
+        field.default = Some("0".to_owned());
+    }
     if boolean && !field.createable && default.is_none() {
         // Takes no room until it is true.
         field.default = None;

@@ -5,8 +5,12 @@
 //! and `after_update` see it stored and may write other rows; `before_delete` and `after_delete` stand around a delete.
 //! Which of them matter follows from the object's [`Behaviour`], so that rows of plain objects pay nothing.
 
+mod campaigns;
 mod draft;
 mod files;
+mod persons;
+mod sales;
+mod work;
 
 pub(super) use draft::Draft;
 
@@ -18,30 +22,71 @@ use crate::emulator::schema::{Behaviour, Object};
 
 /// Fills in what follows from other fields of the row, and refuses what the platform refuses.
 pub(super) fn complete(draft: &mut Draft<'_>) -> Result<(), RowError> {
+    if !draft.store.schema.currencies.is_empty() {
+        currency(draft)?;
+    }
     match draft.spec.behaviour {
-        Behaviour::Contact | Behaviour::Lead | Behaviour::User => person_name(draft),
-        Behaviour::Opportunity => {
-            let (closed, won) = {
-                let stage = draft.get("StageName");
-                (stage.starts_with("Closed"), stage == "Closed Won")
-            };
-            draft.flag("IsClosed", closed);
-            draft.flag("IsWon", won);
+        Behaviour::Account => persons::account(draft)?,
+        Behaviour::Contact => {
+            persons::contact(draft)?;
+            person_name(draft);
         }
-        Behaviour::Case => {
-            let closed = draft.get("Status") == "Closed";
-            draft.flag("IsClosed", closed);
+        Behaviour::Lead => {
+            work::lead(draft)?;
+            person_name(draft);
         }
-        Behaviour::Task => {
-            let closed = draft.get("Status") == "Completed";
-            draft.flag("IsClosed", closed);
+        Behaviour::User => {
+            work::user(draft)?;
+            person_name(draft);
         }
+        Behaviour::Opportunity => sales::opportunity(draft),
+        Behaviour::PricebookEntry => sales::price(draft)?,
+        Behaviour::OpportunityLineItem => sales::line(draft)?,
+        Behaviour::CampaignMember => campaigns::member(draft)?,
+        Behaviour::Case => work::case(draft),
+        Behaviour::Task => work::task(draft),
+        Behaviour::Event => work::event(draft)?,
         Behaviour::Attachment => files::body(draft)?,
         Behaviour::ContentVersion => files::version(draft)?,
         Behaviour::ContentDocumentLink => files::document_link(draft)?,
         _ => {}
     }
     Ok(())
+}
+
+/// With several currencies every record has one: its own, its user's, or the corporate one.
+fn currency(draft: &mut Draft<'_>) -> Result<(), RowError> {
+    let currencies = &draft.store.schema.currencies;
+    match draft.given("CurrencyIsoCode").map(str::to_owned) {
+        Some(code) if !code.is_empty() => {
+            if !currencies.iter().any(|(known, _)| *known == code) {
+                return Err(RowError::new(
+                    "INVALID_CURRENCY_ISO",
+                    format!("Currency ISO Code: invalid currency ISO code: {code}"),
+                )
+                .on("CurrencyIsoCode"));
+            }
+        }
+        _ if draft.row.is_none() => {
+            let code = match draft.spec.behaviour {
+                Behaviour::OpportunityLineItem => of_parent(draft, "Opportunity", "OpportunityId"),
+                Behaviour::QuoteLineItem => of_parent(draft, "Quote", "QuoteId"),
+                Behaviour::OrderItem => of_parent(draft, "Order", "OrderId"),
+                _ => None,
+            };
+            let code = code.unwrap_or_else(|| currencies[0].0.clone());
+            draft.set("CurrencyIsoCode", code);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn of_parent(draft: &Draft<'_>, parent: &str, field: &str) -> Option<String> {
+    let object = draft.store.schema.object(parent)?;
+    let row = draft.store.live_row(object, draft.get(field))?;
+    let code = draft.store.text(object, row, "CurrencyIsoCode");
+    (!code.is_empty()).then(|| code.to_owned())
 }
 
 /// First and last name make the name.
@@ -69,7 +114,17 @@ pub(super) fn after_insert(
     undo: &mut Vec<Undo>,
 ) -> Result<(), RowError> {
     match store.schema.objects[object].behaviour {
+        Behaviour::Account => persons::account_stored(store, object, row, call, undo),
+        Behaviour::Campaign => campaigns::statuses(store, object, row, call, undo),
         Behaviour::ContentVersion => files::version_stored(store, object, row, call, undo),
+        Behaviour::OpportunityLineItem => {
+            sales::lines_changed(store, object, row, call, undo);
+            Ok(())
+        }
+        Behaviour::OpportunityContactRole => {
+            sales::one_primary(store, object, row, undo);
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -78,7 +133,11 @@ pub(super) fn after_insert(
 pub(super) fn wants_old(spec: &Object) -> bool {
     matches!(
         spec.behaviour,
-        Behaviour::ContentVersion | Behaviour::ContentDocument
+        Behaviour::Account
+            | Behaviour::ContentVersion
+            | Behaviour::ContentDocument
+            | Behaviour::OpportunityLineItem
+            | Behaviour::OpportunityContactRole
     )
 }
 
@@ -88,7 +147,7 @@ pub(super) fn after_update(
     object: usize,
     row: u32,
     _old: &Cells,
-    _call: Call<'_>,
+    call: Call<'_>,
     undo: &mut Vec<Undo>,
 ) -> Result<(), RowError> {
     match store.schema.objects[object].behaviour {
@@ -96,17 +155,24 @@ pub(super) fn after_update(
             files::retitled(store, object, row, undo);
             Ok(())
         }
+        Behaviour::Account => persons::account_changed(store, object, row, undo),
+        Behaviour::OpportunityLineItem => {
+            sales::lines_changed(store, object, row, call, undo);
+            Ok(())
+        }
+        Behaviour::OpportunityContactRole => {
+            sales::one_primary(store, object, row, undo);
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
 
 /// Whether a row may be deleted.
-pub(super) fn before_delete(
-    _store: &Store,
-    _object: usize,
-    _row: u32,
-    _call: Call<'_>,
-) -> Result<(), RowError> {
+pub(super) fn before_delete(store: &Store, object: usize, row: u32, _call: Call<'_>) -> Result<(), RowError> {
+    if store.schema.objects[object].behaviour == Behaviour::Contact {
+        persons::keep_contact(store, object, row)?;
+    }
     Ok(())
 }
 
@@ -115,10 +181,11 @@ pub(super) fn after_delete(
     store: &mut Store,
     object: usize,
     row: u32,
-    _call: Call<'_>,
+    call: Call<'_>,
     undo: &mut Vec<Undo>,
 ) -> Result<(), RowError> {
     match store.schema.objects[object].behaviour {
+        Behaviour::OpportunityLineItem => sales::lines_changed(store, object, row, call, undo),
         Behaviour::ContentVersion | Behaviour::Attachment => files::forget_bytes(store, object, row, undo),
         _ => {}
     }
