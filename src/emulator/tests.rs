@@ -15,9 +15,11 @@ use serde_json::{Value, json};
 
 use super::{Effect, Emulator, EmulatorError, Fault, FaultAnswer, OrgFile, OrgFileError, StateError};
 
+mod access;
 mod admin;
 mod life;
 mod rules;
+mod signing_in;
 mod soql;
 mod standard;
 

@@ -3,9 +3,16 @@
 //! An [`Access`] is worked out once, when a session starts, and travels with every request: queries, describes and
 //! writes ask it, never the profiles. An administrator's is [`Access::All`], which answers without looking anything up.
 
+mod book;
+
 use std::sync::Arc;
 
-use super::schema::{Field, Object, Schema};
+use super::{
+    file::Sharing,
+    schema::{Field, Object, Schema},
+};
+
+pub(crate) use book::Book;
 
 /// What the caller of a request may see and do.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +21,6 @@ pub(crate) enum Access {
     #[default]
     All,
     /// What profile and permission sets add up to.
-    #[cfg_attr(not(test), expect(dead_code, reason = "profiles come with the next commit"))]
     Granted(Arc<Grants>),
 }
 
@@ -27,8 +33,8 @@ pub(crate) struct Grants {
     /// For each object, one entry a field; an empty list is "all fields, to read and edit".
     pub(crate) fields: Vec<Vec<FieldRight>>,
     pub(crate) permissions: Vec<Permission>,
-    /// Objects of which the user sees own records only.
-    pub(crate) private: Vec<bool>,
+    /// What others' records are to the user.
+    pub(crate) sharing: Vec<Sharing>,
 }
 
 /// What may be done to an object's records.
@@ -51,6 +57,18 @@ impl Rights {
         view_all: true,
         modify_all: true,
     };
+
+    /// What either gives.
+    fn with(self, other: Rights) -> Rights {
+        Rights {
+            read: self.read || other.read,
+            create: self.create || other.create,
+            edit: self.edit || other.edit,
+            delete: self.delete || other.delete,
+            view_all: self.view_all || other.view_all,
+            modify_all: self.modify_all || other.modify_all,
+        }
+    }
 }
 
 /// What may be done to a field; each includes the ones before it.
@@ -62,30 +80,41 @@ pub(crate) enum FieldRight {
     Edit,
 }
 
-/// A system permission, by its API name.
+/// A system permission, in the words of Setup; the API names are read too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 pub enum Permission {
-    /// "API Enabled": without it every call is refused.
+    /// Without it every call of the API is refused.
+    #[serde(rename = "API Enabled", alias = "ApiEnabled")]
     ApiEnabled,
-    /// "View All Data".
+    /// Read all objects and all records.
+    #[serde(rename = "View All Data", alias = "ViewAllData")]
     ViewAllData,
-    /// "Modify All Data".
+    /// Read and write all objects and all records.
+    #[serde(rename = "Modify All Data", alias = "ModifyAllData")]
     ModifyAllData,
-    /// "Bulk API Hard Delete".
+    /// Delete for good by Bulk jobs.
+    #[serde(rename = "Bulk API Hard Delete", alias = "BulkApiHardDelete")]
     BulkApiHardDelete,
-    /// "Set Audit Fields upon Record Creation"; the org has to have `audit_fields` on.
-    #[serde(rename = "CreateAuditFields")]
+    /// Say who made a new record, and when. The org has to have `audit_fields` on.
+    #[serde(rename = "Set Audit Fields upon Record Creation", alias = "CreateAuditFields")]
     SetAuditFields,
-    /// "Update Records with Inactive Owners"; the org has to have `audit_fields` on.
-    #[serde(rename = "UpdateWithInactiveOwner")]
+    /// Write records whose owner is inactive. The org has to have `audit_fields` on.
+    #[serde(
+        rename = "Update Records with Inactive Owners",
+        alias = "UpdateWithInactiveOwner"
+    )]
     UpdateRecordsWithInactiveOwners,
-    /// "View Encrypted Data": classic encrypted fields are not masked.
+    /// See classic encrypted fields without the mask.
+    #[serde(rename = "View Encrypted Data", alias = "ViewEncryptedData")]
     ViewEncryptedData,
-    /// "View Setup and Configuration".
+    /// See the org's setup.
+    #[serde(rename = "View Setup and Configuration", alias = "ViewSetup")]
     ViewSetup,
-    /// "Query All Files".
+    /// See files that others own.
+    #[serde(rename = "Query All Files", alias = "QueryAllFiles")]
     QueryAllFiles,
-    /// "Manage Users": users, groups and permission sets may be written.
+    /// Write users, groups and permission sets.
+    #[serde(rename = "Manage Users", alias = "ManageUsers")]
     ManageUsers,
 }
 
@@ -181,15 +210,32 @@ impl Access {
             && self.right(object, field) == FieldRight::Edit
     }
 
-    /// The user whose own records are all that the caller sees of an object; `None` when all records are seen.
-    pub(crate) fn own_records_of(&self, object: usize) -> Option<&str> {
+    /// What others' records of an object are to the caller, and who the caller is.
+    fn shared(&self, object: usize) -> Option<(Sharing, &str)> {
         match self {
             Access::All => None,
-            Access::Granted(grants) => grants
-                .private
-                .get(object)
-                .is_some_and(|private| *private)
-                .then_some(grants.user.as_str()),
+            Access::Granted(grants) => Some((
+                grants.sharing.get(object).copied().unwrap_or_default(),
+                grants.user.as_str(),
+            )),
+        }
+    }
+
+    /// The user whose own records are all that the caller sees of an object; `None` when all records are seen.
+    pub(crate) fn own_records_of(&self, object: usize) -> Option<&str> {
+        match self.shared(object)? {
+            (Sharing::Private, user) => Some(user),
+            (Sharing::PublicReadOnly | Sharing::PublicReadWrite, _) => None,
+        }
+    }
+
+    /// The user whose own records are all that the caller may change; `None` when all may be changed.
+    pub(crate) fn changes_only_of(&self, object: usize) -> Option<&str> {
+        match self.shared(object)? {
+            (Sharing::Private | Sharing::PublicReadOnly, user) if !self.rights(object).modify_all => {
+                Some(user)
+            }
+            _ => None,
         }
     }
 }
@@ -231,6 +277,7 @@ impl Field {
 
 /// Opens the audit fields of the objects that have them, as the org's setting does.
 pub(crate) fn open_audit_fields(schema: &mut Schema) {
+    schema.audit_fields = true;
     for object in &mut schema.objects {
         object.sets_audit_fields = object.custom || AUDITED.contains(&object.name.as_str());
     }

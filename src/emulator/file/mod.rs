@@ -3,6 +3,7 @@
 //! The types below are the file's grammar; unknown keys are refused, and a JSON Schema can be made of them. What a
 //! file means is worked out when the org is built (`schema::build`, `recipe`).
 
+mod access;
 mod features;
 mod life;
 mod rules;
@@ -16,6 +17,10 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use access::{
+    AccessToken, ConnectedApp, FieldPermission, Flow, ObjectPermission, PermissionSet, Profile, Sharing,
+    UserEntry,
+};
 pub use features::{Currencies, CustomSetting, MaskType};
 pub use life::{ClockSpec, LimitsSpec};
 pub use rules::{
@@ -121,6 +126,16 @@ pub struct OrgFile {
     /// The org's users. The first one owns what nobody else owns. Without any there is one administrator.
     #[serde(default)]
     pub users: Vec<UserEntry>,
+    /// Profiles beside the standard ones.
+    #[serde(default)]
+    pub profiles: Vec<Profile>,
+    /// Permission sets.
+    #[serde(default)]
+    pub permission_sets: Vec<PermissionSet>,
+    /// Hosts that stand for `login.salesforce.com`, such as `localhost`: they lead to the token endpoint, which
+    /// refuses the client credentials flow there.
+    #[serde(default)]
+    pub login_hosts: Vec<String>,
     /// Queues, which may own cases, leads and custom objects.
     #[serde(default)]
     pub queues: Vec<Queue>,
@@ -187,77 +202,6 @@ pub struct BulkOptions {
     pub hard_delete: bool,
 }
 
-/// A connected app (or external client app).
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ConnectedApp {
-    /// Its label.
-    pub name: String,
-    /// The consumer key.
-    pub client_id: String,
-    /// The consumer secret.
-    pub client_secret: String,
-    /// The flows that are switched on.
-    #[serde(default = "flows")]
-    pub flows: Vec<Flow>,
-    /// The username of the user that the client credentials flow runs as.
-    #[serde(default)]
-    pub run_as: Option<String>,
-    /// How long a token lives.
-    #[serde(default = "token_lifetime")]
-    pub token_lifetime: Span,
-    /// The scopes that a token gets.
-    #[serde(default = "scopes")]
-    pub scopes: Vec<String>,
-    /// Only users that an administrator approved may use it; nobody is.
-    #[serde(default)]
-    pub admin_approved_users_only: bool,
-}
-
-/// An OAuth flow of a connected app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Flow {
-    /// Server to server, as the app's run-as user.
-    ClientCredentials,
-}
-
-/// A token that is valid from the start.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AccessToken {
-    /// The token.
-    pub token: String,
-    /// The username of its user; without it the first user.
-    #[serde(default)]
-    pub user: Option<String>,
-    /// How long it lives.
-    #[serde(default = "token_lifetime")]
-    pub lifetime: Span,
-}
-
-/// A user.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UserEntry {
-    /// Unique in the org.
-    pub username: String,
-    /// First and last name.
-    pub name: String,
-    /// Without it the username.
-    #[serde(default)]
-    pub email: Option<String>,
-    /// Eight characters; made from the name.
-    #[serde(default)]
-    pub alias: Option<String>,
-    /// Inactive users cannot sign in or own new records.
-    #[serde(default = "yes")]
-    pub is_active: bool,
-    /// Other fields of the User object.
-    #[serde(default)]
-    pub fields: BTreeMap<String, serde_json::Value>,
-}
-
 /// A queue.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -309,6 +253,9 @@ pub struct SObject {
     /// Stand-ins for record-triggered flows; before a record is written they run before the triggers.
     #[serde(default)]
     pub flows: Vec<Automation>,
+    /// Who sees its records beside their owner.
+    #[serde(default)]
+    pub sharing: Sharing,
     /// Fields of this object that nobody sees, standard ones too, as if by field-level security.
     #[serde(default)]
     pub hidden_fields: Vec<String>,
@@ -601,18 +548,6 @@ fn bulk_page() -> usize {
 
 fn bulk_delay() -> Span {
     Span::from_millis(20)
-}
-
-fn token_lifetime() -> Span {
-    Span::from_millis(2 * 60 * 60 * 1_000)
-}
-
-fn flows() -> Vec<Flow> {
-    vec![Flow::ClientCredentials]
-}
-
-fn scopes() -> Vec<String> {
-    vec!["api".to_owned()]
 }
 
 impl Default for ApiVersions {

@@ -341,8 +341,10 @@ fn retrieve(api: &Api<'_>, object: &str, ids: &[&str], fields: &str) -> Reply {
             out.push(',');
         }
         match store.named(object, id) {
-            Ok(row) => text::record(&mut out, &store, &plan.nodes, object, row, api.version),
-            Err(_) => out.push_str("null"),
+            Ok(row) if store.shown(&api.session.access, object, row) => {
+                text::record(&mut out, &store, &plan.nodes, object, row, api.version)
+            }
+            _ => out.push_str("null"),
         }
     }
     out.push(']');

@@ -270,7 +270,10 @@ fn route(org: &Arc<Org>, call: &Call) -> Reply {
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     match segments[..] {
         ["services", "oauth2", endpoint] => auth::endpoint(org, call, endpoint),
-        ["id", _, _] => auth::identity(org, call),
+        ["id", "keys"] => auth::keys(),
+        ["id", org_id, user] => auth::identity(org, call, org_id, user),
+        [".well-known", "openid-configuration"] => auth::open_id_configuration(org),
+        ["secur", page] => auth::browser(org, call, page),
         ["services", "data"] => resources::versions(org, call),
         ["services", "data", version, ref rest @ ..] => match supported(org, version) {
             Ok(number) => data(org, call, number, rest),

@@ -11,16 +11,16 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::{
-    auth::Session,
+    auth::{self, Logins, Session},
     bulk::{Job, v1::BatchJob},
     limits::Limits,
     query::Cursor,
 };
 use crate::emulator::{
-    access::Access,
+    access::{Access, Book},
     clock::{Clock, canonical},
     faults::{Faults, Refusal, lock},
-    file::{ApiVersions, BulkOptions, ConnectedApp, OrgFile, OrgFileError},
+    file::{ApiVersions, BulkOptions, ConnectedApp, OrgFile, OrgFileError, UserEntry},
     formula::Pace,
     recipe, schema,
     store::{
@@ -46,6 +46,12 @@ pub(crate) struct Org {
     pub(super) page_size: usize,
     pub(super) compression: bool,
     pub(super) apps: Vec<ConnectedApp>,
+    pub(crate) logins: Logins,
+    /// How long a session without an app lives.
+    #[allow(dead_code, reason = "the SOAP login comes with its endpoint")]
+    pub(super) session_lifetime: Duration,
+    login_hosts: Vec<String>,
+    book: Book,
     pub(super) instance: String,
     pub(super) limits: Limits,
     first_user: Cell,
@@ -159,6 +165,7 @@ impl Org {
                 record_type.id = make_id("012", &instance, number).to_string();
             }
         }
+        let book = Book::new(file, &schema)?;
         let mut store = Store::new(Arc::new(schema), instance.clone());
         let first_user = store.id_of(store.user, 0);
         let call = Call {
@@ -170,13 +177,13 @@ impl Org {
             loading: true,
         };
         store.most_mb = file.limits.data_storage_mb;
-        setup_records(&mut store, file, &org_id, &instance, call)?;
+        setup_records(&mut store, file, &book, &org_id, &instance, call)?;
         recipe::load(&mut store, file, call)?;
         let faults = Faults::default();
         for fault in &file.faults {
             faults.add(fault.clone());
         }
-        let org = Org {
+        let mut org = Org {
             name: file.name.clone(),
             org_id,
             url,
@@ -185,7 +192,11 @@ impl Org {
             bulk: file.bulk.clone(),
             page_size: file.query_page_size.clamp(1, 2_000),
             compression: file.compression,
-            apps: file.connected_apps.clone(),
+            apps: Logins::apps(file),
+            logins: Logins::default(),
+            session_lifetime: Duration::from_secs(2 * 60 * 60),
+            login_hosts: file.login_hosts.clone(),
+            book,
             instance,
             limits: Limits::new(&file.limits, file.daily_api_requests, clock.read()),
             first_user: first_user.clone(),
@@ -206,14 +217,16 @@ impl Org {
             batch_jobs: Mutex::default(),
             faults,
         };
+        org.logins = Logins::new(file, |username| org.user(username))?;
         for app in &file.connected_apps {
-            if let Some(username) = &app.run_as
-                && org.user(username).is_none()
-            {
-                return Err(file.meaning(
-                    "connected_apps",
-                    format!("there is no user `{username}` to run as"),
-                ));
+            for (username, what) in [(&app.run_as, "to run as"), (&app.auto_approve, "to approve it")] {
+                if let Some(username) = username
+                    && org.user(username).is_none()
+                {
+                    return Err(
+                        file.meaning("connected_apps", format!("there is no user `{username}` {what}"))
+                    );
+                }
             }
         }
         for token in &file.access_tokens {
@@ -223,10 +236,8 @@ impl Org {
                     .user(username)
                     .ok_or_else(|| file.meaning("access_tokens", format!("there is no user `{username}`")))?,
             };
-            lock(&org.tokens).insert(
-                token.token.clone(),
-                Session::new(user, None, "api".to_owned(), token.lifetime.get(), org.time()),
-            );
+            let session = Session::new(&org, user, None, token.scopes.join(" "), token.lifetime.get());
+            lock(&org.tokens).insert(token.token.clone(), session);
         }
         Ok(org)
     }
@@ -294,11 +305,28 @@ impl Org {
     }
 
     /// The Id of a user by username.
-    pub(super) fn user(&self, username: &str) -> Option<Cell> {
+    pub(crate) fn user(&self, username: &str) -> Option<Cell> {
         let store = self.read();
         let field = store.schema.objects[store.user].field("Username")?;
         let row = *store.find(store.user, field, username).first()?;
         Some(Cell::new(store.tables[store.user].get(row, 0)))
+    }
+
+    /// What a user may see and do, by profile and permission sets.
+    pub(super) fn access_of(&self, user: &str) -> Access {
+        let store = self.read();
+        let profile = auth::profile_name(&store, user);
+        let sets = self.logins.permission_sets(user);
+        self.book.access(&store.schema, user, &profile, sets)
+    }
+
+    /// Whether a Host header names a host that stands for the login page of all orgs.
+    pub(super) fn is_login_host(&self, host: Option<&str>) -> bool {
+        let host = host.unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        self.login_hosts
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(host) || known.eq_ignore_ascii_case(name))
     }
 
     pub(super) fn identity_url(&self, user: &str) -> String {
@@ -372,7 +400,7 @@ impl Org {
             method: method.to_string(),
             path: path.to_owned(),
             // Tokens may travel in the query of the OAuth endpoints only.
-            query: if path.starts_with("/services/oauth2") {
+            query: if path.starts_with("/services/oauth2") || path.starts_with("/secur") {
                 String::new()
             } else {
                 query.to_owned()
@@ -398,7 +426,7 @@ impl Org {
         };
         let tail: String = std::iter::repeat_with(fastrand::alphanumeric).take(96).collect();
         let token = format!("{}!{tail}", &self.org_id[..15]);
-        let session = Session::new(user, None, "full".to_owned(), Duration::MAX, self.time());
+        let session = Session::new(self, user, None, "full".to_owned(), Duration::MAX);
         lock(&self.tokens).insert(token.clone(), session);
         token
     }
@@ -446,24 +474,21 @@ pub(super) fn fresh(made: jiff::Timestamp, now: jiff::Timestamp, days: i64) -> b
 fn setup_records(
     store: &mut Store,
     file: &OrgFile,
+    book: &Book,
     org_id: &str,
     instance: &str,
     call: Call<'_>,
 ) -> Result<(), OrgFileError> {
-    let admin = crate::emulator::file::UserEntry {
-        username: format!("admin@{}.example", file.name),
-        name: "Org Admin".to_owned(),
-        email: None,
-        alias: None,
-        is_active: true,
-        fields: std::collections::BTreeMap::new(),
-    };
+    let admin = UserEntry::administrator(format!("admin@{}.example", file.name), "Org Admin");
     let users = if file.users.is_empty() {
         std::slice::from_ref(&admin)
     } else {
         &file.users
     };
-    let profile = insert(store, file, "Profile", &[("Name", "System Administrator")], call)?;
+    let mut profiles: HashMap<&str, Cell> = HashMap::new();
+    for name in book.profiles() {
+        profiles.insert(name, insert(store, file, "Profile", &[("Name", name)], call)?);
+    }
     for user in users {
         let (first, last) = user.name.rsplit_once(' ').unwrap_or(("", &user.name));
         let alias: String = match &user.alias {
@@ -485,7 +510,7 @@ fn setup_records(
             ),
             ("Alias", alias.to_lowercase()),
             ("IsActive", user.is_active.to_string()),
-            ("ProfileId", profile.to_string()),
+            ("ProfileId", profiles[user.profile.as_str()].to_string()),
         ];
         for (name, value) in &user.fields {
             values.push((

@@ -70,6 +70,21 @@ impl Reply {
         )
     }
 
+    /// A page of the sign-in: its form may lead on to an app at another address.
+    pub(super) fn sign_in_page(status: u16, html: String) -> Self {
+        Reply::new(status, "text/html;charset=UTF-8", vec![Bytes::from(html)])
+    }
+
+    /// A script for a page of another origin.
+    pub(super) fn script(text: String) -> Self {
+        Reply::new(200, "text/javascript;charset=UTF-8", vec![Bytes::from(text)])
+    }
+
+    /// Sends a browser elsewhere.
+    pub(super) fn redirect(location: &str) -> Self {
+        Reply::empty(302).header("Location", location)
+    }
+
     pub(super) fn csv(pieces: Vec<Bytes>) -> Self {
         Reply::new(200, "text/csv", pieces)
     }

@@ -379,7 +379,8 @@ fn delete(api: &Api<'_>, store: &mut Store, object: usize, id: &str) -> Reply {
 fn by_key(api: &Api<'_>, object: usize, field: &str, value: &str, method: &str) -> Reply {
     let mut store = api.write();
     let spec = &store.schema.objects[object];
-    let Some(key) = spec.field(field).filter(|f| spec.fields[*f].is_key()) else {
+    let key = api.session.access.field(&store.schema, object, field);
+    let Some(key) = key.filter(|f| spec.fields[*f].is_key()) else {
         return Reply::error(
             404,
             "NOT_FOUND",
@@ -459,7 +460,7 @@ pub(super) fn selection(
 }
 
 fn read(api: &Api<'_>, store: &Store, object: usize, row: u32) -> Reply {
-    if store.tables[object].state(row) != State::Live {
+    if store.tables[object].state(row) != State::Live || !store.shown(&api.session.access, object, row) {
         return Reply::missing();
     }
     match selection(store, &api.session.access, object, api.call.param("fields")) {

@@ -455,6 +455,8 @@ pub(crate) struct Schema {
     pub(crate) rules: Vec<Rules>,
     /// How formula fields depend on the time.
     pub(crate) pace: super::formula::Pace,
+    /// Whether audit fields can be set and inactive users can own records, given the permissions.
+    pub(crate) audit_fields: bool,
     by_name: HashMap<String, usize>,
     by_prefix: HashMap<String, usize>,
     /// The corporate currency first, when the org has several.

@@ -1,7 +1,10 @@
 //! What a row must satisfy that its values alone do not show: references, unique fields, and what faults pick.
 
 use super::{Call, Cell, RowError, State, Store, fold};
-use crate::emulator::schema::{Kind, MASTER_RECORD_TYPE};
+use crate::emulator::{
+    access::Permission,
+    schema::{Kind, MASTER_RECORD_TYPE},
+};
 
 impl Store {
     /// All rules that look beyond a single value.
@@ -22,7 +25,7 @@ impl Store {
             }
             let same = row.is_some_and(|row| table.get(row, *at) == *cell);
             if field.kind == Kind::Reference && !same {
-                self.check_reference(object, row, *at, cell)?;
+                self.check_reference(object, row, *at, cell, call)?;
             }
             if field.unique && !same {
                 self.unique(object, row, *at, cell)?;
@@ -56,6 +59,7 @@ impl Store {
         row: Option<u32>,
         at: usize,
         cell: &mut Cell,
+        call: Call<'_>,
     ) -> Result<(), RowError> {
         let spec = &self.schema.objects[object];
         let field = &spec.fields[at];
@@ -109,6 +113,7 @@ impl Store {
         if Some(at) == spec.places.owner
             && target == self.user
             && self.text(target, parent, "IsActive") != "true"
+            && !(self.schema.audit_fields && call.access.may(Permission::UpdateRecordsWithInactiveOwners))
         {
             return Err(RowError::new(
                 "INACTIVE_OWNER_OR_USER",

@@ -13,6 +13,7 @@ mod effects;
 mod error;
 mod index;
 mod judge;
+mod rights;
 mod room;
 mod standard;
 mod state;

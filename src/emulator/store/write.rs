@@ -7,6 +7,7 @@ use super::{
     check::{blank_owner, required},
     convert::{bytes, convert},
     index::Index,
+    rights,
     standard::{self, Draft},
 };
 use crate::{
@@ -169,6 +170,7 @@ impl Store {
             }
             Op::Delete | Op::HardDelete => {
                 let row = self.named(object, key.unwrap_or_default())?;
+                self.may_change(object, row, true, call)?;
                 let id = Cell::new(self.tables[object].get(row, 0));
                 // What goes along with its parent need not be deletable by itself.
                 if !self.schema.objects[object].traits.deletable {
@@ -405,11 +407,15 @@ impl Store {
         call: Call<'_>,
         undo: &mut Vec<Undo>,
     ) -> Result<Done, RowError> {
+        self.may_insert(object, call)?;
         let (mut cells, blob) = self.cells(object, values, call, true)?;
         let given = content(&cells);
-        let brought = cells.len();
         let schema = self.schema.clone();
         let spec = &schema.objects[object];
+        if spec.sets_audit_fields && !call.loading {
+            rights::audit(spec, &mut cells, call.now)?;
+        }
+        let brought = cells.len();
         let places = &spec.places;
         for &at in &places.filled {
             let field = &spec.fields[at];
@@ -534,6 +540,7 @@ impl Store {
         call: Call<'_>,
         undo: &mut Vec<Undo>,
     ) -> Result<Done, RowError> {
+        self.may_change(object, row, false, call)?;
         let (mut cells, blob) = self.cells(object, values, call, false)?;
         let given = content(&cells);
         let brought = cells.len();
