@@ -14,7 +14,11 @@ impl Store {
     /// Refuses a new row of an object that the caller may not make.
     pub(super) fn may_insert(&self, object: usize, call: Call<'_>) -> Result<(), RowError> {
         let spec = &self.schema.objects[object];
-        if call.loading || call.access.is_all() || !spec.writable || call.access.creates(object, spec) {
+        if call.loading
+            || call.access.is_all()
+            || !spec.traits.createable
+            || call.access.creates(object, spec)
+        {
             return Ok(());
         }
         Err(RowError::new(
