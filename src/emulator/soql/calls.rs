@@ -163,7 +163,8 @@ impl Compiler<'_> {
         }
         Ok(Operand {
             kind: value.kind,
-            folds: value.folds() || value.kind == Kind::Text,
+            // A case-sensitive field stays so; what a function makes of a field does not.
+            folds: value.folds() || !value.calls.is_empty() && value.kind.is_text(),
             name: match &value.path.leaf {
                 Leaf::TypeName => "Type".to_owned(),
                 _ => value.path.spec(self.schema).name.clone(),

@@ -470,6 +470,25 @@ records:
 }
 
 #[tokio::test]
+async fn case_counts_where_a_field_says_so() {
+    let org = Org::sales().await;
+    org.create("Account", json!({"Name": "Coded", "Code__c": "aB"}))
+        .await;
+    for (soql, expected) in [
+        ("SELECT Name FROM Account WHERE Code__c = 'aB'", "Coded"),
+        ("SELECT Name FROM Account WHERE Code__c = 'AB'", ""),
+        ("SELECT Name FROM Account WHERE Code__c IN ('aB', 'x')", "Coded"),
+        ("SELECT Name FROM Account WHERE Name = 'CODED'", "Coded"),
+        (
+            "SELECT Name FROM Account WHERE toLabel(Industry) = 'energy'",
+            "Beta",
+        ),
+    ] {
+        assert_eq!(org.names(soql).await.join(" "), expected, "{soql}");
+    }
+}
+
+#[tokio::test]
 async fn plans_are_explained() {
     let org = Org::sales().await;
     let (status, body) = org
