@@ -53,7 +53,7 @@ pub(crate) fn describe_global_entry(schema: &Schema, access: &Access, at: usize,
     Value::Object(entry)
 }
 
-/// Minor objects have fewer resources.
+/// Minor objects have fewer resources. The order is the recorded one.
 fn urls(object: &Object, base: &str, version: u32) -> Map<String, Value> {
     let traits = &object.traits;
     let mut urls = Map::new();
@@ -64,8 +64,24 @@ fn urls(object: &Object, base: &str, version: u32) -> Map<String, Value> {
         put("compactLayouts", "/describe/compactLayouts");
     }
     put("rowTemplate", "/{ID}");
+    if object.name == "User" {
+        put("namedLayouts", "/describe/namedLayouts/{LayoutName}");
+        put("passwordUtilities", "/{ID}/password");
+    }
     if traits.listed {
         put("approvalLayouts", "/describe/approvalLayouts");
+    }
+    if object.name == "Case" {
+        put("caseArticleSuggestions", "/suggestedArticles");
+        put("caseRowArticleSuggestions", "/{ID}/suggestedArticles");
+    }
+    if object.name == "Event" {
+        put("eventSeriesUpdates", "/{ID}/fromThisEventOnwards");
+    }
+    if traits.layoutable && version < 49 {
+        put("defaultValues", "/defaultValues?recordTypeId&fields");
+    }
+    if traits.listed {
         put("listviews", "/listviews");
     }
     put("describe", "/describe");
@@ -73,22 +89,7 @@ fn urls(object: &Object, base: &str, version: u32) -> Map<String, Value> {
         if object.name != "CampaignMember" {
             put("quickActions", "/quickActions");
         }
-        if version < 49 {
-            put("defaultValues", "/defaultValues?recordTypeId&fields");
-        }
         put("layouts", "/describe/layouts");
-    }
-    match object.name.as_str() {
-        "Case" => {
-            put("caseArticleSuggestions", "/suggestedArticles");
-            put("caseRowArticleSuggestions", "/{ID}/suggestedArticles");
-        }
-        "Event" => put("eventSeriesUpdates", "/{ID}/fromThisEventOnwards"),
-        "User" => {
-            put("namedLayouts", "/describe/namedLayouts/{LayoutName}");
-            put("passwordUtilities", "/{ID}/password");
-        }
-        _ => {}
     }
     put("sobject", "");
     urls
@@ -132,12 +133,15 @@ pub(crate) fn describe(schema: &Schema, access: &Access, at: usize, version: u32
     }
     out.insert("supportedScopes".to_owned(), scopes(object, version));
     if let Some(Value::Object(urls)) = out.get_mut("urls") {
-        urls.insert("uiDetailTemplate".to_owned(), json!(format!("{host}/{{ID}}")));
-        urls.insert("uiEditTemplate".to_owned(), json!(format!("{host}/{{ID}}/e")));
-        urls.insert(
-            "uiNewRecord".to_owned(),
-            json!(format!("{host}/{}/e", object.prefix)),
-        );
+        let mut put = |before: &[&str], key: &str, url: String| {
+            let at = urls.keys().position(|k| before.contains(&k.as_str()));
+            urls.shift_insert(at.unwrap_or(urls.len()), key.to_owned(), json!(url));
+        };
+        let lists = ["defaultValues", "listviews", "describe"];
+        put(&lists, "uiDetailTemplate", format!("{host}/{{ID}}"));
+        put(&lists, "uiEditTemplate", format!("{host}/{{ID}}/e"));
+        let forms = ["quickActions", "layouts", "sobject"];
+        put(&forms, "uiNewRecord", format!("{host}/{}/e", object.prefix));
     }
     out.sort_keys();
     Value::Object(out)
@@ -175,6 +179,9 @@ fn children(schema: &Schema, access: &Access, at: usize) -> Value {
         }
         let child = &schema.objects[o];
         let field = &child.fields[f];
+        if field.name == "MasterRecordId" {
+            continue;
+        }
         list.push(json!({
             "cascadeDelete": field.cascade,
             "childSObject": child.name,
@@ -236,7 +243,7 @@ fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
     let f: &Field = &object.fields[place];
     let text = f.kind.is_text();
     let byte_length = match f.kind {
-        _ if f.single_byte => f.length,
+        _ if f.single_byte || matches!(f.kind, Kind::Id | Kind::Reference) => f.length,
         _ if text => f.length * 3,
         _ => 0,
     };
@@ -341,7 +348,10 @@ fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
         ("restrictedDelete", json!(false)),
         ("restrictedPicklist", json!(f.restricted_picklist)),
         ("scale", json!(f.scale)),
-        ("searchPrefilterable", json!(f.search_prefilterable)),
+        (
+            "searchPrefilterable",
+            json!(f.search_prefilterable && !matches!(f.name.as_str(), "CreatedById" | "LastModifiedById")),
+        ),
         ("soapType", json!(soap_type)),
         ("sortable", json!(f.sortable())),
         ("type", json!(f.kind.api_name())),
