@@ -147,6 +147,11 @@ impl Faults {
         out
     }
 
+    /// Whether there are faults that pick rows.
+    pub(crate) fn pick_rows(&self) -> bool {
+        self.rows.load(Ordering::Relaxed)
+    }
+
     /// What happens to a row, told by its content, so that the same row has the same fate each time. `value` gives
     /// the row's fields by name.
     pub(crate) fn for_row(
@@ -155,7 +160,7 @@ impl Faults {
         content: u64,
         value: impl Fn(&str) -> Option<String>,
     ) -> Option<RowFault> {
-        if !self.rows.load(Ordering::Relaxed) {
+        if !self.pick_rows() {
             return None;
         }
         for armed in lock(&self.armed).iter_mut() {

@@ -162,7 +162,9 @@ impl Table {
             if value.is_empty() {
                 return;
             }
-            column.resize(row + 1, Cell::const_new(""));
+            column.resize(row, Cell::const_new(""));
+            column.push(value);
+            return;
         }
         column[row] = value;
     }

@@ -1,28 +1,15 @@
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
-};
-
 use bytes::Bytes;
-use fastrand::Rng;
 use serde_json::Value;
 
 use super::{
     super::{Api, Org, Reply, blobs::parts},
-    Files, Job, State, Work, blank, change, csv,
-    csv::Span,
-    format, invalid, job, list, patch_state, register, remove, start,
+    Files, Job, State, Work, blank, change, csv, format, invalid, job, list,
+    load::{self, load},
+    patch_state, register, remove,
+    results::Results,
+    start,
 };
-use crate::{
-    emulator::{
-        access::{Access, Permission},
-        store::{Call, Cell, Done, DuplicateHeader, Op, Raw, RowError, Store, Target, fold, java_double},
-    },
-    record::Number,
-};
-
-/// Rows that are written under one hold of the store's lock.
-const CHUNK: usize = 200;
+use crate::emulator::{access::Permission, store::Op};
 
 /// Everything below `/jobs/ingest`.
 pub(in super::super) fn route(api: &Api<'_>, rest: &[&str]) -> Reply {
@@ -251,113 +238,6 @@ fn untouched(job: &Job, which: &str) -> Bytes {
     Bytes::from(out)
 }
 
-/// The columns of an upload.
-struct Columns {
-    targets: Vec<Target>,
-    /// The column that holds the Id or the upsert's key.
-    key: Option<usize>,
-    /// Whether a cell is printed as a double in the results.
-    doubles: Vec<bool>,
-    /// The columns in the order of the results.
-    order: Vec<usize>,
-}
-
-/// Works out where each column goes; the first one that goes nowhere fails the job.
-fn columns(store: &Store, job: &Job, op: Op, header: &[String]) -> Result<Columns, String> {
-    let spec = &store.schema.objects[job.object];
-    let mut targets = Vec::with_capacity(header.len());
-    let mut key = None;
-    let mut doubles = Vec::with_capacity(header.len());
-    for (at, name) in header.iter().enumerate() {
-        let target = match name.split_once('.') {
-            None => {
-                let field = job
-                    .access
-                    .field(&store.schema, job.object, name)
-                    .ok_or_else(|| format!("InvalidBatch : Field name not found : {name}"))?;
-                let is_key = match op {
-                    Op::Upsert(wanted) => wanted == field,
-                    Op::Update | Op::Delete | Op::HardDelete => field == 0,
-                    Op::Insert => false,
-                };
-                doubles.push(spec.fields[field].kind.is_double());
-                if is_key {
-                    key = Some(at);
-                }
-                if field == 0 && !matches!(op, Op::Insert) {
-                    Target::Ignore
-                } else {
-                    Target::Field(field)
-                }
-            }
-            Some((relation, by)) => {
-                doubles.push(false);
-                related(store, &job.access, job.object, relation, by)?
-            }
-        };
-        targets.push(target);
-    }
-    let mut order: Vec<usize> = (0..header.len()).collect();
-    if job.version < 50 {
-        order.sort_by(|a, b| header[*a].cmp(&header[*b]));
-    }
-    Ok(Columns {
-        targets,
-        key,
-        doubles,
-        order,
-    })
-}
-
-/// `Account.Ext__c`, or `Lead:Who.Email` where several objects may be meant.
-fn related(
-    store: &Store,
-    access: &Access,
-    object: usize,
-    relation: &str,
-    by: &str,
-) -> Result<Target, String> {
-    let (kind, relation) = match relation.split_once(':') {
-        Some((kind, relation)) => (Some(kind), relation),
-        None => (None, relation),
-    };
-    let lost = || format!("InvalidBatch : Unable to find relationship: {relation}");
-    let spec = &store.schema.objects[object];
-    let field = access
-        .relationship(&store.schema, object, relation)
-        .ok_or_else(lost)?;
-    let targets = &spec.fields[field].reference_to;
-    let target = match (kind, &targets[..]) {
-        (Some(_), [_]) => {
-            return Err(format!(
-                "InvalidBatch : type is not needed for non polymorphic foreign key references: {relation}"
-            ));
-        }
-        (Some(kind), several) => several
-            .iter()
-            .find(|t| t.eq_ignore_ascii_case(kind))
-            .ok_or_else(lost)?,
-        // Owner may be a queue, but is a user unless it is said.
-        (None, several) => several
-            .iter()
-            .find(|t| t.as_str() == "User" || several.len() == 1)
-            .ok_or_else(lost)?,
-    };
-    let parent = access.object(&store.schema, target).ok_or_else(lost)?;
-    let parent_spec = &store.schema.objects[parent];
-    let by_field = access
-        .field(&store.schema, parent, by)
-        .filter(|f| {
-            parent_spec.fields[*f].is_key() || parent == store.record_type && by.eq_ignore_ascii_case("Name")
-        })
-        .ok_or_else(|| format!("InvalidBatch : Field name not found : {relation}.{by}"))?;
-    Ok(Target::Related {
-        field,
-        object: parent,
-        by: by_field,
-    })
-}
-
 /// Reads the upload, writes its rows, and makes the three result files.
 fn process(org: &Org, job: &Job) -> Result<Files, String> {
     let content = match &job.work {
@@ -378,9 +258,16 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
             if job.crlf { "CRLF" } else { "LF" }
         ));
     }
-    let loaded = load(org, job, data, fault.as_ref().map(|fault| fault.after_rows))?;
-    let files = files(org, job, data, &loaded);
-    if aborted(org, &job.id) {
+    let mut results = Results::new(org, job, data);
+    let rest = load(
+        org,
+        job,
+        data,
+        fault.as_ref().map(|fault| fault.after_rows),
+        |batch| results.add(batch),
+    )?;
+    let files = results.files(rest);
+    if load::aborted(org, &job.id) {
         change(org, &job.id, |job| job.files = Some(files.clone()));
     }
     if let Some(fault) = fault {
@@ -392,275 +279,4 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
 
 pub(super) fn text(content: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(content).map_err(|_| "ClientInputError : the data is not UTF-8".to_owned())
-}
-
-/// The rows of an upload, as far as they were worked on.
-pub(super) struct Loaded {
-    /// Where each row starts.
-    starts: Vec<usize>,
-    pub(super) outcomes: Vec<Outcome>,
-    columns: Columns,
-    raw_header: Vec<String>,
-}
-
-/// What became of a row; one that failed has the Id that it brought, if any.
-pub(super) type Outcome = Result<Done, (Cell, RowError)>;
-
-/// Writes the rows of an upload; not more than `most`, when a fault stops it there.
-pub(super) fn load(org: &Org, job: &Job, data: &str, most: Option<usize>) -> Result<Loaded, String> {
-    let Work::Ingest { op, .. } = &job.work else {
-        return Err("InvalidJob : no data".to_owned());
-    };
-    let op = *op;
-    let delimiter = job.delimiter();
-    let mut cells: Vec<Span> = Vec::new();
-    let nothing = || "InvalidBatch : Records not found".to_owned();
-    let body = csv::read(data, 0, delimiter, &mut cells).ok_or_else(nothing)?;
-    let header: Vec<String> = cells.iter().map(|c| c.text(data).into_owned()).collect();
-    let raw_header: Vec<String> = cells.iter().map(|c| c.raw(data).to_owned()).collect();
-    let columns = columns(&org.read(), job, op, &header)?;
-    let mut starts = Vec::new();
-    let mut at = body;
-    while let Some(next) = csv::read(data, at, delimiter, &mut cells) {
-        starts.push(at);
-        at = next;
-    }
-    if starts.is_empty() {
-        return Err(nothing());
-    }
-    let folds = match op {
-        Op::Upsert(field) => org.read().schema.objects[job.object].fields[field].key_folds_case(),
-        _ => false,
-    };
-    let key_of = |text: &str| if folds { fold(text) } else { Cell::new(text) };
-    let twice = duplicates(data, &starts, delimiter, op, columns.key, key_of);
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(starts.len());
-    let mut failed = 0;
-    org.limits
-        .take_batches(org.time(), starts.len().div_ceil(10_000) as u64);
-    let most = most.map_or(starts.len(), |most| most.min(starts.len()));
-    for chunk in starts[..most].chunks(CHUNK) {
-        // An aborted job stops between chunks; what is done stays done.
-        if aborted(org, &job.id) {
-            break;
-        }
-        let mut store = org.write();
-        let now = org.now();
-        let call = Call {
-            user: &job.user,
-            access: &job.access,
-            now: &now,
-            faults: Some(&org.faults),
-            // The header has no effect here.
-            duplicates: DuplicateHeader::default(),
-            loading: false,
-        };
-        let mut seen: HashSet<Cell> = HashSet::new();
-        for start in chunk {
-            csv::read(data, *start, delimiter, &mut cells);
-            let outcome = write_row(
-                &mut store, job, op, data, &cells, &columns, call, &twice, &key_of, &mut seen,
-            );
-            failed += u64::from(outcome.is_err());
-            outcomes.push(outcome);
-        }
-        drop(store);
-        let processed = outcomes.len() as u64;
-        change(org, &job.id, |job| {
-            job.processed = processed;
-            job.failed = failed;
-        });
-    }
-    org.tally(|c| {
-        c.rows_written += outcomes.len() as u64 - failed;
-        c.rows_refused += failed;
-    });
-    Ok(Loaded {
-        starts,
-        outcomes,
-        columns,
-        raw_header,
-    })
-}
-
-fn aborted(org: &Org, id: &str) -> bool {
-    super::job(org, id, false).is_ok_and(|job| job.state == State::Aborted)
-}
-
-/// The keys that more than one row of an upsert has: all these rows fail.
-fn duplicates(
-    data: &str,
-    starts: &[usize],
-    delimiter: u8,
-    op: Op,
-    key: Option<usize>,
-    key_of: impl Fn(&str) -> Cell,
-) -> HashSet<Cell> {
-    let (Op::Upsert(_), Some(key)) = (op, key) else {
-        return HashSet::new();
-    };
-    let mut cells = Vec::new();
-    let mut count: HashMap<Cell, bool> = HashMap::with_capacity(starts.len());
-    for start in starts {
-        csv::read(data, *start, delimiter, &mut cells);
-        if let Some(cell) = cells.get(key) {
-            let text = key_of(cell.text(data).trim());
-            if !text.is_empty() {
-                count
-                    .entry(text)
-                    .and_modify(|twice| *twice = true)
-                    .or_insert(false);
-            }
-        }
-    }
-    count
-        .into_iter()
-        .filter(|(_, twice)| *twice)
-        .map(|(text, _)| text)
-        .collect()
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the state of one job, used in one place"
-)]
-fn write_row(
-    store: &mut Store,
-    job: &Job,
-    op: Op,
-    data: &str,
-    cells: &[Span],
-    columns: &Columns,
-    call: Call<'_>,
-    twice: &HashSet<Cell>,
-    key_of: &impl Fn(&str) -> Cell,
-    seen: &mut HashSet<Cell>,
-) -> Outcome {
-    let texts: Vec<std::borrow::Cow<'_, str>> = cells.iter().map(|c| c.text(data)).collect();
-    let key = columns
-        .key
-        .and_then(|at| texts.get(at))
-        .map(|t| t.trim())
-        .unwrap_or_default();
-    let key = if key == "#N/A" { "" } else { key };
-    // The Id of a row that fails is given back when the row brought one.
-    let by_id = matches!(op, Op::Update | Op::Delete | Op::HardDelete);
-    let id = if by_id && job.version >= 53 {
-        Cell::new(crate::record::id18(key))
-    } else {
-        Cell::default()
-    };
-    let fail = |error: RowError| (id.clone(), error);
-    if !key.is_empty() {
-        if !twice.is_empty() && twice.contains(&key_of(key)) {
-            return Err(fail(RowError::new(
-                "DUPLICATE_VALUE",
-                format!("Duplicate external id specified: {key}"),
-            )));
-        }
-        if by_id && !seen.insert(Cell::new(key)) {
-            return Err(fail(RowError::new("DUPLICATE_VALUE", "Duplicate id in list")));
-        }
-    }
-    if texts.len() > columns.targets.len() {
-        return Err(fail(RowError::new(
-            "INVALID_FIELD",
-            format!(
-                "Found {} values for {} columns",
-                texts.len(),
-                columns.targets.len()
-            ),
-        )));
-    }
-    let mut values: Vec<(Target, Raw<'_>)> = Vec::with_capacity(texts.len());
-    for (at, (target, text)) in columns.targets.iter().zip(&texts).enumerate() {
-        // Empty leaves a field as it is, `#N/A` empties it.
-        match text.as_ref() {
-            "" => {}
-            "#N/A" => values.push((*target, Raw::Null)),
-            text => values.push((*target, Raw::Csv(text, at))),
-        }
-    }
-    let mut undo = Vec::new();
-    let done = store.write(job.object, op, Some(key), &values, call, &mut undo);
-    done.map_err(|error| {
-        store.undo(undo);
-        fail(error)
-    })
-}
-
-fn files(org: &Org, job: &Job, data: &str, loaded: &Loaded) -> Files {
-    let Loaded {
-        starts,
-        outcomes,
-        columns,
-        raw_header,
-    } = loaded;
-    let delimiter = job.delimiter();
-    let newline = job.newline().as_bytes();
-    let head = |names: [&str; 2]| {
-        let mut out = Vec::new();
-        for name in names {
-            csv::quote(&mut out, name);
-            out.push(delimiter);
-        }
-        for (n, at) in columns.order.iter().enumerate() {
-            if n > 0 {
-                out.push(delimiter);
-            }
-            out.extend_from_slice(raw_header[*at].as_bytes());
-        }
-        out.extend_from_slice(newline);
-        out
-    };
-    let mut successful = head(["sf__Id", "sf__Created"]);
-    let mut failed = head(["sf__Id", "sf__Error"]);
-    // The order of results is nobody's promise.
-    let mut order: Vec<usize> = (0..outcomes.len()).collect();
-    if org.bulk.shuffle {
-        let mut hasher = DefaultHasher::new();
-        (org.seed, &job.id).hash(&mut hasher);
-        Rng::with_seed(hasher.finish()).shuffle(&mut order);
-    }
-    let mut cells = Vec::new();
-    for at in order {
-        let out = match &outcomes[at] {
-            Ok(done) => {
-                csv::quote(&mut successful, &done.id);
-                successful.push(delimiter);
-                csv::quote(&mut successful, if done.created { "true" } else { "false" });
-                &mut successful
-            }
-            Err((id, error)) => {
-                csv::quote(&mut failed, id);
-                failed.push(delimiter);
-                csv::quote(&mut failed, &error.bulk_cell());
-                &mut failed
-            }
-        };
-        csv::read(data, starts[at], delimiter, &mut cells);
-        for column in &columns.order {
-            out.push(delimiter);
-            let text = cells.get(*column).map(|c| c.text(data)).unwrap_or_default();
-            // Doubles are read and printed again, as Java prints them.
-            let double = columns.doubles[*column]
-                .then(|| Number::canonical(text.trim()).ok())
-                .flatten();
-            match double {
-                Some(number) => csv::quote(out, &java_double(number.as_str())),
-                None => csv::quote(out, &text),
-            }
-        }
-        out.extend_from_slice(newline);
-    }
-    let mut unprocessed = raw_header.join(&char::from(delimiter).to_string()).into_bytes();
-    unprocessed.extend_from_slice(newline);
-    if let Some(first) = starts.get(outcomes.len()) {
-        unprocessed.extend_from_slice(&data.as_bytes()[*first..]);
-    }
-    Files::Ingest {
-        successful: Bytes::from(successful),
-        failed: Bytes::from(failed),
-        unprocessed: Bytes::from(unprocessed),
-    }
 }

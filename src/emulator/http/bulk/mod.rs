@@ -1,8 +1,11 @@
 //! Bulk API 2.0: jobs, their states, and the files that they give. Version 1.0 has a room of its own.
 
+mod columns;
 mod csv;
 mod ingest;
+mod load;
 mod query;
+mod results;
 pub(super) mod v1;
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    super::{Files, Job, Work, blank, csv, ingest, query},
+    super::{Files, Job, Work, blank, csv, ingest, load::load, query},
     Batch, BatchJob, BatchState, Format, JobState, Problem, Results, Task, job, records, render,
 };
 use crate::emulator::{
@@ -224,14 +224,23 @@ fn work(org: &Org, found: &BatchJob, request: &Bytes, range: Option<Range<u32>>)
                 },
             );
             let fault = org.faults.for_job(&found.object_name, false);
-            let loaded = ingest::load(org, &job, &csv, fault.as_ref().map(|fault| fault.after_rows))?;
+            let mut outcomes = Vec::with_capacity(rows);
+            load(
+                org,
+                &job,
+                &csv,
+                fault.as_ref().map(|fault| fault.after_rows),
+                |batch| {
+                    outcomes.extend(batch.outcomes);
+                },
+            )?;
             if let Some(fault) = fault {
                 return Err(fault.message);
             }
             Ok(Worked {
-                processed: loaded.outcomes.len() as u64,
-                failed: loaded.outcomes.iter().filter(|o| o.is_err()).count() as u64,
-                results: Results::Rows(render::rows(found.format, &loaded.outcomes)),
+                processed: outcomes.len() as u64,
+                failed: outcomes.iter().filter(|o| o.is_err()).count() as u64,
+                results: Results::Rows(render::rows(found.format, &outcomes)),
             })
         }
     }

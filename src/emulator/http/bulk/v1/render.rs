@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{csv, ingest::Outcome},
+    super::{csv, load::Outcome},
     Batch, BatchJob, BatchState, Format, JobState,
 };
 use crate::emulator::http::{

@@ -1,0 +1,241 @@
+//! Writes the rows of an upload, an inner batch at a time.
+//!
+//! A job is worked on in batches of 10,000 rows (Bulk API guide, "How requests are processed"): two rows of one batch
+//! with the same external id fail both, while of two batches the later one updates what the earlier one made.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
+
+use foldhash::fast::RandomState;
+
+use super::{
+    super::Org,
+    Job, State, Work, change,
+    columns::{Columns, columns},
+    csv,
+    csv::{Rows, Span},
+};
+use crate::emulator::store::{Call, Cell, Done, DuplicateHeader, Op, Raw, RowError, Store, Target, fold};
+
+/// Rows of an inner batch.
+const BATCH: usize = 10_000;
+/// Rows that are written under one hold of the store's lock, as triggers see them.
+const CHUNK: usize = 200;
+
+/// What became of a row; one that failed has the Id that it brought, if any.
+pub(super) type Outcome = Result<Done, (Cell, RowError)>;
+
+/// Texts that are looked up and never shown: a fast hash will do.
+type Texts = HashSet<Cell, RandomState>;
+
+/// A batch that was worked on, as far as there are outcomes.
+pub(super) struct Batch<'a> {
+    pub(super) rows: &'a Rows,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) columns: &'a Columns,
+}
+
+/// Writes the rows of an upload; not more than `most`, when a fault stops it there. Each batch is told as soon as it is
+/// done. The answer is where the rows start that were not worked on.
+pub(super) fn load(
+    org: &Org,
+    job: &Job,
+    data: &str,
+    most: Option<usize>,
+    mut told: impl FnMut(Batch<'_>),
+) -> Result<usize, String> {
+    let Work::Ingest { op, .. } = &job.work else {
+        return Err("InvalidJob : no data".to_owned());
+    };
+    let op = *op;
+    let nothing = || "InvalidBatch : Records not found".to_owned();
+    let mut cells: Vec<Span> = Vec::new();
+    let body = csv::read(data, 0, job.delimiter(), &mut cells).ok_or_else(nothing)?;
+    let header: Vec<String> = cells.iter().map(|c| c.text(data).into_owned()).collect();
+    let columns = columns(&org.read(), job, op, &header)?;
+    let folds = match op {
+        Op::Upsert(field) => org.read().schema.objects[job.object].fields[field].key_folds_case(),
+        _ => false,
+    };
+    let writer = Writer {
+        org,
+        job,
+        data,
+        op,
+        columns: &columns,
+        folds,
+    };
+    let mut rows = Rows::default();
+    let mut next = rows.read(data, body, job.delimiter(), BATCH);
+    if rows.len() == 0 {
+        return Err(nothing());
+    }
+    let (mut processed, mut failed) = (0, 0);
+    while rows.len() > 0 {
+        org.limits.take_batches(org.time(), 1);
+        let left = most.map_or(usize::MAX, |most| most - processed);
+        let outcomes = writer.batch(&rows, left, |chunk| {
+            processed += chunk.len();
+            failed += chunk.iter().filter(|o| o.is_err()).count();
+            change(org, &job.id, |job| {
+                job.processed = processed as u64;
+                job.failed = failed as u64;
+            });
+        });
+        let stopped = rows.start(outcomes.len());
+        told(Batch {
+            rows: &rows,
+            outcomes,
+            columns: &columns,
+        });
+        if let Some(at) = stopped {
+            next = at;
+            break;
+        }
+        next = rows.read(data, next, job.delimiter(), BATCH);
+    }
+    org.tally(|c| {
+        c.rows_written += (processed - failed) as u64;
+        c.rows_refused += failed as u64;
+    });
+    Ok(next)
+}
+
+/// Whether somebody aborted a job.
+pub(super) fn aborted(org: &Org, id: &str) -> bool {
+    super::job(org, id, false).is_ok_and(|job| job.state == State::Aborted)
+}
+
+/// What all rows of a job have in common.
+struct Writer<'a> {
+    org: &'a Org,
+    job: &'a Job,
+    data: &'a str,
+    op: Op,
+    columns: &'a Columns,
+    /// Whether keys that differ in case only are one key.
+    folds: bool,
+}
+
+impl Writer<'_> {
+    /// Writes a batch, not more than `most` rows of it. An aborted job stops between chunks; what is done stays done.
+    fn batch(&self, rows: &Rows, most: usize, mut told: impl FnMut(&[Outcome])) -> Vec<Outcome> {
+        let twice = self.duplicates(rows);
+        let count = rows.len().min(most);
+        let mut outcomes = Vec::with_capacity(count);
+        while outcomes.len() < count && !aborted(self.org, &self.job.id) {
+            let first = outcomes.len();
+            let mut store = self.org.write();
+            let now = self.org.now();
+            let call = Call {
+                user: &self.job.user,
+                access: &self.job.access,
+                now: &now,
+                faults: Some(&self.org.faults),
+                // The header has no effect here.
+                duplicates: DuplicateHeader::default(),
+                loading: false,
+            };
+            let mut seen = Texts::default();
+            for row in first..count.min(first + CHUNK) {
+                outcomes.push(self.write(&mut store, rows.get(row), call, &twice, &mut seen));
+            }
+            drop(store);
+            told(&outcomes[first..]);
+        }
+        outcomes
+    }
+
+    fn key(&self, text: &str) -> Cell {
+        if self.folds { fold(text) } else { Cell::new(text) }
+    }
+
+    /// The keys that more than one row of an upsert has: all these rows fail.
+    fn duplicates(&self, rows: &Rows) -> Texts {
+        let (Op::Upsert(_), Some(key)) = (self.op, self.columns.key) else {
+            return Texts::default();
+        };
+        let mut twice: HashMap<Cell, bool, RandomState> =
+            HashMap::with_capacity_and_hasher(rows.len(), RandomState::default());
+        for row in 0..rows.len() {
+            if let Some(cell) = rows.get(row).get(key) {
+                let text = self.key(cell.text(self.data).trim());
+                if !text.is_empty() {
+                    twice
+                        .entry(text)
+                        .and_modify(|twice| *twice = true)
+                        .or_insert(false);
+                }
+            }
+        }
+        twice
+            .into_iter()
+            .filter(|(_, twice)| *twice)
+            .map(|(text, _)| text)
+            .collect()
+    }
+
+    fn write(
+        &self,
+        store: &mut Store,
+        cells: &[Span],
+        call: Call<'_>,
+        twice: &Texts,
+        seen: &mut Texts,
+    ) -> Outcome {
+        let columns = self.columns;
+        let texts: Vec<Cow<'_, str>> = cells.iter().map(|c| c.text(self.data)).collect();
+        let key = columns
+            .key
+            .and_then(|at| texts.get(at))
+            .map(|t| t.trim())
+            .unwrap_or_default();
+        let key = if key == "#N/A" { "" } else { key };
+        // The Id of a row that fails is given back when the row brought one.
+        let by_id = matches!(self.op, Op::Update | Op::Delete | Op::HardDelete);
+        let id = if by_id && self.job.version >= 53 {
+            Cell::new(crate::record::id18(key))
+        } else {
+            Cell::default()
+        };
+        let fail = |error: RowError| (id.clone(), error);
+        if !key.is_empty() {
+            if !twice.is_empty() && twice.contains(&self.key(key)) {
+                return Err(fail(RowError::new(
+                    "DUPLICATE_VALUE",
+                    format!("Duplicate external id specified: {key}"),
+                )));
+            }
+            if by_id && !seen.insert(Cell::new(key)) {
+                return Err(fail(RowError::new("DUPLICATE_VALUE", "Duplicate id in list")));
+            }
+        }
+        if texts.len() > columns.targets.len() {
+            return Err(fail(RowError::new(
+                "INVALID_FIELD",
+                format!(
+                    "Found {} values for {} columns",
+                    texts.len(),
+                    columns.targets.len()
+                ),
+            )));
+        }
+        let mut values: Vec<(Target, Raw<'_>)> = Vec::with_capacity(texts.len());
+        for (at, (target, text)) in columns.targets.iter().zip(&texts).enumerate() {
+            // Empty leaves a field as it is, `#N/A` empties it.
+            match text.as_ref() {
+                "" => {}
+                "#N/A" => values.push((*target, Raw::Null)),
+                text => values.push((*target, Raw::Csv(text, at))),
+            }
+        }
+        let mut undo = Vec::new();
+        let done = store.write(self.job.object, self.op, Some(key), &values, call, &mut undo);
+        done.map_err(|error| {
+            store.undo(undo);
+            fail(error)
+        })
+    }
+}
