@@ -58,14 +58,13 @@ pub(super) fn complete(draft: &mut Draft<'_>) -> Result<(), RowError> {
 fn currency(draft: &mut Draft<'_>) -> Result<(), RowError> {
     let currencies = &draft.store.schema.currencies;
     match draft.given("CurrencyIsoCode").map(str::to_owned) {
+        Some(code) if currencies.iter().any(|(known, _)| *known == code) => {}
         Some(code) if !code.is_empty() => {
-            if !currencies.iter().any(|(known, _)| *known == code) {
-                return Err(RowError::new(
-                    "INVALID_CURRENCY_ISO",
-                    format!("Currency ISO Code: invalid currency ISO code: {code}"),
-                )
-                .on("CurrencyIsoCode"));
-            }
+            return Err(RowError::new(
+                "INVALID_CURRENCY_ISO",
+                format!("Currency ISO Code: invalid currency ISO code: {code}"),
+            )
+            .on("CurrencyIsoCode"));
         }
         _ if draft.row.is_none() => {
             let code = match draft.spec.behaviour {
