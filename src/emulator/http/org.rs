@@ -48,7 +48,6 @@ pub(crate) struct Org {
     pub(super) apps: Vec<ConnectedApp>,
     pub(crate) logins: Logins,
     /// How long a session without an app lives.
-    #[allow(dead_code, reason = "the SOAP login comes with its endpoint")]
     pub(super) session_lifetime: Duration,
     login_hosts: Vec<String>,
     book: Book,

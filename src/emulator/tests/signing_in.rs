@@ -917,3 +917,48 @@ async fn a_token_opens_a_browser_session_once() {
     }
     assert!(!format!("{:?}", org.emulator.request_log()).contains("fixed!token"));
 }
+
+#[tokio::test]
+async fn soap_signs_in_with_a_password_up_to_version_64() {
+    let org = start().await;
+    let ask = async |version: u32, user: &str, password: &str| {
+        let body = format!(
+            "<env:Envelope xmlns:env=\"http://schemas.xmlsoap.org/soap/envelope/\"><env:Body>\
+             <n1:login xmlns:n1=\"urn:partner.soap.sforce.com\"><n1:username>{user}</n1:username>\
+             <n1:password>{password}</n1:password></n1:login></env:Body></env:Envelope>"
+        );
+        let answer = org
+            .client
+            .post(format!("{}/services/Soap/u/{version}.0", org.emulator.url()))
+            .header("Content-Type", "text/xml; charset=UTF-8")
+            .header("SOAPAction", "login")
+            .body(body)
+            .send()
+            .await
+            .expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("XML"))
+    };
+    let (status, text) = ask(59, "bob@hq.example", "password").await;
+    assert_eq!(status, 200, "{text}");
+    let inside = |name: &str| {
+        let after = text.split_once(&format!("<{name}>")).expect(name).1;
+        after.split_once('<').expect(name).0.to_owned()
+    };
+    assert!(inside("serverUrl").starts_with(&format!("{}/services/Soap/u/59.0/00D", org.emulator.url())));
+    assert_eq!(inside("userName"), "bob@hq.example");
+    assert_eq!(
+        org.plain("/services/oauth2/userinfo", &inside("sessionId"))
+            .await
+            .0,
+        200
+    );
+    for (version, user, password, code) in [
+        (59, "bob@hq.example", "wrong", "INVALID_LOGIN"),
+        (59, "bob@hq.example", "pass", "LOGIN_MUST_USE_SECURITY_TOKEN"),
+        (59, "nobody", "x", "INVALID_LOGIN"),
+        (65, "bob@hq.example", "password", "UNSUPPORTED_API_VERSION"),
+    ] {
+        let (status, text) = ask(version, user, password).await;
+        assert!(status == 500 && text.contains(code), "{text}");
+    }
+}

@@ -86,7 +86,6 @@ pub(in super::super) enum LoginError {
     Rate,
 }
 
-#[allow(dead_code, reason = "the SOAP login comes with its endpoint")]
 impl LoginError {
     /// The code of a SOAP fault.
     pub(in super::super) fn code(self) -> &'static str {
@@ -171,7 +170,6 @@ impl Account {
 }
 
 /// Signs a user in with a password and the security token behind it, as the SOAP login does.
-#[allow(dead_code, reason = "the SOAP login comes with its endpoint")]
 pub(in super::super) fn password_login(
     org: &Org,
     username: &str,

@@ -19,9 +19,8 @@ use serde_json::json;
 use super::{Call, Org, Reply};
 
 pub(crate) use self::login::Logins;
+pub(super) use self::login::password_login;
 pub(super) use self::login::profile_name;
-#[allow(unused_imports, reason = "the SOAP login comes with its endpoint")]
-pub(super) use self::login::{LoginError, password_login};
 pub(super) use self::session::{Session, bearer, session};
 
 /// An endpoint below `/services/oauth2`.

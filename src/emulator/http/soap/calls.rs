@@ -4,24 +4,47 @@ use serde_json::{Map, Value, json};
 
 use super::{Fault, text};
 use crate::emulator::{
-    http::{Api, Org, Reply, composite, xml::Element, xml::tag},
-    store::RowError,
+    http::{Api, Org, Reply, auth, composite, xml::Element, xml::tag},
+    store::{RowError, Store},
 };
 
 const MOST: usize = 200;
 
 /// `login`: gone from version 65 on.
-pub(super) fn login(_org: &Arc<Org>, _call: &Element, version: u32) -> Result<String, Fault> {
+pub(super) fn login(org: &Arc<Org>, call: &Element, partner: bool, version: u32) -> Result<String, Fault> {
     if version >= 65 {
         return Err(Fault::new(
             "UNSUPPORTED_API_VERSION",
             format!("login() is not available in API version {version}.0 and later; use OAuth"),
         ));
     }
-    Err(Fault::new(
-        "INVALID_LOGIN",
-        "Invalid username, password, security token; or user locked out.",
-    ))
+    let get = |name: &str| call.text_of(name).unwrap_or_default();
+    let (token, session) = auth::password_login(org, get("username"), get("password"))
+        .map_err(|error| Fault::new(error.code(), error.message()))?;
+    let store = org.read();
+    let sandbox = store
+        .schema
+        .object("Organization")
+        .is_some_and(|o| store.text(o, 0, "IsSandbox") == "true");
+    let service = |kind: &str| {
+        format!(
+            "{}/services/Soap/{kind}/{version}.0/{}",
+            org.url,
+            &org.org_id[..15]
+        )
+    };
+    let mut out = String::from("<result>");
+    tag(&mut out, "metadataServerUrl", &service("m"));
+    tag(&mut out, "passwordExpired", "false");
+    tag(&mut out, "sandbox", if sandbox { "true" } else { "false" });
+    tag(&mut out, "serverUrl", &service(if partner { "u" } else { "c" }));
+    tag(&mut out, "sessionId", &token);
+    tag(&mut out, "userId", &session.user);
+    out.push_str(&format!(
+        "<userInfo>{}</userInfo></result>",
+        user_info(org, &store, &session.user)
+    ));
+    Ok(out)
 }
 
 /// The Metadata API: an org in the box has none.
@@ -48,7 +71,10 @@ pub(super) fn data(api: &Api<'_>, call: &Element, partner: bool, all_or_none: bo
             "<result><timestamp>{}</timestamp></result>",
             api.org.now()
         )),
-        "getUserInfo" => Ok(format!("<result>{}</result>", user_info(api))),
+        "getUserInfo" => Ok(format!(
+            "<result>{}</result>",
+            user_info(api.org, &api.read(), &api.session.user)
+        )),
         "query" | "queryAll" => {
             let soql = call.text_of("queryString").unwrap_or_default();
             let q: String = url::form_urlencoded::byte_serialize(soql.as_bytes()).collect();
@@ -219,9 +245,8 @@ fn from_bin(api: &Api<'_>, ids: &[&str], back: bool, all_or_none: bool) -> Strin
     text::saved(&Value::Array(list), false)
 }
 
-pub(super) fn user_info(api: &Api<'_>) -> String {
-    let store = api.read();
-    let row = store.live_row(store.user, &api.session.user);
+fn user_info(org: &Org, store: &Store, user: &str) -> String {
+    let row = store.live_row(store.user, user);
     let get = |field: &str| {
         row.map(|row| store.text(store.user, row, field).to_owned())
             .unwrap_or_default()
@@ -241,18 +266,18 @@ pub(super) fn user_info(api: &Api<'_>) -> String {
                 .is_some()
                 .to_string(),
         ),
-        ("organizationId", api.org.org_id.clone()),
+        ("organizationId", org.org_id.clone()),
         (
             "organizationMultiCurrency",
             store.schema.object("CurrencyType").is_some().to_string(),
         ),
-        ("organizationName", api.org.name.clone()),
+        ("organizationName", org.name.clone()),
         ("profileId", get("ProfileId")),
         ("roleId", get("UserRoleId")),
         ("sessionSecondsValid", "7200".to_owned()),
         ("userEmail", get("Email")),
         ("userFullName", get("Name")),
-        ("userId", api.session.user.to_string()),
+        ("userId", user.to_owned()),
         ("userLanguage", get("LanguageLocaleKey")),
         ("userLocale", get("LocaleSidKey")),
         ("userName", get("Username")),

@@ -142,7 +142,8 @@ fn answer(org: &Arc<Org>, call: &Call, kind: Kind, rest: &[&str]) -> Result<Repl
         )
     })?;
     if operation.name == "login" {
-        return calls::login(org, operation, number).map(|inner| envelope(kind, "login", &inner));
+        return calls::login(org, operation, kind == Kind::Partner, number)
+            .map(|inner| envelope(kind, "login", &inner));
     }
     let token = root
         .child("Header")
