@@ -22,6 +22,7 @@ mod rules;
 mod signing_in;
 mod soql;
 mod standard;
+mod tooling;
 
 const ORG: &str = r#"
 version: 1

@@ -2,17 +2,18 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Api, Reply};
+use super::Reply;
 use crate::emulator::{
+    access::Access,
     schema::{Field, Kind, Schema},
     soql::{Groups, Hop, Node, Output, Plan, Value},
     store::Store,
 };
 
 /// Describes the columns; no row is read.
-pub(super) fn describe(api: &Api<'_>, store: &Store, plan: &Plan) -> Reply {
+pub(super) fn describe(access: &Access, store: &Store, plan: &Plan) -> Reply {
     let columns = Columns {
-        api,
+        access,
         schema: &store.schema,
     };
     let object = &store.schema.objects[plan.object];
@@ -35,7 +36,7 @@ pub(super) fn describe(api: &Api<'_>, store: &Store, plan: &Plan) -> Reply {
 }
 
 struct Columns<'a> {
-    api: &'a Api<'a>,
+    access: &'a Access,
     schema: &'a Schema,
 }
 
@@ -81,13 +82,12 @@ impl Columns<'_> {
         let (object, place) = value.path.field;
         let spec = &self.schema.objects[object];
         let field: &Field = &spec.fields[place];
-        let access = &self.api.session.access;
         Column {
             apex_type: Some(apex_type(value.kind)),
             kind: Some(value.kind),
             custom: field.custom,
-            insertable: access.creates_field(object, spec, place),
-            updatable: access.edits_field(object, spec, place),
+            insertable: self.access.creates_field(object, spec, place),
+            updatable: self.access.edits_field(object, spec, place),
             ..Column::named(name)
         }
         .json()

@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod blobs;
 mod bulk;
+mod catalogue;
 mod changes;
 mod collections;
 mod columns;
@@ -358,11 +359,11 @@ impl Api<'_> {
             ["query"] => query::query(self, false),
             ["queryall"] => query::query(self, true),
             ["query" | "queryall", _] => query::more(self, rest[1]),
+            ["tooling", ..] => tooling::route(self, &rest[1..]),
             ["limits"] => self.only("GET", || Reply::json(200, &self.org.limits(self.read().bytes()))),
             ["limits", "recordcount"] => self.only("GET", || rest::record_count(self)),
             ["jobs", "query", ..] if self.version >= 47 => bulk::query(self, &rest[2..]),
             ["jobs", "ingest", ..] if self.version >= 41 => bulk::ingest(self, &rest[2..]),
-            ["tooling", ..] => tooling::route(self, &rest[1..]),
             ["recent" | "tabs"] => self.only("GET", || Reply::json(200, &serde_json::json!([]))),
             ["theme"] => self.only("GET", || Reply::json(200, &serde_json::json!({"themeItems": []}))),
             [resource, ..] => resources::refused(resource).unwrap_or_else(Reply::missing),

@@ -1,7 +1,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -71,6 +71,8 @@ pub(crate) struct Org {
     cursors: Mutex<HashMap<String, (jiff::Timestamp, Arc<Cursor>)>>,
     pub(super) jobs: Mutex<HashMap<String, Job>>,
     pub(super) batch_jobs: Mutex<HashMap<String, BatchJob>>,
+    /// The org's objects and fields as records, once somebody asked for them.
+    catalogue: OnceLock<Option<Store>>,
     pub(crate) faults: Faults,
 }
 
@@ -214,6 +216,7 @@ impl Org {
             cursors: Mutex::default(),
             jobs: Mutex::default(),
             batch_jobs: Mutex::default(),
+            catalogue: OnceLock::new(),
             faults,
         };
         org.logins = Logins::new(file, |username| org.user(username))?;
@@ -448,6 +451,11 @@ impl Org {
         let mut cursors = lock(&self.cursors);
         cursors.retain(|_, (made, _)| fresh(*made, now, CURSOR_DAYS));
         cursors.insert(locator, (now, Arc::new(cursor)));
+    }
+
+    /// The catalogue, made the first time.
+    pub(super) fn catalogue(&self, build: impl FnOnce() -> Option<Store>) -> Option<&Store> {
+        self.catalogue.get_or_init(build).as_ref()
     }
 
     /// A cursor that is not too old.

@@ -53,14 +53,16 @@ pub(super) fn ask(api: &Api<'_>, soql: &str, with_deleted: bool) -> Reply {
     let asker = asker(api, &store);
     let plan = match compile(&store.schema, &asker, soql) {
         Ok(plan) => Arc::new(plan),
-        Err(error) => return soql_error(&error),
+        Err(error) => {
+            drop(store);
+            let known = (error.code == "INVALID_TYPE")
+                .then(|| super::catalogue::ask(api, soql))
+                .flatten();
+            return known.unwrap_or_else(|| soql_error(&error));
+        }
     };
-    if api
-        .call
-        .param("columns")
-        .is_some_and(|v| v.eq_ignore_ascii_case("true"))
-    {
-        return super::columns::describe(api, &store, &plan);
+    if wants_columns(api) {
+        return super::columns::describe(&api.session.access, &store, &plan);
     }
     match &plan.output {
         Output::Count => {
@@ -101,6 +103,12 @@ pub(super) fn ask(api: &Api<'_>, soql: &str, with_deleted: bool) -> Reply {
             reply
         }
     }
+}
+
+/// The client asks for the columns, not for the rows.
+pub(super) fn wants_columns(api: &Api<'_>) -> bool {
+    let wish = api.call.param("columns");
+    wish.is_some_and(|v| v.eq_ignore_ascii_case("true"))
 }
 
 pub(super) fn asker<'a>(api: &'a Api<'_>, store: &Store) -> Asker<'a> {

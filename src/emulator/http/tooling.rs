@@ -34,9 +34,7 @@ const EMPTY: &[&str] = &[
     "DebugLevel",
     "DuplicateRule",
     "EmailTemplate",
-    "EntityDefinition",
     "EntityParticle",
-    "FieldDefinition",
     "FieldSet",
     "FlexiPage",
     "Flow",
@@ -137,7 +135,9 @@ fn ask(api: &Api<'_>) -> Reply {
         None => {
             let reply = query::ask(api, soql, false);
             match serde_json::from_slice(&reply.body()) {
-                Ok(Value::Object(answer)) if reply.status == 200 => Reply::json(200, &wrapped(answer, name)),
+                Ok(Value::Object(answer)) if reply.status == 200 && answer.contains_key("records") => {
+                    Reply::json(200, &wrapped(answer, name))
+                }
                 _ => reply,
             }
         }

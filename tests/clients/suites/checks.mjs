@@ -71,7 +71,7 @@ export function plain(record) {
 const types = {
   Score__c: Number,
   NumberOfEmployees: Number,
-  HasOptedOutOfEmail: (text) => text === 'true',
+  Opted_Out__c: (text) => text === 'true',
 };
 
 /** The records of a CSV file of the orgs, with null for empty and the types that JSON answers have. */

@@ -111,7 +111,7 @@ def typed(field, text):
         return float(text)
     if field == "NumberOfEmployees":
         return int(text)
-    if field == "HasOptedOutOfEmail":
+    if field == "Opted_Out__c":
         return text == "true"
     return text
 
@@ -122,7 +122,7 @@ ACCOUNT = [
 ]  # fmt: skip
 CONTACT = [
     "Legacy_Id__c", "Account.Legacy_Id__c", "ReportsTo.Legacy_Id__c", "FirstName", "LastName", "Email",
-    "Birthdate", "HasOptedOutOfEmail", "Description",
+    "Birthdate", "Opted_Out__c", "Description",
 ]  # fmt: skip
 
 

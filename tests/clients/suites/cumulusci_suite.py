@@ -120,7 +120,7 @@ with step("leads by Bulk 1.0"):
     equal("extract_dataset", status, 0)
     status, said = cci("task", "run", "load_dataset", "--org", "east", "--mapping", name, "--sql_path", "bulk.sql")
     equal("load_dataset", status, 0)
-    true("through Bulk", "Created Bulk API" in said or "Bulk" in said, said[-500:])
+    true("through Bulk", "Downloaded results for batch" in said, said[-500:])
     equal("what the org holds", held(east, "Lead", fields), held(west, "Lead", fields))
     status, said = cci("task", "run", "delete_data", "--org", "east", "--objects", "Lead", "--where", "Legacy_Id__c != null")
     equal("delete_data", (status, east.count("SELECT Id FROM Lead")), (0, 0))

@@ -1,4 +1,5 @@
 // jsforce: sign-in, queries, describes, single records, upsert, collections, Bulk 2.0 and Bulk 1.0.
+import { readFileSync } from 'node:fs';
 import { equal, failure, flat, holds, need, org, plain, rows, step } from './checks.mjs';
 
 const jsforce = need('jsforce');
@@ -42,6 +43,45 @@ await step('sign-in', async () => {
   });
   equal('a refreshed token: the answer', (await fresh.query('SELECT Id FROM Account')).totalSize, 0);
   equal('a refreshed token: once', refreshes, 1);
+});
+
+await step('sign-in of people', async () => {
+  const [ed] = await east.query("SELECT Id FROM User WHERE Username = 'ed@east.example'");
+  const app = { loginUrl: east.url, clientId: 'east-people-key', clientSecret: 'east-people-secret' };
+  const redirectUri = 'http://127.0.0.1:1/done';
+  // The authorization code flow with PKCE; the org file lets the login page answer at once.
+  const oauth2 = new jsforce.OAuth2({ ...app, redirectUri, useVerifier: true });
+  const page = oauth2.getAuthorizationUrl({ scope: 'api refresh_token', state: 'a b' });
+  const answer = await fetch(page, { redirect: 'manual' });
+  const back = new URL(answer.headers.get('location'));
+  equal('authorization code: where the browser goes', [answer.status, back.origin + back.pathname, back.searchParams.get('state')], [
+    302,
+    redirectUri,
+    'a b',
+  ]);
+  const person = new jsforce.Connection({ oauth2, version });
+  const user = await person.authorize(back.searchParams.get('code'));
+  equal('authorization code: the user', user.id, ed.Id);
+  equal('authorization code: a query', (await person.query('SELECT Id FROM User')).totalSize > 0, true);
+  const again = await failure(() => person.authorize(back.searchParams.get('code')));
+  equal('authorization code: used twice', again.name, 'invalid_grant');
+  // The token is revoked behind its back: jsforce fetches another with its refresh token.
+  const old = person.accessToken;
+  await oauth2.revokeToken(old);
+  equal('refresh token: the answer', (await person.query('SELECT Id FROM Account')).totalSize, 0);
+  holds('refresh token: another token', person.accessToken !== old);
+  const byPassword = new jsforce.Connection({ oauth2: app, version });
+  const named = await byPassword.login('ed@east.example', 'Riverside#1' + 'Tok3nOfEd');
+  equal('username and password', named.id, ed.Id);
+  const wrong = await failure(() => byPassword.login('ed@east.example', 'no'));
+  equal('a wrong password', wrong.name, 'invalid_grant');
+  const { sign } = need('jsonwebtoken');
+  const key = readFileSync(`${process.env.ORGS}/suite.key`);
+  const claims = { iss: 'east-people-key', sub: 'ed@east.example', aud: east.url };
+  const assertion = sign(claims, key, { algorithm: 'RS256', expiresIn: 120 });
+  const server = new jsforce.Connection({ oauth2: app, version });
+  const grant = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion };
+  equal('JWT bearer', (await server.authorize(grant)).id, ed.Id);
 });
 
 await step('queries', async () => {
@@ -289,7 +329,7 @@ await step('Bulk 1.0', async () => {
   write.bulk.pollInterval = 100;
   read.bulk.pollInterval = 100;
   const answer = await write.bulk.load('Account', 'upsert', { extIdField: 'Legacy_Id__c' }, [
-    { Legacy_Id__c: 'B-1', Name: 'Bulk, "one"\ntwo', Score__c: '1.5' },
+    { Legacy_Id__c: 'B-1', Name: 'Bulk, "one"', Description: 'a\n"b", ç', Score__c: '1.5' },
     { Legacy_Id__c: 'B-2', Name: '' },
   ]);
   equal('upsert', answer.map((r) => [r.success, r.errors.length > 0]), [
@@ -297,8 +337,8 @@ await step('Bulk 1.0', async () => {
     [false, true],
   ]);
   holds('upsert: the refusal', String(answer[1].errors[0]).startsWith('REQUIRED_FIELD_MISSING'), answer[1].errors);
-  equal('upsert: what the org holds', await east.query("SELECT Name, Score__c FROM Account WHERE Legacy_Id__c LIKE 'B-%'"), [
-    { Name: 'Bulk, "one"\ntwo', Score__c: 1.5 },
+  equal('upsert: what the org holds', await east.query("SELECT Name, Description, Score__c FROM Account WHERE Legacy_Id__c LIKE 'B-%'"), [
+    { Name: 'Bulk, "one"', Description: 'a\n"b", ç', Score__c: 1.5 },
   ]);
   const stream = await read.bulk.query('SELECT Id, Legacy_Id__c FROM Lead');
   const found = await stream.toArray();

@@ -183,4 +183,14 @@ with step("sign-out"):
     answer = sf("org display --target-org east")
     equal("after it the org is unknown", answer["name"], "NamedOrgNotFoundError")
 
+with step("sign-in by JWT"):
+    key = Path(os.environ["ORGS"]) / "suite.key"
+    answer = sf("org login jwt --client-id east-people-key --username ed@east.example --alias robot --jwt-key-file", str(key), "--instance-url", east.url)
+    equal("org login jwt", (answer["status"], answer["result"]["username"]), (0, "ed@east.example"))
+    # The org forgets the token; the CLI signs in again by itself.
+    token = answer["result"]["accessToken"]
+    east.call("GET", f"/services/oauth2/revoke?token={token}")
+    answer = sf("data query --target-org robot --query", "SELECT COUNT() FROM Account")
+    equal("a revoked token is renewed", (answer["status"], answer["result"]["totalSize"]), (0, 8))
+
 finish()

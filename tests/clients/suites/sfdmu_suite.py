@@ -49,7 +49,7 @@ def sf(*words):
 
 
 account_fields = "Id, Legacy_Id__c, Name, Description, Score__c, NumberOfEmployees, Industry, BillingStreet, BillingCity, Phone, ParentId"
-contact_fields = "Id, Legacy_Id__c, FirstName, LastName, Email, Birthdate, HasOptedOutOfEmail, Description, AccountId, ReportsToId"
+contact_fields = "Id, Legacy_Id__c, FirstName, LastName, Email, Birthdate, Opted_Out__c, Description, AccountId, ReportsToId"
 objects = [
     {"query": f"SELECT {account_fields} FROM Account", "operation": "Upsert", "externalId": "Legacy_Id__c"},
     {"query": f"SELECT {contact_fields} FROM Contact", "operation": "Upsert", "externalId": "Legacy_Id__c"},

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from pathlib import Path
 
 import requests
 from checks import ACCOUNT, CONTACT, Org, equal, finish, held, rows, step, true
@@ -37,7 +38,7 @@ def code(error):
 
 def numbers(record):
     """A row of a CSV result with the types of JSON answers."""
-    kinds = {"Score__c": float, "NumberOfEmployees": lambda v: int(float(v)), "HasOptedOutOfEmail": lambda v: v == "true"}
+    kinds = {"Score__c": float, "NumberOfEmployees": lambda v: int(float(v)), "Opted_Out__c": lambda v: v == "true"}
     return {k: None if v == "" else kinds.get(k, str)(v) for k, v in record.items()}
 
 
@@ -63,6 +64,15 @@ with step("sign-in"):
     expired.session_id, expired.headers["Authorization"] = "gone", "Bearer gone"
     equal("a wrong token", code(failure(lambda: expired.query("SELECT Id FROM Account"))), (401, "INVALID_SESSION_ID"))
     equal("is_sandbox", read.is_sandbox(), True)
+
+with step("sign-in of people"):
+    key = Path(os.environ["ORGS"], "suite.key").read_text()
+    app = {"consumer_key": "east-people-key", "session": session, "domain": "login", "version": VERSION}
+    session.mount("https://login.salesforce.com", Loopback(east.url))
+    signed = Salesforce(username="ed@east.example", privatekey=key, **app)
+    equal("JWT bearer: a query", signed.query("SELECT Id FROM Account")["totalSize"], 0)
+    known = Salesforce(username="ed@east.example", password="Riverside#1Tok3nOfEd", consumer_secret="east-people-secret", **app)
+    equal("username and password: a query", known.query("SELECT Id FROM Account")["totalSize"], 0)
 
 with step("queries"):
     everything = read.query_all(f"SELECT {', '.join(ACCOUNT)} FROM Account ORDER BY Legacy_Id__c")
@@ -92,11 +102,10 @@ with step("describes"):
     contact = read.Contact.describe()
     fields = {f["name"]: f for f in contact["fields"]}
     equal("describe: a lookup", (fields["ReportsToId"]["referenceTo"], fields["ReportsToId"]["relationshipName"]), (["Contact"], "ReportsTo"))
-    equal("describe: types", [fields[n]["type"] for n in ("Id", "Email", "Birthdate", "LeadSource", "HasOptedOutOfEmail")], ["id", "email", "date", "picklist", "boolean"])
+    equal("describe: types", [fields[n]["type"] for n in ("Id", "Email", "Birthdate", "LeadSource", "Opted_Out__c")], ["id", "email", "date", "picklist", "boolean"])
     equal("metadata: the label", read.Contact.metadata()["objectDescribe"]["label"], "Contact")
     true("limits", read.limits()["DailyApiRequests"]["Max"] > 0)
     equal("toolingexecute", read.toolingexecute("query/?q=SELECT+QualifiedApiName+FROM+EntityDefinition+WHERE+QualifiedApiName='Account'")["records"][0]["QualifiedApiName"], "Account")
-    equal("search", [r["attributes"]["type"] for r in read.quick_search("O'Brien")["searchRecords"]], ["Contact"])
 
 with step("single records"):
     text = 'Über "all"\nlines\tand 😀'
@@ -191,7 +200,7 @@ with step("Bulk 2.0"):
 with step("Bulk 1.0"):
     done = write.bulk.Account.upsert([{"Legacy_Id__c": "B-1", "Name": "B one"}, {"Legacy_Id__c": "B-2", "Name": None}], "Legacy_Id__c", batch_size=100)
     equal("upsert", [(r["success"], r["created"], [e["statusCode"] for e in r["errors"]]) for r in done], [(True, True, []), (False, False, ["REQUIRED_FIELD_MISSING"])])
-    found = read.bulk.Contact.query("SELECT Legacy_Id__c, Birthdate, HasOptedOutOfEmail FROM Contact WHERE Legacy_Id__c = 'C-1'")
-    true("query", found[0]["Legacy_Id__c"] == "C-1" and found[0]["HasOptedOutOfEmail"] is True, found)
+    found = read.bulk.Contact.query("SELECT Legacy_Id__c, Birthdate, Opted_Out__c FROM Contact WHERE Legacy_Id__c = 'C-1'")
+    true("query", found[0]["Legacy_Id__c"] == "C-1" and found[0]["Opted_Out__c"] is True, found)
 
 finish()
