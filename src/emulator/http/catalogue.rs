@@ -85,7 +85,7 @@ pub(super) fn ask(api: &Api<'_>, soql: &str) -> Option<Reply> {
         let org = api.read();
         build(&org.schema, &api.org.now())
     })?;
-    let asker = Asker::new(&store, &ALL, &api.session.user, api.version, api.org.time());
+    let asker = Asker::new(store, &ALL, &api.session.user, api.version, api.org.time());
     let plan = match compile(&store.schema, &asker, soql) {
         Ok(plan) => plan,
         Err(error) if error.code == "INVALID_TYPE" => return None,
@@ -109,8 +109,8 @@ pub(super) fn ask(api: &Api<'_>, soql: &str) -> Option<Reply> {
     }
     let mut records = String::new();
     let count = match &plan.output {
-        Output::Count => run(&store, &plan, false).len(),
-        Output::Groups(grouped) => match groups(&store, &plan, grouped, false) {
+        Output::Count => run(store, &plan, false).len(),
+        Output::Groups(grouped) => match groups(store, &plan, grouped, false) {
             Err(error) => return Some(soql_error(&error)),
             Ok(rows) => {
                 for (n, row) in rows.iter().enumerate() {
@@ -123,12 +123,12 @@ pub(super) fn ask(api: &Api<'_>, soql: &str) -> Option<Reply> {
             }
         },
         Output::Rows => {
-            let rows = run(&store, &plan, false);
+            let rows = run(store, &plan, false);
             for (n, row) in rows.iter().enumerate() {
                 if n > 0 {
                     records.push(',');
                 }
-                json::record(&mut records, &store, &plan.nodes, plan.object, *row, api.version);
+                json::record(&mut records, store, &plan.nodes, plan.object, *row, api.version);
             }
             rows.len()
         }
