@@ -211,6 +211,9 @@ pub struct Queue {
     /// Made from the name when it is left out.
     #[serde(default)]
     pub developer_name: Option<String>,
+    /// The objects whose records it may own; Case, Lead and all custom objects when nothing is said.
+    #[serde(default)]
+    pub objects: Vec<String>,
 }
 
 /// An object: a custom one, or what is added to a standard one.

@@ -157,7 +157,7 @@ fn read<T: serde::de::DeserializeOwned>(call: &Call) -> Result<T, Reply> {
 }
 
 fn status(org: &Org) -> Value {
-    let (records, bytes) = {
+    let (records, bytes, files) = {
         let store = org.read();
         let records: serde_json::Map<String, Value> = store
             .schema
@@ -167,7 +167,7 @@ fn status(org: &Org) -> Value {
             .filter(|(_, table)| table.live() > 0)
             .map(|(object, table)| (object.name.clone(), json!(table.live())))
             .collect();
-        (records, store.bytes())
+        (records, store.bytes(), store.file_bytes())
     };
     json!({
         "name": org.name,
@@ -176,7 +176,7 @@ fn status(org: &Org) -> Value {
         "api_versions": {"from": org.versions.from, "to": org.versions.to},
         "clock": clock(org),
         "counters": org.counters(),
-        "limits": org.limits(bytes),
+        "limits": org.limits(bytes, files),
         "records": records,
         "faults": org.faults.list().len(),
         "snapshots": org.snapshots(),

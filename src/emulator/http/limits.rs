@@ -176,7 +176,7 @@ impl Limits {
     }
 
     /// The answer of `/limits`; `data` is the room that records take.
-    pub(super) fn json(&self, now: Timestamp, data: u64) -> Value {
+    pub(super) fn json(&self, now: Timestamp, data: u64, files: u64) -> Value {
         let entry = |max: u64, used: u64| json!({"Max": max, "Remaining": max.saturating_sub(used)});
         let mut all: BTreeMap<&str, Value> = ALLOWANCES
             .iter()
@@ -196,7 +196,10 @@ impl Limits {
         let used = data.div_ceil(1_048_576);
         let most = self.spec.data_storage_mb.unwrap_or(1_048_576);
         all.insert("DataStorageMB", entry(most, used));
-        all.insert("FileStorageMB", entry(self.spec.file_storage_mb, 0));
+        all.insert(
+            "FileStorageMB",
+            entry(self.spec.file_storage_mb, files.div_ceil(1_048_576)),
+        );
         all.insert(
             "PermissionSets",
             json!({"Max": 1_500, "Remaining": 1_491, "CreateCustom": {"Max": 1_000, "Remaining": 992}}),
@@ -277,7 +280,7 @@ mod tests {
         );
         assert_eq!(limits.take_call(at(24), None), Ok(()));
         assert_eq!(
-            limits.json(at(24), 3_000_000)["DataStorageMB"]["Remaining"],
+            limits.json(at(24), 3_000_000, 0)["DataStorageMB"]["Remaining"],
             1_048_573
         );
     }

@@ -22,6 +22,7 @@ mod relations;
 mod reply;
 mod resources;
 mod rest;
+mod setup;
 mod soap;
 mod tooling;
 mod transaction;
@@ -360,7 +361,10 @@ impl Api<'_> {
             ["queryall"] => query::query(self, true),
             ["query" | "queryall", _] => query::more(self, rest[1]),
             ["tooling", ..] => tooling::route(self, &rest[1..]),
-            ["limits"] => self.only("GET", || Reply::json(200, &self.org.limits(self.read().bytes()))),
+            ["limits"] => self.only("GET", || {
+                let store = self.read();
+                Reply::json(200, &self.org.limits(store.bytes(), store.file_bytes()))
+            }),
             ["limits", "recordcount"] => self.only("GET", || rest::record_count(self)),
             ["jobs", "query", ..] if self.version >= 47 => bulk::query(self, &rest[2..]),
             ["jobs", "ingest", ..] if self.version >= 41 => bulk::ingest(self, &rest[2..]),

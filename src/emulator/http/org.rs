@@ -15,17 +15,16 @@ use super::{
     bulk::{Job, v1::BatchJob},
     limits::Limits,
     query::Cursor,
+    setup,
 };
 use crate::emulator::{
     access::{Access, Book},
     clock::{Clock, canonical},
     faults::{Faults, Refusal, lock},
-    file::{ApiVersions, BulkOptions, ConnectedApp, OrgFile, OrgFileError, UserEntry},
+    file::{ApiVersions, BulkOptions, ConnectedApp, OrgFile, OrgFileError},
     formula::Pace,
     recipe, schema,
-    store::{
-        Call, Cell, DuplicateHeader, Incoming, Op, Raw, RowError, Store, Target, make_id, parse_datetime,
-    },
+    store::{Call, Cell, DuplicateHeader, Store, make_id, parse_datetime},
 };
 
 /// The log keeps this many requests, the oldest go first.
@@ -178,7 +177,7 @@ impl Org {
             loading: true,
         };
         store.most_mb = file.limits.data_storage_mb;
-        setup_records(&mut store, file, &book, &org_id, &instance, call)?;
+        setup::records(&mut store, file, &book, &org_id, &instance, call)?;
         recipe::load(&mut store, file, call)?;
         let faults = Faults::default();
         for fault in &file.faults {
@@ -376,9 +375,9 @@ impl Org {
         }
     }
 
-    /// The answer of `/limits`; `data` is the room that records take.
-    pub(super) fn limits(&self, data: u64) -> Value {
-        self.limits.json(self.time(), data)
+    /// The answer of `/limits`; `data` is the room that records take, `files` that of their files.
+    pub(super) fn limits(&self, data: u64, files: u64) -> Value {
+        self.limits.json(self.time(), data, files)
     }
 
     /// Writes a request into the log; `status` 0 is a connection that was cut.
@@ -475,136 +474,4 @@ impl Org {
 /// Whether something made then is younger than so many days.
 pub(super) fn fresh(made: jiff::Timestamp, now: jiff::Timestamp, days: i64) -> bool {
     now.as_second() - made.as_second() < days * 86_400
-}
-
-/// Users, queues, record types, the profile and the Organization record.
-fn setup_records(
-    store: &mut Store,
-    file: &OrgFile,
-    book: &Book,
-    org_id: &str,
-    instance: &str,
-    call: Call<'_>,
-) -> Result<(), OrgFileError> {
-    let admin = UserEntry::administrator(format!("admin@{}.example", file.name), "Org Admin");
-    let users = if file.users.is_empty() {
-        std::slice::from_ref(&admin)
-    } else {
-        &file.users
-    };
-    let mut profiles: HashMap<&str, Cell> = HashMap::new();
-    for name in book.profiles() {
-        profiles.insert(name, insert(store, file, "Profile", &[("Name", name)], call)?);
-    }
-    for user in users {
-        let (first, last) = user.name.rsplit_once(' ').unwrap_or(("", &user.name));
-        let alias: String = match &user.alias {
-            Some(alias) => alias.clone(),
-            None => user
-                .name
-                .chars()
-                .filter(char::is_ascii_alphanumeric)
-                .take(8)
-                .collect(),
-        };
-        let mut values: Vec<(&str, String)> = vec![
-            ("Username", user.username.clone()),
-            ("FirstName", first.to_owned()),
-            ("LastName", last.to_owned()),
-            (
-                "Email",
-                user.email.clone().unwrap_or_else(|| user.username.clone()),
-            ),
-            ("Alias", alias.to_lowercase()),
-            ("IsActive", user.is_active.to_string()),
-            ("ProfileId", profiles[user.profile.as_str()].to_string()),
-        ];
-        for (name, value) in &user.fields {
-            values.push((
-                name,
-                match value {
-                    Value::String(text) => text.clone(),
-                    Value::Null => String::new(),
-                    other => other.to_string(),
-                },
-            ));
-        }
-        let values: Vec<(&str, &str)> = values.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        insert(store, file, "User", &values, call)?;
-    }
-    for queue in &file.queues {
-        let developer_name = queue
-            .developer_name
-            .clone()
-            .unwrap_or_else(|| queue.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
-        let values = [
-            ("Name", queue.name.as_str()),
-            ("DeveloperName", &developer_name),
-            ("Type", "Queue"),
-        ];
-        insert(store, file, "Group", &values, call)?;
-    }
-    let schema = store.schema.clone();
-    for object in &schema.objects {
-        for record_type in &object.record_types {
-            let values = [
-                ("Name", record_type.label.as_str()),
-                ("DeveloperName", &record_type.developer_name),
-                ("SobjectType", &object.name),
-                ("IsActive", if record_type.active { "true" } else { "false" }),
-                (
-                    "Description",
-                    record_type.description.as_deref().unwrap_or_default(),
-                ),
-            ];
-            insert(store, file, "RecordType", &values, call)?;
-        }
-    }
-    let organization = [
-        ("Id", org_id),
-        ("Name", file.name.as_str()),
-        ("OrganizationType", &file.organization_type),
-        ("IsSandbox", if file.is_sandbox { "true" } else { "false" }),
-        ("InstanceName", &format!("EM{instance}")),
-        ("Country", "GB"),
-    ];
-    insert(store, file, "Organization", &organization, call)?;
-    let pricebook = [
-        ("Name", "Standard Price Book"),
-        ("IsActive", "true"),
-        ("IsStandard", "true"),
-    ];
-    insert(store, file, "Pricebook2", &pricebook, call)?;
-    Ok(())
-}
-
-fn insert(
-    store: &mut Store,
-    file: &OrgFile,
-    object: &str,
-    values: &[(&str, &str)],
-    call: Call<'_>,
-) -> Result<Cell, OrgFileError> {
-    let refused = |error: RowError| OrgFileError::Record {
-        path: file.path.clone(),
-        place: format!("a record of `{object}`"),
-        code: error.code.into_owned(),
-        message: error.message,
-    };
-    let at = store
-        .schema
-        .object(object)
-        .ok_or_else(|| file.meaning(object, "there is no such object"))?;
-    let mut row: Vec<(Target, Raw<'_>)> = Vec::new();
-    for (name, value) in values {
-        let field = store.schema.objects[at]
-            .field(name)
-            .ok_or_else(|| file.meaning(object, format!("there is no field `{name}`")))?;
-        row.push((Target::Field(field), Raw::Text(value)));
-    }
-    let row: &Incoming<'_> = &row;
-    store
-        .write(at, Op::Insert, None, row, call, &mut Vec::new())
-        .map(|done| done.id)
-        .map_err(refused)
 }

@@ -62,6 +62,7 @@ impl Store {
         };
         self.tables[object].set_state(row, state);
         undo.push(Undo::State(object, row, was));
+        self.forget_blob(object, row, undo);
         self.stamp(object, row, call, true, undo);
         if schema.rules[object].spread() {
             self.spread(object, row, &before, &[], call.now, undo);
@@ -296,6 +297,7 @@ impl Store {
             let was = self.tables[object].state(row);
             self.tables[object].set_state(row, State::Gone);
             undo.push(Undo::State(object, row, was));
+            self.forget_blob(object, row, undo);
         }
         undo.push(Undo::Bin(object, row, Some(deletion)));
         Ok(Done {

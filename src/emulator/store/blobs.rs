@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{Cell, Store, Undo};
+use super::{Cell, State, Store, Undo};
+use crate::emulator::schema::Behaviour;
 
 /// The bytes of records that have a base64 field, by the record's Id of 18 characters.
 ///
@@ -47,5 +48,21 @@ impl Store {
     pub(super) fn write_blob(&mut self, id: &str, bytes: Bytes, undo: &mut Vec<Undo>) {
         undo.push(Undo::Blob(Cell::new(id), self.blob(id).cloned()));
         self.put_blob(id, bytes);
+    }
+
+    /// A row that is gone for good takes its bytes along; one in the recycle bin keeps them.
+    pub(super) fn forget_blob(&mut self, object: usize, row: u32, undo: &mut Vec<Undo>) {
+        let files = matches!(
+            self.schema.objects[object].behaviour,
+            Behaviour::ContentVersion | Behaviour::Attachment
+        );
+        if !files || self.tables[object].state(row) != State::Gone {
+            return;
+        }
+        let id = Cell::new(self.tables[object].get(row, 0));
+        if let Some(old) = self.blob(&id).cloned() {
+            undo.push(Undo::Blob(id.clone(), Some(old)));
+            self.blobs.set(id, None);
+        }
     }
 }

@@ -34,6 +34,7 @@ pub(crate) use convert::{Raw, fold, java_double, parse_datetime};
 pub(crate) use duplicates::DuplicateHeader;
 pub(crate) use error::RowError;
 use index::Index;
+pub(crate) use standard::value_records;
 pub(crate) use state::StateFault;
 pub(crate) use write::{Call, Done, Incoming, Op, Target, Undo};
 

@@ -15,6 +15,11 @@ impl Store {
             .sum()
     }
 
+    /// The room that files take; those in the recycle bin take it still.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.blobs.all().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
     /// Whether there is room for no other record.
     pub(super) fn is_full(&self) -> bool {
         self.most_mb
@@ -43,7 +48,13 @@ fn record_bytes(object: &str) -> u64 {
         | "ContentDocumentLink"
         | "Attachment"
         | "CurrencyType"
-        | "DatedConversionRate" => 0,
+        | "DatedConversionRate"
+        | "OpportunityStage"
+        | "LeadStatus"
+        | "CaseStatus"
+        | "ContractStatus"
+        | "TaskStatus"
+        | "TaskPriority" => 0,
         _ => RECORD,
     }
 }

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::emulator::store::{Call, Op, Store};
 
 #[tokio::test]
 async fn a_version_makes_its_document_and_links() {
@@ -128,4 +129,52 @@ async fn bodies_are_measured_and_must_be_base64() {
     )
     .await;
     assert_eq!(org.emulator.count("ContentDocument"), 0);
+}
+
+#[tokio::test]
+async fn bytes_go_when_their_record_is_gone_for_good() {
+    let org = Org::start("").await;
+    let file = || async {
+        let body = json!({"PathOnClient": "a.txt", "VersionData": "aGVsbG8="});
+        let version = org.create("ContentVersion", body).await;
+        let (_, body) = org
+            .json("GET", &format!("/sobjects/ContentVersion/{version}"), None)
+            .await;
+        (
+            version,
+            body["ContentDocumentId"].as_str().expect("a document").to_owned(),
+        )
+    };
+    let kept = |id: &str| org.emulator.org.read().blob(id).is_some();
+    let storage = || async { org.json("GET", "/limits", None).await.1["FileStorageMB"].clone() };
+    let free = storage().await["Remaining"].as_u64().expect("a number");
+    let (version, document) = file().await;
+    assert_eq!(storage().await["Remaining"], json!(free - 1));
+    let path = format!("/sobjects/ContentDocument/{document}");
+    org.json("DELETE", &path, None).await;
+    assert!(kept(&version), "it can come back from the recycle bin");
+    let act = |id: &str, what: fn(&mut Store, &str, Call<'_>)| {
+        org.emulator
+            .org
+            .as_first_user(|call| what(&mut org.emulator.org.write(), id, call));
+    };
+    act(&document, |store, id, call| {
+        store.undelete(id, call, &mut Vec::new()).expect("it is back");
+    });
+    assert_eq!(org.emulator.count("ContentVersion"), 1);
+    assert!(kept(&version));
+    org.json("DELETE", &path, None).await;
+    act(&document, |store, id, _| {
+        store.empty_bin(id, &mut Vec::new()).expect("it was in the bin");
+    });
+    assert!(!kept(&version));
+    assert_eq!(storage().await["Remaining"], json!(free));
+    let (version, document) = file().await;
+    act(&document, |store, id, call| {
+        let object = store.schema.object("ContentDocument").expect("it is an object");
+        store
+            .write(object, Op::HardDelete, Some(id), &[], call, &mut Vec::new())
+            .expect("it is gone");
+    });
+    assert!(!kept(&version));
 }

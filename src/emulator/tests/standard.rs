@@ -238,3 +238,82 @@ async fn records_have_a_currency_where_an_org_has_several() {
     let (status, _) = org.json("POST", "/sobjects/Account", Some(body)).await;
     assert_eq!(status, 400);
 }
+
+#[tokio::test]
+async fn values_of_picklists_have_records() {
+    let more = "currencies: { corporate: EUR, active: { USD: 1.1 }, inactive: { JPY: 160 } }\n";
+    let org = Org::start(more).await;
+    for (query, expected) in [
+        (
+            "SELECT MasterLabel FROM OpportunityStage WHERE IsWon = true AND IsActive = true",
+            "Closed Won",
+        ),
+        (
+            "SELECT ApiName FROM OpportunityStage WHERE DefaultProbability = 75 AND ForecastCategory = 'Pipeline'",
+            "Proposal/Price Quote",
+        ),
+        (
+            "SELECT ApiName FROM LeadStatus WHERE IsConverted = true",
+            "Closed - Converted",
+        ),
+        (
+            "SELECT ApiName FROM LeadStatus WHERE IsDefault = true",
+            "Open - Not Contacted",
+        ),
+        (
+            "SELECT ApiName FROM CaseStatus WHERE IsClosed = true AND SortOrder = 4",
+            "Closed",
+        ),
+        (
+            "SELECT ApiName FROM ContractStatus WHERE StatusCode = 'InApproval'",
+            "In Approval Process",
+        ),
+        (
+            "SELECT ApiName FROM TaskStatus WHERE IsClosed = true",
+            "Completed",
+        ),
+        (
+            "SELECT ApiName FROM TaskPriority WHERE IsHighPriority = true",
+            "High",
+        ),
+        (
+            "SELECT IsoCode FROM CurrencyType WHERE IsCorporate = true AND ConversionRate = 1",
+            "EUR",
+        ),
+        (
+            "SELECT IsoCode FROM CurrencyType WHERE IsActive = false AND DecimalPlaces = 0",
+            "JPY",
+        ),
+        (
+            "SELECT SobjectType FROM QueueSobject WHERE Queue.Name = 'Second Line' AND SobjectType = 'Lead'",
+            "Lead",
+        ),
+    ] {
+        let (status, body) = org.query(query).await;
+        assert_eq!((status, &body["totalSize"]), (200, &json!(1)), "{query}: {body}");
+        let field = query.split(' ').nth(1).expect("a field");
+        assert_eq!(body["records"][0][field], expected, "{query}");
+    }
+    // Objects that share a prefix share no Id.
+    let mut ids: Vec<Value> = Vec::new();
+    for object in ["OpportunityStage", "LeadStatus", "TaskPriority"] {
+        let (_, body) = org.query(&format!("SELECT Id FROM {object}")).await;
+        ids.extend(
+            body["records"]
+                .as_array()
+                .expect("records")
+                .iter()
+                .map(|r| r["Id"].clone()),
+        );
+        let (status, _) = org
+            .json(
+                "POST",
+                &format!("/sobjects/{object}"),
+                Some(json!({"MasterLabel": "x"})),
+            )
+            .await;
+        assert_eq!(status, 400, "{object}");
+    }
+    let all: std::collections::HashSet<String> = ids.iter().map(Value::to_string).collect();
+    assert_eq!(all.len(), ids.len());
+}

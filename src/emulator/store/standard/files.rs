@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 
 use super::{Draft, insert_along};
-use crate::emulator::store::{Call, Cell, RowError, State, Store, Undo};
+use crate::emulator::store::{Call, Cell, RowError, Store, Undo};
 
 /// Attachment and Document: how long the body is, and in the case of an Attachment that there is one.
 pub(super) fn body(draft: &mut Draft<'_>) -> Result<(), RowError> {
@@ -258,18 +258,6 @@ pub(super) fn document_link(draft: &mut Draft<'_>) -> Result<(), RowError> {
         ));
     }
     Ok(())
-}
-
-/// The bytes of rows that are gone for good take no more room.
-pub(super) fn forget_bytes(store: &mut Store, object: usize, row: u32, undo: &mut Vec<Undo>) {
-    if store.tables[object].state(row) != State::Gone {
-        return;
-    }
-    let id = Cell::new(store.tables[object].get(row, 0));
-    if let Some(old) = store.blob(&id).cloned() {
-        undo.push(Undo::Blob(id.clone(), Some(old)));
-        store.blobs.set(id, None);
-    }
 }
 
 fn set(store: &mut Store, object: usize, row: u32, values: &[(&str, &str)], undo: &mut Vec<Undo>) {

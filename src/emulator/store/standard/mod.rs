@@ -10,9 +10,11 @@ mod draft;
 mod files;
 mod persons;
 mod sales;
+mod values;
 mod work;
 
 pub(super) use draft::Draft;
+pub(crate) use values::value_records;
 
 use super::{
     Cell, Raw, RowError, Store, Undo,
@@ -183,10 +185,8 @@ pub(super) fn after_delete(
     call: Call<'_>,
     undo: &mut Vec<Undo>,
 ) -> Result<(), RowError> {
-    match store.schema.objects[object].behaviour {
-        Behaviour::OpportunityLineItem => sales::lines_changed(store, object, row, call, undo),
-        Behaviour::ContentVersion | Behaviour::Attachment => files::forget_bytes(store, object, row, undo),
-        _ => {}
+    if store.schema.objects[object].behaviour == Behaviour::OpportunityLineItem {
+        sales::lines_changed(store, object, row, call, undo);
     }
     Ok(())
 }

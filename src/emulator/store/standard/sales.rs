@@ -8,7 +8,7 @@ use super::{Draft, set_along};
 use crate::emulator::store::{Call, RowError, State, Store, Undo};
 
 /// Probability and forecast category of the stages that every org starts with; others follow from their names.
-fn stage(name: &str) -> (bool, bool, &'static str, &'static str) {
+pub(super) fn stage(name: &str) -> (bool, bool, &'static str, &'static str) {
     match name {
         "Closed Won" => (true, true, "100", "Closed"),
         "Closed Lost" => (true, false, "0", "Omitted"),
@@ -21,6 +21,17 @@ fn stage(name: &str) -> (bool, bool, &'static str, &'static str) {
         _ if name.ends_with("Won") => (true, true, "100", "Closed"),
         _ if name.starts_with("Closed") || name.ends_with("Lost") => (true, false, "0", "Omitted"),
         _ => (false, false, "10", "Pipeline"),
+    }
+}
+
+/// The forecast category behind its name.
+pub(super) fn forecast(name: &str) -> &'static str {
+    match name {
+        "Best Case" => "BestCase",
+        "Commit" => "Forecast",
+        "Closed" => "Closed",
+        "Omitted" => "Omitted",
+        _ => "Pipeline",
     }
 }
 
@@ -59,13 +70,7 @@ pub(super) fn opportunity(draft: &mut Draft<'_>) {
             }
         }
     }
-    let category = match draft.get("ForecastCategoryName") {
-        "Best Case" => "BestCase",
-        "Commit" => "Forecast",
-        "Closed" => "Closed",
-        "Omitted" => "Omitted",
-        _ => "Pipeline",
-    };
+    let category = forecast(draft.get("ForecastCategoryName"));
     draft.set("ForecastCategory", category);
     // With lines the amount is theirs, and what the caller says of it is passed over.
     if !draft.call.loading && draft.get("HasOpportunityLineItem") == "true" && draft.given("Amount").is_some()

@@ -24,11 +24,25 @@ fn about(draft: &mut Draft<'_>) {
     }
 }
 
+/// Whether a status ends a task.
+pub(super) fn task_closed(status: &str) -> bool {
+    status == "Completed"
+}
+
+pub(super) fn high_priority(priority: &str) -> bool {
+    priority == "High"
+}
+
+/// Whether a status ends a case.
+pub(super) fn case_closed(status: &str) -> bool {
+    status.starts_with("Closed")
+}
+
 pub(super) fn task(draft: &mut Draft<'_>) {
     about(draft);
-    let closed = draft.get("Status") == "Completed";
+    let closed = task_closed(draft.get("Status"));
     draft.flag("IsClosed", closed);
-    let high = draft.get("Priority") == "High";
+    let high = high_priority(draft.get("Priority"));
     draft.flag("IsHighPriority", high);
     if closed && draft.get("CompletedDateTime").is_empty() {
         let now = draft.call.now;
@@ -124,7 +138,7 @@ pub(super) fn event(draft: &mut Draft<'_>) -> Result<(), RowError> {
 
 /// A status closes a case, and its contact tells its account.
 pub(super) fn case(draft: &mut Draft<'_>) {
-    let closed = draft.get("Status").starts_with("Closed");
+    let closed = case_closed(draft.get("Status"));
     let was = draft.row.is_some() && !draft.get("ClosedDate").is_empty();
     draft.flag("IsClosed", closed);
     if closed && !was {
