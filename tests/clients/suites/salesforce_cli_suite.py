@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 from checks import ACCOUNT, CONTACT, Org, equal, finish, held, rows, step, true
 
@@ -188,8 +189,8 @@ with step("sign-in by JWT"):
     answer = sf("org login jwt --client-id east-people-key --username ed@east.example --alias robot --jwt-key-file", str(key), "--instance-url", east.url)
     equal("org login jwt", (answer["status"], answer["result"]["username"]), (0, "ed@east.example"))
     # The org forgets the token; the CLI signs in again by itself.
-    token = answer["result"]["accessToken"]
-    east.call("GET", f"/services/oauth2/revoke?token={token}")
+    token = sf("org auth show-access-token --no-prompt --target-org robot")["result"]["accessToken"]
+    east.call("GET", "/services/oauth2/revoke?token=" + quote(token))
     answer = sf("data query --target-org robot --query", "SELECT COUNT() FROM Account")
     equal("a revoked token is renewed", (answer["status"], answer["result"]["totalSize"]), (0, 8))
 
