@@ -1,6 +1,7 @@
 //! The org over loopback, asked with hand-written requests as the wire traces of the protocol reference show them.
 
 mod bulk_v1;
+mod bulk_v2;
 mod columns;
 mod composite;
 mod files;

@@ -52,10 +52,15 @@ const REFUSED: &[(&str, &str)] = &[
         "Named Credentials of the Connect REST API (named-credentials)",
     ),
     ("nouns", "nouns resource (nouns)"),
+    (
+        "parameterizedSearch",
+        "search language SOSL (parameterizedSearch)",
+    ),
     ("payments", "payments resource (payments)"),
     ("prechatForms", "pre-chat forms (prechatForms)"),
     ("process", "approval processes and process rules (process)"),
     ("scheduling", "scheduling resource (scheduling)"),
+    ("search", "search language SOSL (search)"),
     ("serviceTemplates", "service templates (serviceTemplates)"),
     ("smartdatadiscovery", "Einstein Discovery (smartdatadiscovery)"),
     ("support", "knowledge support (support)"),
@@ -155,6 +160,8 @@ mod tests {
         for (resource, expected) in [
             ("ui-api", true),
             ("UI-API", true),
+            ("search", true),
+            ("parameterizedsearch", true),
             ("nonsense", false),
             ("sobjects", false),
         ] {

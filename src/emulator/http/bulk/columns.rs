@@ -52,6 +52,9 @@ pub(super) fn columns(store: &Store, job: &Job, op: Op, header: &[String]) -> Re
         };
         targets.push(target);
     }
+    if matches!(op, Op::Delete | Op::HardDelete) && (header.len() != 1 || key.is_none()) {
+        return Err("InvalidBatch : Delete batch must only contain ids".to_owned());
+    }
     let mut order: Vec<usize> = (0..header.len()).collect();
     if job.version < 50 {
         order.sort_by(|a, b| header[*a].cmp(&header[*b]));

@@ -2,16 +2,69 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 /// A cell: where it lies, without its quotes, and whether it had any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     start: usize,
     end: usize,
-    quoted: bool,
+    quotes: Quotes,
     /// Quotes inside that are doubled.
     doubled: bool,
+}
+
+/// The quotes of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quotes {
+    None,
+    Around,
+    /// The data ends before they are closed.
+    Unclosed,
+    /// In a cell that has none around it.
+    Within,
+    /// Something stands behind the one that closes.
+    Followed,
+}
+
+/// The most characters of a cell, and of a row.
+const MOST_OF_CELL: usize = 131_072;
+const MOST_OF_ROW: usize = 400_000;
+
+/// Why a row cannot be read, if so. Lengths are counted only when there are enough bytes for it.
+pub(super) fn flaw(data: &str, cells: &[Span]) -> Option<String> {
+    let length = |from: usize, to: usize, most: usize| {
+        (to - from > most)
+            .then(|| data[from..to].chars().count())
+            .filter(|count| *count > most)
+    };
+    for cell in cells {
+        match cell.quotes {
+            Quotes::None | Quotes::Around => {}
+            Quotes::Unclosed => return Some(UNCLOSED.to_owned()),
+            Quotes::Within => {
+                return Some("Found unescaped quote. A value with quote should be within a quote".to_owned());
+            }
+            Quotes::Followed => return Some("Not expecting more text after end quote".to_owned()),
+        }
+        if let Some(count) = length(cell.start, cell.end, MOST_OF_CELL) {
+            return Some(format!("Exceeded max field size: {count}"));
+        }
+    }
+    let (first, last) = (cells.first()?, cells.last()?);
+    length(first.start, last.end, MOST_OF_ROW).map(|count| {
+        format!(
+            "Exceeded max length for one record: {count}. Max length for one record should be less than or equal to {MOST_OF_ROW}"
+        )
+    })
+}
+
+/// What is said of data that end within quotes.
+pub(super) const UNCLOSED: &str = "EOF reached before closing an opened quote";
+
+/// Whether the data end within the quotes of the last of these cells.
+pub(super) fn unclosed(cells: &[Span]) -> bool {
+    cells.last().is_some_and(|cell| cell.quotes == Quotes::Unclosed)
 }
 
 impl Span {
@@ -27,7 +80,7 @@ impl Span {
 
     /// As uploaded, quotes and all.
     pub(super) fn raw<'a>(&self, data: &'a str) -> &'a str {
-        if self.quoted {
+        if matches!(self.quotes, Quotes::Around | Quotes::Unclosed | Quotes::Followed) {
             &data[self.start - 1..(self.end + 1).min(data.len())]
         } else {
             &data[self.start..self.end]
@@ -63,6 +116,11 @@ impl Rows {
 
     pub(super) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Whether the data end within quotes that these rows opened.
+    pub(super) fn unclosed(&self) -> bool {
+        unclosed(&self.cells)
     }
 
     /// The cells of a row.
@@ -101,9 +159,11 @@ fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Op
         if bytes.get(at) == Some(&b'"') {
             at += 1;
             let start = at;
+            let mut quotes = Quotes::Around;
             let end = loop {
                 match next_quote(bytes, at) {
                     None => {
+                        quotes = Quotes::Unclosed;
                         at = bytes.len();
                         break at;
                     }
@@ -118,17 +178,27 @@ fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Op
                     }
                 }
             };
+            // Nothing may stand between the quote and the next delimiter, spaces neither.
+            let behind = at;
+            at = end_of_cell(bytes, at, delimiter);
+            let line_ends = at == behind + 1 && bytes[behind] == b'\r' && bytes.get(at) != Some(&delimiter);
+            if at > behind && !line_ends {
+                quotes = Quotes::Followed;
+            }
             cells.push(Span {
                 start,
                 end,
-                quoted: true,
+                quotes,
                 doubled,
             });
-            // What stands between the quote and the next delimiter belongs to nothing.
-            at = end_of_cell(bytes, at, delimiter);
         } else {
             let start = at;
-            at = end_of_cell(bytes, at, delimiter);
+            let mut quotes = Quotes::None;
+            at = end_of_bare(bytes, at, delimiter);
+            if bytes.get(at) == Some(&b'"') {
+                quotes = Quotes::Within;
+                at = end_of_cell(bytes, at, delimiter);
+            }
             let mut end = at;
             if bytes.get(at) != Some(&delimiter) && end > start && bytes[end - 1] == b'\r' {
                 end -= 1;
@@ -136,7 +206,7 @@ fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Op
             cells.push(Span {
                 start,
                 end,
-                quoted: false,
+                quotes,
                 doubled,
             });
         }
@@ -157,6 +227,18 @@ fn end_of_cell(bytes: &[u8], at: usize, delimiter: u8) -> usize {
     {
         Some(n) => at + n,
         None => memchr2(delimiter, b'\n', &bytes[near..]).map_or(bytes.len(), |n| near + n),
+    }
+}
+
+/// The same for a cell without quotes around it, where a quote stops too.
+fn end_of_bare(bytes: &[u8], at: usize, delimiter: u8) -> usize {
+    let near = bytes.len().min(at + NEAR);
+    match bytes[at..near]
+        .iter()
+        .position(|b| *b == delimiter || *b == b'\n' || *b == b'"')
+    {
+        Some(n) => at + n,
+        None => memchr3(delimiter, b'\n', b'"', &bytes[near..]).map_or(bytes.len(), |n| near + n),
     }
 }
 
@@ -222,6 +304,35 @@ mod tests {
         read(data, 0, b',', &mut cells);
         let raw: Vec<&str> = cells.iter().map(|c| c.raw(data)).collect();
         assert_eq!(raw, ["\"Id\"", "Name", "\"A \"\"b\"\"\""]);
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_told() {
+        let long = "x".repeat(MOST_OF_CELL + 1);
+        let wide = "\u{e4}".repeat(MOST_OF_CELL);
+        let row = vec!["y".repeat(100_001); 4].join(",");
+        for (data, expected) in [
+            ("a,\"b\"", None),
+            ("a,\"b\"\r\n", None),
+            ("\"b\"\"\"\n", None),
+            ("a, \"b\"\n", Some("Found unescaped quote")),
+            ("a,5\" pipe\n", Some("Found unescaped quote")),
+            ("\"a\" ,b\n", Some("Not expecting more text")),
+            ("\"a\"x\n", Some("Not expecting more text")),
+            ("a,\"b\n", Some("EOF reached before closing")),
+            (long.as_str(), Some("Exceeded max field size: 131073")),
+            (wide.as_str(), None),
+            (row.as_str(), Some("Exceeded max length for one record: 400007.")),
+        ] {
+            let mut cells = Vec::new();
+            read(data, 0, b',', &mut cells);
+            let found = flaw(data, &cells);
+            let short: String = data.chars().take(20).collect();
+            match expected {
+                None => assert_eq!(found, None, "{short:?}"),
+                Some(text) => assert!(found.is_some_and(|f| f.starts_with(text)), "{short:?}"),
+            }
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn create(api: &Api<'_>) -> Reply {
             let part = |name: &str| parts.iter().find(|p| p.name == name).map(|p| p.bytes.clone());
             let body = part("job").and_then(|b| serde_json::from_slice::<Value>(&b).ok());
             match (body, part("content")) {
-                (Some(body), Some(content)) if content.len() <= 100_000 => (body, Some(content)),
+                (Some(body), Some(content)) if characters(&content) <= 100_000 => (body, Some(content)),
                 (Some(_), Some(_)) => {
                     return invalid("the content of a multipart job has at most 100000 characters");
                 }
@@ -90,6 +90,10 @@ fn create(api: &Api<'_>) -> Reply {
         };
     }
     Reply::json(200, &made.json(false, false))
+}
+
+fn characters(content: &[u8]) -> usize {
+    String::from_utf8_lossy(content).chars().count()
 }
 
 /// The object of a job, its name, and what is to be done to the rows; or a code of Bulk 1.0 and its text.
@@ -259,20 +263,20 @@ fn process(org: &Org, job: &Job) -> Result<Files, String> {
         ));
     }
     let mut results = Results::new(org, job, data);
-    let rest = load(
+    let loaded = load(
         org,
         job,
         data,
         fault.as_ref().map(|fault| fault.after_rows),
         |batch| results.add(batch),
     )?;
-    let files = results.files(rest);
+    let files = results.files(loaded.rest);
     if load::aborted(org, &job.id) {
         change(org, &job.id, |job| job.files = Some(files.clone()));
     }
-    if let Some(fault) = fault {
+    if let Some(message) = loaded.broken.or(fault.map(|fault| fault.message)) {
         change(org, &job.id, |job| job.files = Some(files));
-        return Err(fault.message);
+        return Err(message);
     }
     Ok(files)
 }

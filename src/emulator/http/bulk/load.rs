@@ -21,6 +21,9 @@ use crate::emulator::store::{Call, Cell, Done, DuplicateHeader, Op, Raw, RowErro
 
 /// Rows of an inner batch.
 const BATCH: usize = 10_000;
+/// The most characters of a header, and the most columns.
+const MOST_OF_HEADER: usize = 32_000;
+const MOST_COLUMNS: usize = 5_000;
 /// Rows that are written under one hold of the store's lock, as triggers see them.
 const CHUNK: usize = 200;
 
@@ -37,15 +40,23 @@ pub(super) struct Batch<'a> {
     pub(super) columns: &'a Columns,
 }
 
+/// How a load ended.
+pub(super) struct Loaded {
+    /// Where the rows start that were not worked on.
+    pub(super) rest: usize,
+    /// Why the batches behind them could not be read.
+    pub(super) broken: Option<String>,
+}
+
 /// Writes the rows of an upload; not more than `most`, when a fault stops it there. Each batch is told as soon as it is
-/// done. The answer is where the rows start that were not worked on.
+/// done. An error means that nothing was done.
 pub(super) fn load(
     org: &Org,
     job: &Job,
     data: &str,
     most: Option<usize>,
     mut told: impl FnMut(Batch<'_>),
-) -> Result<usize, String> {
+) -> Result<Loaded, String> {
     let Work::Ingest { op, .. } = &job.work else {
         return Err("InvalidJob : no data".to_owned());
     };
@@ -54,6 +65,20 @@ pub(super) fn load(
     let mut cells: Vec<Span> = Vec::new();
     let body = csv::read(data, 0, job.delimiter(), &mut cells).ok_or_else(nothing)?;
     let header: Vec<String> = cells.iter().map(|c| c.text(data).into_owned()).collect();
+    let broken = || format!("InvalidBatch : {}", csv::UNCLOSED);
+    if csv::unclosed(&cells) {
+        return Err(broken());
+    }
+    if header.len() > MOST_COLUMNS {
+        return Err(format!(
+            "InvalidBatch : Exceeded max number of columns per record : {MOST_COLUMNS}"
+        ));
+    }
+    if body > MOST_OF_HEADER && data[..body].trim_end().chars().count() > MOST_OF_HEADER {
+        return Err(format!(
+            "InvalidBatch : Exceeded max length of the header: {MOST_OF_HEADER}"
+        ));
+    }
     let columns = columns(&org.read(), job, op, &header)?;
     let folds = match op {
         Op::Upsert(field) => org.read().schema.objects[job.object].fields[field].key_folds_case(),
@@ -72,8 +97,17 @@ pub(super) fn load(
     if rows.len() == 0 {
         return Err(nothing());
     }
+    if rows.unclosed() {
+        return Err(broken());
+    }
+    let mut ended = None;
     let (mut processed, mut failed) = (0, 0);
     while rows.len() > 0 {
+        if rows.unclosed() {
+            ended = Some(broken());
+            next = rows.start(0).unwrap_or(next);
+            break;
+        }
         org.limits.take_batches(org.time(), 1);
         let left = most.map_or(usize::MAX, |most| most - processed);
         let outcomes = writer.batch(&rows, left, |chunk| {
@@ -100,7 +134,10 @@ pub(super) fn load(
         c.rows_written += (processed - failed) as u64;
         c.rows_refused += failed as u64;
     });
-    Ok(next)
+    Ok(Loaded {
+        rest: next,
+        broken: ended,
+    })
 }
 
 /// Whether somebody aborted a job.
@@ -186,6 +223,7 @@ impl Writer<'_> {
         seen: &mut Texts,
     ) -> Outcome {
         let columns = self.columns;
+        let flaw = csv::flaw(self.data, cells);
         let texts: Vec<Cow<'_, str>> = cells.iter().map(|c| c.text(self.data)).collect();
         let key = columns
             .key
@@ -201,6 +239,9 @@ impl Writer<'_> {
             Cell::default()
         };
         let fail = |error: RowError| (id.clone(), error);
+        if let Some(flaw) = flaw {
+            return Err(fail(RowError::new("INVALID_FIELD", flaw)));
+        }
         if !key.is_empty() {
             if !twice.is_empty() && twice.contains(&self.key(key)) {
                 return Err(fail(RowError::new(

@@ -427,30 +427,73 @@ fn remove(api: &Api<'_>, id: &str, query: bool) -> Reply {
     }
 }
 
+/// The most jobs of a page of the list.
+const PAGE: usize = 1_000;
+
 fn list(api: &Api<'_>, query: bool) -> Reply {
     forget_old(api.org);
-    let mut records: Vec<Job> = lock(&api.org.jobs)
+    let get = |name: &str| {
+        api.call
+            .query
+            .iter()
+            .find(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    };
+    let (word, kind) = if query {
+        ("query", "V2Query")
+    } else {
+        ("ingest", "V2Ingest")
+    };
+    let mut jobs: Vec<Job> = lock(&api.org.jobs)
         .values()
         .filter(|j| j.is_query() == query)
         .cloned()
         .collect();
-    records.sort_by(|a, b| b.id.cmp(&a.id));
-    records.truncate(1_000);
-    let records: Vec<Value> = records
+    // Splitting by primary key and serial work are told of jobs of version 1.0 only, which are not listed here.
+    if get("isPkChunkingEnabled") == Some("true")
+        || get("jobType").is_some_and(|wanted| wanted != kind)
+        || get("concurrencyMode").is_some_and(|wanted| wanted.eq_ignore_ascii_case("serial"))
+    {
+        jobs.clear();
+    }
+    jobs.sort_by(|a, b| b.id.cmp(&a.id));
+    if let Some(locator) = get("queryLocator").filter(|locator| !locator.is_empty()) {
+        if locator.len() != 18 || !locator.starts_with("750") {
+            return Reply::error(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
+        }
+        // The last one of the page before.
+        jobs.retain(|job| job.id.as_str() < locator);
+    }
+    let more = jobs.len() > PAGE;
+    jobs.truncate(PAGE);
+    let next = jobs
+        .last()
+        .filter(|_| more)
+        .map(|last| format!("{}/jobs/{word}?queryLocator={}", api.base(), last.id));
+    let records: Vec<Value> = jobs
         .iter()
         .map(|job| {
-            let mut entry = job.json(true, false);
+            let mut entry = job.json(false, true);
             if let Some(map) = entry.as_object_mut() {
-                map.insert(
-                    "jobType".to_owned(),
-                    json!(if query { "V2Query" } else { "V2Ingest" }),
-                );
+                map.retain(|key, _| !COUNTED.contains(&key.as_str()));
             }
             entry
         })
         .collect();
     Reply::json(
         200,
-        &json!({"done": true, "records": records, "nextRecordsUrl": null}),
+        &json!({"done": !more, "records": records, "nextRecordsUrl": next}),
     )
 }
+
+/// What the list does not tell of a job.
+const COUNTED: &[&str] = &[
+    "numberRecordsProcessed",
+    "numberRecordsFailed",
+    "retries",
+    "totalProcessingTime",
+    "apiActiveProcessingTime",
+    "apexProcessingTime",
+    "isPkChunkingSupported",
+    "errorMessage",
+];

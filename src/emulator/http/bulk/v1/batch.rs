@@ -3,7 +3,7 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    super::{Files, Job, Work, blank, csv, ingest, load::load, query},
+    super::{Files, HANG, Job, Work, blank, csv, ingest, load::load, query},
     Batch, BatchJob, BatchState, Format, JobState, Problem, Results, Task, job, records, render,
 };
 use crate::emulator::{
@@ -104,6 +104,20 @@ fn start(org: &Arc<Org>, job: &str, batch: String, range: Option<Range<u32>>) {
         let Some((found, request)) = begun else {
             return;
         };
+        let stopped = if org.faults.aborts_job(&found.object_name) {
+            if let Some(job) = lock(&org.batch_jobs).get_mut(&job) {
+                job.state = JobState::Aborted;
+            }
+            true
+        } else {
+            hangs(&org, &found).await
+        };
+        if stopped {
+            change(&org, &job, &batch, |job, at| {
+                job.batches[at].state = BatchState::NotProcessed;
+            });
+            return;
+        }
         let started = std::time::Instant::now();
         let inner = org.clone();
         let done = tokio::task::spawn_blocking(move || work(&inner, &found, &request, range)).await;
@@ -130,6 +144,22 @@ fn start(org: &Arc<Org>, job: &str, batch: String, range: Option<Range<u32>>) {
             }
         });
     });
+}
+
+/// Waits as long as a fault holds the job; whether somebody aborted it meanwhile.
+async fn hangs(org: &Org, found: &BatchJob) -> bool {
+    let Some(fault) = org.faults.hangs_job(&found.object_name) else {
+        return false;
+    };
+    let aborted = || {
+        lock(&org.batch_jobs)
+            .get(&found.id)
+            .is_none_or(|job| job.state == JobState::Aborted)
+    };
+    while org.faults.holds(fault) && !aborted() {
+        tokio::time::sleep(HANG).await;
+    }
+    aborted()
 }
 
 /// Changes a batch that is still there.
@@ -179,6 +209,7 @@ fn work(org: &Org, found: &BatchJob, request: &Bytes, range: Option<Range<u32>>)
             if let Some(fault) = org.faults.for_job(&found.object_name, true) {
                 return Err(fault.message);
             }
+            org.limits.take_batches(org.time(), 1);
             let store = org.read();
             let plan = query::plan(org, &store, &job, &soql)?;
             if let Some(message) = query::refused(&plan) {
@@ -225,7 +256,7 @@ fn work(org: &Org, found: &BatchJob, request: &Bytes, range: Option<Range<u32>>)
             );
             let fault = org.faults.for_job(&found.object_name, false);
             let mut outcomes = Vec::with_capacity(rows);
-            load(
+            let loaded = load(
                 org,
                 &job,
                 &csv,
@@ -234,8 +265,8 @@ fn work(org: &Org, found: &BatchJob, request: &Bytes, range: Option<Range<u32>>)
                     outcomes.extend(batch.outcomes);
                 },
             )?;
-            if let Some(fault) = fault {
-                return Err(fault.message);
+            if let Some(message) = loaded.broken.or(fault.map(|fault| fault.message)) {
+                return Err(message);
             }
             Ok(Worked {
                 processed: outcomes.len() as u64,

@@ -18,7 +18,7 @@ use super::ingest;
 use crate::emulator::{
     access::Access,
     faults::lock,
-    http::{Api, Call, Org, Reply, auth, auth::Session, supported, xml::Element},
+    http::{Api, Call, Org, Reply, auth, auth::Session, org::fresh, supported, xml::Element},
     store::{Cell, Op},
 };
 
@@ -92,6 +92,7 @@ pub(crate) struct BatchJob {
     user: Cell,
     access: Access,
     created: Cell,
+    born: jiff::Timestamp,
     stamp: Cell,
     version: u32,
     state: JobState,
@@ -156,10 +157,12 @@ fn session(org: &Org, call: &Call) -> Result<Session, ()> {
     auth::session(org, &call).map_err(|_| ())
 }
 
-/// A copy of a job; it shares the data of its batches.
+/// A copy of a job; it shares the data of its batches. Jobs are kept for a week.
 fn job(api: &Api<'_>, id: &str) -> Result<BatchJob, Problem> {
-    lock(&api.org.batch_jobs)
-        .get(crate::record::id18(id).as_str())
+    let now = api.org.time();
+    let mut jobs = lock(&api.org.batch_jobs);
+    jobs.retain(|_, job| fresh(job.born, now, 7));
+    jobs.get(crate::record::id18(id).as_str())
         .cloned()
         .ok_or_else(|| ("InvalidJob", format!("Unable to find job: {id}")))
 }
@@ -243,6 +246,7 @@ fn create(api: &Api<'_>) -> Result<Reply, Problem> {
         user: api.session.user.clone(),
         access: api.session.access.clone(),
         created: now.clone(),
+        born: api.org.time(),
         stamp: now,
         version: api.version,
         state: JobState::Open,

@@ -5,9 +5,12 @@ use super::{
     super::{csv, load::Outcome},
     Batch, BatchJob, BatchState, Format, JobState,
 };
-use crate::emulator::http::{
-    Api, Call, Reply,
-    xml::{HEAD, tag},
+use crate::emulator::{
+    http::{
+        Api, Call, Reply,
+        xml::{HEAD, tag},
+    },
+    store::RowError,
 };
 
 const SPACE: &str = "xmlns=\"http://www.force.com/2009/06/asyncapi/dataload\"";
@@ -189,6 +192,20 @@ pub(super) fn file_list(api: &Api<'_>, job: &BatchJob, files: &[(String, Bytes)]
     Reply::bytes(200, "application/xml", Bytes::from(out))
 }
 
+/// All errors of a row, with the keys of this API.
+fn errors(error: &RowError) -> Vec<Value> {
+    error
+        .entries("statusCode")
+        .into_iter()
+        .map(|entry| {
+            json!({
+                "message": entry["message"], "fields": entry["fields"], "statusCode": entry["statusCode"],
+                "extendedErrorDetails": null,
+            })
+        })
+        .collect()
+}
+
 /// What became of each row, in the order of the upload.
 pub(super) fn rows(format: Format, outcomes: &[Outcome]) -> Bytes {
     match format {
@@ -224,11 +241,7 @@ pub(super) fn rows(format: Format, outcomes: &[Outcome]) -> Bytes {
                         "success": true, "created": done.created, "id": done.id.as_str(), "errors": [],
                     }),
                     Err((_, e)) => json!({
-                        "success": false, "created": false, "id": null,
-                        "errors": [{
-                            "message": e.message, "fields": e.fields, "statusCode": e.code,
-                            "extendedErrorDetails": null,
-                        }],
+                        "success": false, "created": false, "id": null, "errors": errors(e),
                     }),
                 })
                 .collect();
@@ -244,13 +257,16 @@ pub(super) fn rows(format: Format, outcomes: &[Outcome]) -> Bytes {
                         done.created
                     }
                     Err((_, e)) => {
-                        out.push_str("<errors>");
-                        for field in &e.fields {
-                            tag(&mut out, "fields", field);
+                        for error in errors(e) {
+                            out.push_str("<errors>");
+                            for field in error["fields"].as_array().into_iter().flatten() {
+                                tag(&mut out, "fields", field.as_str().unwrap_or_default());
+                            }
+                            for key in ["message", "statusCode"] {
+                                tag(&mut out, key, error[key].as_str().unwrap_or_default());
+                            }
+                            out.push_str("</errors>");
                         }
-                        tag(&mut out, "message", &e.message);
-                        tag(&mut out, "statusCode", &e.code);
-                        out.push_str("</errors>");
                         false
                     }
                 };
