@@ -63,7 +63,8 @@
 //! A mapping form: one variant in `spec`, one in [`pipeline::model::MapValue`], one arm in `transform/value.rs`, fixtures.
 //! A source or target kind: one file in `extract` or `load`, one spec variant, one plan rule, one behaviour test. An OAuth
 //! flow: one file in `auth`, one emulator endpoint. A report format: one file in `report`, one snapshot. A complaint: one
-//! code, raised in one place, one fixture under `tests/fixtures/wrong`.
+//! code, raised in one place, one fixture under `tests/fixtures/wrong`. A fact about Salesforce: one exchange under
+//! `tests/fixtures/emulator/exchanges`, then the emulator, then the client.
 
 pub mod auth;
 pub mod cli;

@@ -1,20 +1,22 @@
 //! An org in the box: virtual Salesforce orgs on loopback, made from org files.
 //!
-//! It speaks what a data tool needs: the OAuth token endpoint (client credentials), versions, describes, query and
-//! queryAll with paging, record CRUD, upsert by external id, sObject collections, limits, and Bulk 2.0 query and ingest
-//! with all result files. It keeps an org's rules (types, lengths, required and unique fields, references, restricted
-//! picklists, validation rules) with the codes and texts that Salesforce answers, and can be told to misbehave
-//! ([`Fault`]). It shares no code with the client that it is used to test, so that it cannot inherit its mistakes.
+//! Real clients, unchanged, take it for an org in what orgferry and its peers do: every flow of the token endpoint,
+//! describes, SOQL, records, collections, composite requests, files, Bulk 1.0 and 2.0, and the SOAP calls that clients
+//! still make. It keeps an org's rules (types, permissions, references, validation and duplicate rules, formulas,
+//! roll-ups, what standard objects do by themselves) with the codes and texts that Salesforce answers, and can be told
+//! to misbehave ([`Fault`]). It shares no code with the client that it is used to test, so that it cannot inherit its
+//! mistakes: what it does comes from public documentation and from recordings of real orgs, which a test replays.
 //!
-//! Simplified on purpose:
-//! - one token is as good as another: there are no profiles, and field-level security is `hidden_fields` for all;
-//! - SOQL knows fiscal years as calendar years only, labels as the values themselves, and formats in two locales;
-//! - no composite requests, trees, blobs, search, Bulk 1.0, person accounts, multi-currency, formulas that compute;
-//! - datetimes are kept to the second, and doubles keep all their digits where Java would round after 17;
-//! - a Bulk job is worked on as a whole, without the inner batches of 10,000 rows.
+//! `docs/emulator.md` lists what is emulated, what is simplified and what is refused. Whatever a real org has and this
+//! one has not is refused with a 501 that names it, never answered with something made up.
 //!
-//! Rooms: `file` is what users write, `schema` what that means, `store` the records and their rules, `soql` the query
-//! language, `formula` that of rules and formula fields, `recipe` the making of records, `http` the protocol, `faults` what goes wrong.
+//! One table's cells stand in columns of short texts in one canonical form. What follows from other rows (formulas,
+//! roll-ups, full names) is worked out when those rows are written, so that queries only read. A write that is refused
+//! leaves no trace: every change goes into an undo list first.
+//!
+//! Rooms: `file` is what users write, `schema` what that means, `access` who may see and do what, `store` the records
+//! and their rules, `soql` the query language, `formula` that of rules and formula fields, `recipe` the making of
+//! records, `http` the protocol, `faults` what goes wrong, `clock` the org's time, `state` what is kept in a file.
 
 mod access;
 mod clock;

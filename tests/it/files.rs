@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use orgferry::emulator::OrgFile;
+use orgferry::emulator::{Emulator, OrgFile};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -46,13 +46,28 @@ fn orgferry(args: &[&str], file: &Path) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
 
-#[test]
-fn org_files_can_be_used() {
-    let files: Vec<_> = yaml("examples").into_iter().filter(|f| is_org(f)).collect();
-    assert!(files.len() >= 2, "{files:?}");
+#[tokio::test]
+async fn org_files_can_be_used() {
+    let mut files: Vec<_> = yaml("examples").into_iter().filter(|f| is_org(f)).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    let dir = tempfile::tempdir().expect("a folder");
+    let page = std::fs::read_to_string(root().join("docs/emulator.md")).expect("the page can be read");
+    for (at, block) in page.split("```yaml\n").skip(1).enumerate() {
+        let path = dir.path().join(format!("{at}.org.yaml"));
+        let text = block.split("```").next().expect("a block ends");
+        std::fs::write(&path, text).expect("a file can be written");
+        files.push(path);
+    }
+    assert!(files.len() >= 4, "the page has no org file");
     for file in files {
-        if let Err(error) = OrgFile::load(&file) {
-            panic!("{error}");
+        let mut org = match OrgFile::load(&file) {
+            Ok(org) => org,
+            Err(error) => panic!("{error}"),
+        };
+        // The port of the file may be somebody's.
+        org.port = None;
+        if let Err(error) = Emulator::start(org, 0).await {
+            panic!("{}: {error}", file.display());
         }
     }
 }
