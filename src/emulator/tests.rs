@@ -4,6 +4,7 @@ mod bulk_v1;
 mod bulk_v2;
 mod columns;
 mod composite;
+mod describes;
 mod files;
 mod resources;
 mod resources_of_objects;
