@@ -1,4 +1,4 @@
-//! What the emulated org costs: `cargo bench --bench emulator -- 300000`.
+//! What the emulated org costs: `cargo bench --bench emulator -- 300000`, or `-- 300000 gzip` with compressed answers.
 //!
 //! One process serves two orgs. Rows of ten columns leave the first by a Bulk 2.0 query and enter the second by Bulk 2.0
 //! ingest jobs, once as inserts and once as upserts over what is there. Cost is the processor time of that process, so
@@ -141,9 +141,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::new();
+    // Compressing answers costs more than all else: it is measured when it is asked for.
+    let gzip = std::env::args().any(|a| a == "gzip");
+    let http = reqwest::Client::builder().gzip(gzip).build()?;
     let orgs = Orgs::start(dir.path(), rows)?;
-    println!("rows      {rows}, 10 columns each");
+    println!(
+        "rows      {rows}, 10 columns each, answers {}",
+        if gzip { "compressed" } else { "as they are" }
+    );
     println!(
         "made      {:>8.2} s of one core; peak memory {} MB",
         orgs.cpu()?.as_secs_f64(),
