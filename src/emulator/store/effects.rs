@@ -123,7 +123,10 @@ impl Store {
         self.spread_from(object, row, before, changed, now, undo, 0);
     }
 
-    #[allow(clippy::too_many_arguments)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of a walk, with all that it carries along"
+    )]
     fn spread_from(
         &mut self,
         object: usize,
@@ -188,7 +191,10 @@ impl Store {
     }
 
     /// Takes a value out of a roll-up and puts another one in.
-    #[allow(clippy::too_many_arguments)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of a walk, with all that it carries along"
+    )]
     fn adjust(
         &mut self,
         summary: &Summary,

@@ -179,7 +179,7 @@ impl Store {
                         "insufficient access rights on object id",
                     ));
                 }
-                standard::before_delete(self, object, row, call)?;
+                standard::before_delete(self, object, row)?;
                 self.delete(object, row, op == Op::HardDelete, call, undo)?;
                 standard::after_delete(self, object, row, call, undo)?;
                 Ok(Done { id, created: false })
@@ -593,7 +593,7 @@ impl Store {
         if let Some(blob) = blob {
             self.write_blob(&id, blob, undo);
         }
-        let hooked = standard::wants_old(spec);
+        let hooked = standard::wants_updates(spec);
         if !hooked && !rules.check() && !rules.spread() {
             undo.push(Undo::Cells(object, row, old));
             return Ok(Done { id, created: false });
@@ -606,7 +606,7 @@ impl Store {
             self.judge(object, row, Some(&old), call, undo)?;
         }
         if hooked {
-            standard::after_update(self, object, row, &old, call, undo)?;
+            standard::after_update(self, object, row, call, undo)?;
         }
         if rules.spread() {
             let changed = rules.touched(old.iter().map(|(field, _)| *field));

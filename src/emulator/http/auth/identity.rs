@@ -168,8 +168,7 @@ pub(in super::super) fn identity(org: &Org, call: &Call, org_id: &str, user: &st
         return Reply::plain(403, "Wrong_Org");
     }
     if let Some(format) = call.param("format").filter(|format| *format != "json") {
-        let message = format!("the emulated org has no identity document in the format {format}");
-        return Reply::error(501, "NOT_EMULATED", &message);
+        return Reply::not_emulated(&format!("identity document in the format {format}"));
     }
     let id = crate::record::id18(user);
     let user = id.as_str();

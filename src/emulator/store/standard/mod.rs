@@ -131,7 +131,7 @@ pub(super) fn after_insert(
 }
 
 /// Whether [`after_update`] looks at rows of this object.
-pub(super) fn wants_old(spec: &Object) -> bool {
+pub(super) fn wants_updates(spec: &Object) -> bool {
     matches!(
         spec.behaviour,
         Behaviour::Account
@@ -142,12 +142,11 @@ pub(super) fn wants_old(spec: &Object) -> bool {
     )
 }
 
-/// A changed row is stored; `old` are the cells that it had.
+/// A changed row is stored.
 pub(super) fn after_update(
     store: &mut Store,
     object: usize,
     row: u32,
-    _old: &Cells,
     call: Call<'_>,
     undo: &mut Vec<Undo>,
 ) -> Result<(), RowError> {
@@ -170,7 +169,7 @@ pub(super) fn after_update(
 }
 
 /// Whether a row may be deleted.
-pub(super) fn before_delete(store: &Store, object: usize, row: u32, _call: Call<'_>) -> Result<(), RowError> {
+pub(super) fn before_delete(store: &Store, object: usize, row: u32) -> Result<(), RowError> {
     if store.schema.objects[object].behaviour == Behaviour::Contact {
         persons::keep_contact(store, object, row)?;
     }
