@@ -25,15 +25,16 @@
 //! |---|---|---|
 //! | [`record`] | values, numbers, Ids, batches, outcomes | nothing of ours |
 //! | [`diag`] | findings and how they are shown | nothing of ours |
+//! | [`file`] | files of rows: CSV and JSON lines, read and written | `record` |
 //! | [`spec`] | the user's files as typed, JSON Schema | `diag`, `record` |
-//! | [`pipeline`] | the validated model; expressions, templates, SOQL; the compiler | `spec`, `diag`, `record` |
+//! | [`pipeline`] | the validated model; expressions, templates, SOQL; the compiler | `spec`, `diag`, `file`, `record` |
 //! | [`http`] | transport, retries, redaction; no Salesforce words | nothing of ours |
 //! | [`auth`] | secrets, flows, tokens | `http`, `pipeline` (credentials) |
 //! | [`salesforce`] | requests and answers of the API, the client | `http`, `auth`, `pipeline` (credentials), `record` |
 //! | [`transform`] | batch to batch, pure | `pipeline`, `record` |
-//! | [`plan`] | what will be done: gather, build, order | `pipeline`, `salesforce`, `transform`, `record`, `diag` |
-//! | [`extract`] | plan step to batches, a file a kind of source | `plan`, `pipeline`, `salesforce`, `record` |
-//! | [`load`] | rows to outcomes, a file a kind of road | `plan`, `pipeline`, `transform`, `salesforce`, `http`, `record` |
+//! | [`plan`] | what will be done: gather, build, order | `pipeline`, `salesforce`, `transform`, `file`, `record`, `diag` |
+//! | [`extract`] | plan step to batches, a file a kind of source | `plan`, `pipeline`, `salesforce`, `file`, `record` |
+//! | [`load`] | rows to outcomes, a file a kind of road | `plan`, `pipeline`, `transform`, `salesforce`, `http`, `file`, `record` |
 //! | [`state`] | runs, outcomes, the id map: one trait, SQLite | `record` |
 //! | [`event`] | the only bridge from the engine outwards | `record`, `plan` |
 //! | [`engine`] | the loop: stages, back-pressure, stopping, passes | all above |
@@ -73,6 +74,7 @@ pub mod emulator;
 pub mod engine;
 pub mod event;
 pub mod extract;
+pub mod file;
 pub mod http;
 pub mod load;
 pub mod pipeline;

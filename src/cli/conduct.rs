@@ -235,6 +235,7 @@ fn ends(pipeline: &Pipeline) -> (String, String) {
     let from = pipeline.from.clone().or_else(|| {
         step.map(|step| match &step.source {
             Source::Http(http) => http.credential.clone(),
+            Source::File(file) => file.path.shown().to_owned(),
             Source::Soql { .. } | Source::Object { .. } => step.source_connection.clone(),
         })
     });

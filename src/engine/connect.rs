@@ -54,6 +54,14 @@ fn connections(pipeline: &Pipeline) -> BTreeMap<String, Use> {
             Source::Soql { .. } | Source::Object { .. } => {
                 all.entry(step.source_connection.clone()).or_default().org = true;
             }
+            Source::File(_) => {}
+        }
+        if step.target.file.is_some() {
+            // Its lookups ask an org; nothing is written there.
+            if step.asks_target() {
+                all.entry(step.target.connection.clone()).or_default().org = true;
+            }
+            continue;
         }
         let target = all.entry(step.target.connection.clone()).or_default();
         target.org = true;

@@ -57,6 +57,7 @@ async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>
     let from = match &plan.read.from {
         ReadFrom::Query { .. } => extract::From::Org(shared.org(&plan.read.connection)?),
         ReadFrom::Http { .. } => extract::From::Callout(shared.callout(&plan.read.connection)?),
+        ReadFrom::File { .. } => extract::From::File,
     };
     let end = extract::read(
         &plan.read,

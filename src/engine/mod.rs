@@ -105,7 +105,15 @@ async fn attempt(
     let orgs = &signed.orgs;
     let pipeline = &request.pipeline;
     let schemas = plan::gather(pipeline, orgs).await?;
-    let (mut plan, warnings) = plan::build(pipeline, &schemas, &request.vars).map_err(|all| {
+    let run = RunInfo {
+        id: request.id.clone(),
+        pipeline: pipeline.name.clone(),
+        env: request.env.clone(),
+        started_at: request.started_at.clone(),
+        from: pipeline.from.clone().unwrap_or_default(),
+        to: pipeline.to.clone().unwrap_or_default(),
+    };
+    let (mut plan, warnings) = plan::build(pipeline, &schemas, &request.vars, &run).map_err(|all| {
         findings.extend(all);
         EngineError::Findings
     })?;
@@ -115,14 +123,6 @@ async fn attempt(
     request.events.send(Event::Planned {
         steps: planned(&plan),
     });
-    let run = RunInfo {
-        id: request.id.clone(),
-        pipeline: pipeline.name.clone(),
-        env: request.env.clone(),
-        started_at: request.started_at.clone(),
-        from: pipeline.from.clone().unwrap_or_default(),
-        to: pipeline.to.clone().unwrap_or_default(),
-    };
     let shared = Shared::new(request, plan, schemas, signed.clone(), connections, run).await?;
     shared::run_steps(Arc::new(shared)).await
 }
@@ -139,6 +139,7 @@ fn planned(plan: &Plan) -> Vec<crate::event::PlannedStep> {
             read: match &step.read.from {
                 plan::ReadFrom::Query { road, .. } => *road,
                 plan::ReadFrom::Http { .. } => crate::event::Road::Http,
+                plan::ReadFrom::File { .. } => crate::event::Road::File,
             },
             write: step.write.road,
             second_pass: step

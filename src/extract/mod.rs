@@ -73,7 +73,7 @@ pub async fn read<F: Future<Output = bool>>(
         (ReadFrom::Http { source, whole_row }, From::Callout(callout)) => {
             http::read(read, source, *whole_row, callout, vars, halted, take).await
         }
-        (ReadFrom::Query { .. }, From::Callout(_)) | (ReadFrom::Http { .. }, From::Org(_)) => Err(
+        (ReadFrom::Query { .. } | ReadFrom::Http { .. } | ReadFrom::File { .. }, _) => Err(
             ExtractError::Json("the source and its connection do not fit".into()),
         ),
     }
@@ -86,4 +86,6 @@ pub enum From<'c> {
     Org(&'c Client),
     /// Any JSON API.
     Callout(&'c Callout),
+    /// A file, which needs nobody.
+    File,
 }

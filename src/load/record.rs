@@ -354,6 +354,7 @@ mod tests {
         let mut since = field("Since__c", NullRule::Clears);
         since.updateable = false;
         Write {
+            file: None,
             connection: "dst".into(),
             object: "Contact".into(),
             operation,

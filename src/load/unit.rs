@@ -104,7 +104,7 @@ impl Loader {
     ) -> Self {
         let parallel = write.parallel.unwrap_or(match write.road {
             Road::Bulk => BULK_PARALLEL,
-            Road::Rest | Road::Http => REST_PARALLEL,
+            Road::Rest | Road::Http | Road::File => REST_PARALLEL,
         });
         let retry = Retry {
             attempts: policy.attempts,

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     diag::Span,
+    file::Format,
     record::{FieldPath, Value},
 };
 
@@ -115,6 +116,29 @@ pub struct Step {
     pub tests: Vec<MappingTest>,
 }
 
+impl Step {
+    /// Whether a `lookup` of its mapping asks the target's org.
+    pub fn asks_target(&self) -> bool {
+        self.map.iter().any(|line| line.value.looks_up())
+    }
+}
+
+impl MapValue {
+    /// Whether there is a `lookup` in it.
+    pub fn looks_up(&self) -> bool {
+        match self {
+            MapValue::Expr(_) | MapValue::Literal(_) => false,
+            MapValue::Lookup { .. } => true,
+            MapValue::First(values) => values.iter().any(MapValue::looks_up),
+            MapValue::When { then: of, .. }
+            | MapValue::Table { of, .. }
+            | MapValue::Ref { of, .. }
+            | MapValue::RecordType { of, .. }
+            | MapValue::JsonPath { of, .. } => of.looks_up(),
+        }
+    }
+}
+
 /// A column of a step's rows.
 #[derive(Clone, Debug)]
 pub struct Column {
@@ -152,6 +176,8 @@ pub enum Source {
     },
     /// A JSON API.
     Http(HttpSource),
+    /// A file.
+    File(RowsFile),
 }
 
 impl Source {
@@ -160,7 +186,44 @@ impl Source {
         match self {
             Source::Soql { query, .. } => Some(&query.object),
             Source::Object { object, .. } => Some(object),
-            Source::Http(_) => None,
+            Source::Http(_) | Source::File(_) => None,
+        }
+    }
+}
+
+/// A file of rows, on either side of a step.
+#[derive(Clone, Debug)]
+pub struct RowsFile {
+    /// Where it is.
+    pub path: FilePath,
+    /// How it holds its rows.
+    pub format: Format,
+    /// Where the path stands.
+    pub span: Span,
+}
+
+/// Where a file is, as far as the pipeline's file says.
+#[derive(Clone, Debug)]
+pub enum FilePath {
+    /// `-`: standard input of a source, standard output of a target.
+    Standard,
+    /// A path, relative to the folder of the file that names it.
+    Path {
+        /// That folder.
+        folder: PathBuf,
+        /// A text, or a template of `vars` and `run`.
+        path: Expr,
+        /// As typed.
+        text: String,
+    },
+}
+
+impl FilePath {
+    /// As typed, for people.
+    pub fn shown(&self) -> &str {
+        match self {
+            FilePath::Standard => "-",
+            FilePath::Path { text, .. } => text,
         }
     }
 }
@@ -209,9 +272,12 @@ pub enum RowId {
     IdOrKey(usize),
 }
 
-/// What a step writes.
+/// What a step writes: records of an org, or a file.
 #[derive(Clone, Debug)]
 pub struct Target {
+    /// The file, when rows go to one. Then `object` is empty, nothing of what follows but `connection` has a meaning,
+    /// and that is the org which lookups ask (empty: there is none).
+    pub file: Option<RowsFile>,
     /// The sobject.
     pub object: String,
     /// Where it is named (the source's object, when it is taken from there).

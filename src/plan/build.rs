@@ -11,7 +11,7 @@ use crate::{
     diag::{Finding, Severity},
     pipeline::{
         Pipeline,
-        expr::Vars,
+        expr::{RunInfo, Vars},
         model::{MapValue, Operation},
     },
 };
@@ -24,10 +24,11 @@ pub fn build(
     pipeline: &Pipeline,
     schemas: &Schemas,
     vars: &Vars,
+    run: &RunInfo,
 ) -> Result<(Plan, Vec<Finding>), Vec<Finding>> {
     let mut findings = Vec::new();
     let built: Vec<Option<Built>> = (0..pipeline.steps.len())
-        .map(|index| build_step(pipeline, index, schemas, vars, &mut findings))
+        .map(|index| build_step(pipeline, index, schemas, vars, run, &mut findings))
         .collect();
     if findings.iter().any(|f| f.severity == Severity::Error) {
         return Err(findings);

@@ -25,6 +25,7 @@ pub use query::bind_condition;
 pub use schemas::Schemas;
 
 use crate::{
+    file::{Format, Place},
     pipeline::{
         expr::Expr,
         model::{Api, HttpSource, MapValue, Operation, Policy},
@@ -52,6 +53,8 @@ pub enum Road {
     Bulk,
     /// A JSON API, page by page.
     Http,
+    /// A file, line by line.
+    File,
 }
 
 /// Bytes of a query in a URI, of which an org takes 16,384 in all.
@@ -138,6 +141,22 @@ pub enum ReadFrom {
         /// Index of the column that takes the whole record.
         whole_row: Option<usize>,
     },
+    /// A file.
+    File {
+        /// Which.
+        file: RowsFile,
+        /// Index of the column that takes the whole row.
+        whole_row: Option<usize>,
+    },
+}
+
+/// A file of rows, its path settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsFile {
+    /// Where it is.
+    pub place: Place,
+    /// How it holds its rows.
+    pub format: Format,
 }
 
 /// What tells rows apart, decided.
@@ -154,9 +173,11 @@ pub enum RowIdPlan {
 /// How a step is written.
 #[derive(Clone, Debug)]
 pub struct Write {
-    /// The named credential.
+    /// The file, when rows go to one.
+    pub file: Option<RowsFile>,
+    /// The named credential; of a file's, the one that lookups ask, which may be none (empty).
     pub connection: String,
-    /// The sobject's name as the org writes it.
+    /// The sobject's name as the org writes it; a file's path.
     pub object: String,
     /// What is done.
     pub operation: Operation,
@@ -265,6 +286,10 @@ impl Plan {
                     Api::Auto if *bulk_can && (long || rows >= READ_BULK_FROM) => Road::Bulk,
                     Api::Auto => Road::Rest,
                 };
+            }
+            if step.write.file.is_some() {
+                step.write.road = Road::File;
+                continue;
             }
             step.write.road = match step.write.api {
                 Api::Rest => Road::Rest,

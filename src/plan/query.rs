@@ -73,7 +73,7 @@ pub(super) fn source_query(
             });
             (text, condition_span)
         }
-        Source::Http(_) => return None,
+        Source::Http(_) | Source::File(_) => return None,
     };
     let text = match text {
         Ok(text) => text,

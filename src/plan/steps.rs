@@ -6,17 +6,18 @@ use std::{
 };
 
 use super::{
-    KeyField, PlanStep, Read, ReadFrom, Road, RowIdPlan, Schemas, Write,
+    KeyField, PlanStep, Read, ReadFrom, Road, RowIdPlan, RowsFile, Schemas, Write,
     fields::{Draft, Sides},
     query::{bind_condition, source_query},
     schemas::Resolved,
 };
 use crate::{
     diag::{Finding, Span, did_you_mean},
+    file::Place,
     pipeline::{
         Pipeline,
-        expr::Vars,
-        model::{Api, Compare, Lookup, MapValue, Operation, RowId, Source, Step},
+        expr::{Context, RunInfo, Vars},
+        model::{self, Api, Compare, FilePath, Lookup, MapValue, Operation, RowId, Source, Step},
     },
     record::FieldPath,
     salesforce::{FieldType, SObjectDescribe},
@@ -36,6 +37,7 @@ pub(super) fn build_step(
     index: usize,
     schemas: &Schemas,
     vars: &Vars,
+    run: &RunInfo,
     findings: &mut Vec<Finding>,
 ) -> Option<Built> {
     let step = &pipeline.steps[index];
@@ -83,6 +85,10 @@ pub(super) fn build_step(
             source: http.clone(),
             whole_row: step.whole_row,
         },
+        Source::File(file) => ReadFrom::File {
+            file: settle(file, vars, run, findings)?,
+            whole_row: step.whole_row,
+        },
         _ => source_query(step, &columns, &types, schemas, vars, findings)?,
     };
     if findings[before..]
@@ -125,6 +131,7 @@ pub(super) fn build_step(
                 },
                 source: match &step.source {
                     Source::Http(http) => format!("{}{}", http.credential, http.path),
+                    Source::File(file) => file.path.shown().to_owned(),
                     other => other.object().unwrap_or_default().to_owned(),
                 },
                 columns: columns.into(),
@@ -142,6 +149,7 @@ pub(super) fn build_step(
                 RowId::IdOrKey(column) => RowIdPlan::ColumnOrKey(*column),
             },
             write: Write {
+                file: None,
                 connection: step.target.connection.clone(),
                 object: target.name.to_string(),
                 operation: step.target.operation,
@@ -163,6 +171,49 @@ pub(super) fn build_step(
     })
 }
 
+/// A file's path with its vars.
+fn settle(
+    file: &model::RowsFile,
+    vars: &Vars,
+    run: &RunInfo,
+    findings: &mut Vec<Finding>,
+) -> Option<RowsFile> {
+    let place = match &file.path {
+        FilePath::Standard => Place::Standard,
+        FilePath::Path { folder, path, .. } => {
+            let context = Context {
+                row: &[],
+                vars,
+                run,
+                item: None,
+                item_number: 0,
+            };
+            let bad = |message: String| {
+                Finding::error("bad-var", file.span.clone(), message)
+                    .label("no path comes of this")
+                    .help("give another value with `--var NAME=VALUE`, or mend the default under `vars`")
+            };
+            match path.eval(&context) {
+                Ok(value) => match value.as_text() {
+                    Some(text) => Place::Path(folder.join(text)),
+                    None => {
+                        findings.push(bad("the path of the file is empty".into()));
+                        return None;
+                    }
+                },
+                Err(error) => {
+                    findings.push(bad(error.to_string()));
+                    return None;
+                }
+            }
+        }
+    };
+    Some(RowsFile {
+        place,
+        format: file.format,
+    })
+}
+
 fn source_describe<'s>(
     step: &Step,
     schemas: &'s Schemas,
@@ -171,7 +222,7 @@ fn source_describe<'s>(
     let (object, span) = match &step.source {
         Source::Soql { query, span } => (&query.object, span),
         Source::Object { object, span, .. } => (object, span),
-        Source::Http(_) => return None,
+        Source::Http(_) | Source::File(_) => return None,
     };
     sobject(schemas, &step.source_connection, object, span, findings)
 }

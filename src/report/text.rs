@@ -224,6 +224,7 @@ fn road(road: Road) -> &'static str {
         Road::Rest => "rest",
         Road::Bulk => "bulk",
         Road::Http => "http",
+        Road::File => "file",
     }
 }
 

@@ -127,6 +127,7 @@ fn by(road: Road) -> &'static str {
         Road::Rest => "REST",
         Road::Bulk => "Bulk 2.0",
         Road::Http => "HTTP",
+        Road::File => "file",
     }
 }
 

@@ -173,9 +173,10 @@ pub(super) fn row_id(
         }
         Source::Soql { span, .. } | Source::Object { span, .. } => span.clone(),
         Source::Http(http) => http.span.clone(),
+        Source::File(file) => file.span.clone(),
     };
     let at = columns.column(&FieldPath::new("Id"), span)?;
-    if let Some(Source::Http(_)) = source.source {
+    if let Some(Source::Http(_) | Source::File(_)) = source.source {
         return Some(RowId::IdOrKey(at));
     }
     crate::pipeline::expr::Expr::compile("Id", columns)

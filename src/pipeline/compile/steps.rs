@@ -196,7 +196,7 @@ impl<'a, 'd> Steps<'a, 'd> {
 fn read_object(source: &Source) -> Option<(String, Span)> {
     let span = match source {
         Source::Soql { span, .. } | Source::Object { span, .. } => span.clone(),
-        Source::Http(_) => return None,
+        Source::Http(_) | Source::File(_) => return None,
     };
     Some((source.object()?.to_owned(), span))
 }

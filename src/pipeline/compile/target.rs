@@ -78,6 +78,7 @@ pub(super) fn compile(
     let target = (|| {
         let (object, span) = object?;
         Some(Target {
+            file: None,
             object,
             span,
             operation: operation?,
