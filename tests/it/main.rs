@@ -6,6 +6,7 @@ mod compile;
 mod crossing;
 mod evidence;
 mod files;
+mod manual;
 mod robust;
 mod rooms;
 mod schemas;
