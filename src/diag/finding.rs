@@ -45,6 +45,17 @@ pub struct Finding {
     pub others: Vec<Label>,
     /// What to do now, each a line of its own.
     pub help: Vec<String>,
+    /// A remedy that a program can apply; empty where the remedy takes a decision.
+    pub fix: Vec<Edit>,
+}
+
+/// A change of a file's text: the span's bytes become `text`. An empty span is an insertion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// What is replaced.
+    pub span: Span,
+    /// What stands there then.
+    pub text: String,
 }
 
 /// A place with words beside it.
@@ -69,6 +80,7 @@ impl Finding {
             },
             others: Vec::new(),
             help: Vec::new(),
+            fix: Vec::new(),
         }
     }
 
@@ -101,6 +113,16 @@ impl Finding {
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
+        self
+    }
+
+    /// A remedy for programs: these bytes become this text. Several calls make one remedy of several edits.
+    #[must_use]
+    pub fn edit(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.fix.push(Edit {
+            span,
+            text: text.into(),
+        });
         self
     }
 }

@@ -28,6 +28,10 @@ fn finding(finding: &Finding, files: &Files) -> Value {
         "label": finding.primary.text,
         "related": finding.others.iter().map(|label| related(label, files)).collect::<Vec<_>>(),
         "help": finding.help,
+        "fix": finding.fix.iter().map(|edit| json!({
+            "place": place(&edit.span, files),
+            "text": edit.text,
+        })).collect::<Vec<_>>(),
     })
 }
 

@@ -10,7 +10,7 @@ mod suggest;
 mod text;
 
 pub use files::{Files, Place};
-pub use finding::{Code, Finding, Label, Severity, Span, sort};
+pub use finding::{Code, Edit, Finding, Label, Severity, Span, sort};
 pub use json::render_json;
 pub use suggest::{all_of, did_you_mean, one_of};
 pub use text::{Colour, render_text, summary};

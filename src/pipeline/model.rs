@@ -110,6 +110,8 @@ pub struct Step {
     pub when: Option<Expr>,
     /// Steps (by index) that must end before this one starts, from `needs`.
     pub needs: Vec<usize>,
+    /// Fields that the source's filter and order look at.
+    pub filters: Vec<FieldUse>,
     /// The policy in force for this step.
     pub policy: Policy,
     /// Tests of the mapping.
@@ -146,6 +148,28 @@ pub struct Column {
     pub path: FieldPath,
     /// Where it is first named.
     pub span: Span,
+}
+
+/// A field that a condition or an order looks at.
+#[derive(Clone, Debug)]
+pub struct FieldUse {
+    /// The field.
+    pub path: FieldPath,
+    /// Where it is named.
+    pub span: Span,
+    /// What for.
+    pub role: FieldRole,
+}
+
+/// What a query looks at a field for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldRole {
+    /// WHERE.
+    Filter,
+    /// ORDER BY.
+    Order,
+    /// GROUP BY.
+    Group,
 }
 
 /// What a step reads.
@@ -378,6 +402,8 @@ pub struct FieldMap {
     pub value: MapValue,
     /// Where the value stands.
     pub value_span: Span,
+    /// Every literal text in the value (`{ value: X }`, `otherwise: { value: X }`) and where it stands.
+    pub literals: Vec<(String, Span)>,
 }
 
 /// A mapping value.
@@ -448,6 +474,8 @@ pub struct Table {
     pub name: String,
     /// Where each text leads.
     pub entries: std::collections::HashMap<String, Value>,
+    /// Where the values stand, by the text that leads to them; for findings.
+    pub places: std::collections::HashMap<String, Span>,
 }
 
 /// A search in the target org.
@@ -463,6 +491,8 @@ pub struct Lookup {
     pub condition: Option<Condition>,
     /// Where the condition stands.
     pub condition_span: Span,
+    /// The fields that the condition looks at.
+    pub filters: Vec<FieldUse>,
 }
 
 /// What a table, ref, lookup or record type does when there is no match.
@@ -504,6 +534,8 @@ pub struct Policy {
     pub backoff_first: Duration,
     /// The longest pause between tries.
     pub backoff_cap: Duration,
+    /// What a difference between the schema lock and an org does.
+    pub drift: Drift,
 }
 
 impl Default for Policy {
@@ -517,8 +549,41 @@ impl Default for Policy {
             attempts: 5,
             backoff_first: Duration::from_secs(1),
             backoff_cap: Duration::from_secs(60),
+            drift: Drift::default(),
         }
     }
+}
+
+/// `policy.drift`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// A field that the pipeline uses is gone, or takes less than it did.
+    pub removed_field: OnDrift,
+    /// An object has a field that the lock does not know.
+    pub new_field: OnDrift,
+    /// The values of a picklist that the pipeline uses have changed.
+    pub picklist: OnDrift,
+}
+
+impl Default for Drift {
+    fn default() -> Self {
+        Drift {
+            removed_field: OnDrift::Fail,
+            new_field: OnDrift::Report,
+            picklist: OnDrift::Fail,
+        }
+    }
+}
+
+/// What a difference does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDrift {
+    /// It is an error: nothing is written.
+    Fail,
+    /// It is a warning.
+    Report,
+    /// Nothing is said.
+    Ignore,
 }
 
 /// `policy.nulls`.
@@ -557,6 +622,8 @@ pub struct MappingTest {
     pub span: Span,
     /// The row: one value a column, null where the test gives none.
     pub given: Vec<Value>,
+    /// Where the values stand that it gives, by column.
+    pub given_places: Vec<(usize, Span)>,
     /// Answers for `ref`: (step, source row id, target id).
     pub refs: Vec<(usize, String, String)>,
     /// Answers for `lookup`: (object, key, target id); of several `by` fields the keys joined by `, `.

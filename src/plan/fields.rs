@@ -334,6 +334,7 @@ impl Sides<'_> {
             let table = Table {
                 name: format!("record types of {}", self.target.name),
                 entries,
+                ..Table::default()
             };
             return Some(MapValue::Table {
                 table: table.into(),

@@ -7,9 +7,10 @@ use crate::{
     diag::{Code, Finding, Span, all_of, did_you_mean},
     pipeline::{
         expr::{Expr, FaultKind, is_template},
-        model::Var,
+        model::{FieldRole, FieldUse, Var},
         soql::{self, Bind, Condition, Query, SoqlFault},
     },
+    record::FieldPath,
     spec::{Node, Segments},
 };
 
@@ -52,7 +53,10 @@ pub(super) fn expression(
     scope.stand_at(node, parts.clone());
     usage.expression(&scalar.text, &crate::pipeline::expr::Scope::var_names(scope));
     match Expr::compile(&scalar.text, scope) {
-        Ok(expr) => Some(expr),
+        Ok(expr) => Some(match verbatim(&scalar.text, &parts, ctx) {
+            Some(span) => expr.at(span),
+            None => expr,
+        }),
         Err(faults) => {
             for fault in faults {
                 let template = is_template(&scalar.text);
@@ -70,6 +74,13 @@ pub(super) fn expression(
             None
         }
     }
+}
+
+/// Where a text stands in its file letter by letter, so that it can be edited there.
+fn verbatim(text: &str, parts: &Segments, ctx: &Ctx<'_>) -> Option<Span> {
+    let span = parts.locate(0..text.len());
+    let range = ctx.files.clamp(&span);
+    (ctx.files.text(span.file).get(range) == Some(text)).then_some(span)
 }
 
 fn code(kind: FaultKind, template: bool) -> Code {
@@ -131,12 +142,52 @@ pub(super) fn condition(
     }
 }
 
+/// The fields that a condition looks at, with their places.
+pub(super) fn filters(node: Option<&Node>, condition: Option<&Condition>, ctx: &Ctx<'_>) -> Vec<FieldUse> {
+    let (Some(node), Some(condition)) = (node, condition) else {
+        return Vec::new();
+    };
+    let parts = node.parts(ctx.files);
+    uses(&condition.fields, FieldRole::Filter, &parts, 0).collect()
+}
+
+/// The fields that a query filters, sorts and groups by.
+pub(super) fn query_filters(node: &Node, query: &Query, ctx: &Ctx<'_>) -> Vec<FieldUse> {
+    let parts = node.parts(ctx.files);
+    uses(&query.condition_fields, FieldRole::Filter, &parts, 0)
+        .chain(uses(&query.order_fields, FieldRole::Order, &parts, 0))
+        .chain(uses(&query.group_by, FieldRole::Group, &parts, 0))
+        .collect()
+}
+
+fn uses<'a>(
+    fields: &'a [(FieldPath, std::ops::Range<usize>)],
+    role: FieldRole,
+    parts: &'a Segments,
+    skip: usize,
+) -> impl Iterator<Item = FieldUse> + 'a {
+    fields.iter().map(move |(path, range)| FieldUse {
+        path: path.clone(),
+        span: parts.locate(range.start.saturating_sub(skip)..range.end.saturating_sub(skip)),
+        role,
+    })
+}
+
 /// An ORDER BY list, checked as the end of a query.
-pub(super) fn order_by(node: &Node, object: &str, ctx: &mut Ctx<'_>) -> Option<String> {
+pub(super) fn order_by(
+    node: &Node,
+    object: &str,
+    filters: &mut Vec<FieldUse>,
+    ctx: &mut Ctx<'_>,
+) -> Option<String> {
     let text = node.text()?;
     let before = format!("SELECT Id FROM {object} ORDER BY ");
     match soql::parse_query(&format!("{before}{text}")) {
-        Ok(query) if query.limit.is_none() && query.offset.is_none() => Some(text.to_owned()),
+        Ok(query) if query.limit.is_none() && query.offset.is_none() => {
+            let parts = node.parts(ctx.files);
+            filters.extend(uses(&query.order_fields, FieldRole::Order, &parts, before.len()));
+            Some(text.to_owned())
+        }
         Ok(_) => {
             ctx.report(
                 Finding::error("soql-syntax", ctx.head(node), "`order_by` holds fields only")

@@ -12,7 +12,7 @@ use super::{
     unknown, vars,
 };
 use crate::{
-    diag::{Finding, all_of, did_you_mean},
+    diag::{Finding, Span, all_of, did_you_mean},
     pipeline::model::{Lookup, MapValue, Missing, Table, Var},
     record::{FieldPath, Value},
     spec::{Entry, Node, Plain, Scalar},
@@ -50,6 +50,11 @@ fn table(name: &str, node: &Node) -> Table {
     Table {
         name: name.to_owned(),
         entries: entries.collect(),
+        places: node
+            .entries()
+            .iter()
+            .map(|entry| (entry.key.text.clone(), entry.value.span.clone()))
+            .collect(),
     }
 }
 
@@ -322,6 +327,7 @@ impl Mapper<'_> {
         let condition_node = node.get("where");
         let condition =
             condition_node.and_then(|node| expressions::condition(node, self.vars, self.usage, ctx));
+        let filters = expressions::filters(condition_node, condition.as_ref(), ctx);
         if !even || condition.is_some() != condition_node.is_some() || by.len() != counts.0 {
             return None;
         }
@@ -341,6 +347,7 @@ impl Mapper<'_> {
                 by,
                 condition,
                 condition_span: condition_node.map_or_else(|| subject.span.clone(), |node| ctx.head(node)),
+                filters,
             })
         });
         Some(MapValue::Lookup {
@@ -348,6 +355,21 @@ impl Mapper<'_> {
             of: of?,
             otherwise: missing(node.get("otherwise"))?,
         })
+    }
+}
+
+/// Every literal text in a mapping value, with its place.
+pub(super) fn literals(node: &Node, found: &mut Vec<(String, Span)>) {
+    for entry in node.entries() {
+        match entry.value.text() {
+            Some(text) if entry.key.text == "value" => {
+                found.push((text.to_owned(), entry.value.span.clone()));
+            }
+            _ => literals(&entry.value, found),
+        }
+    }
+    for item in node.items() {
+        literals(item, found);
     }
 }
 

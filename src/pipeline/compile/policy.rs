@@ -1,5 +1,5 @@
 use crate::{
-    pipeline::model::{Compare, Nulls, Policy, RowErrors},
+    pipeline::model::{Compare, Nulls, OnDrift, Policy, RowErrors},
     spec::{Node, backoff, percent},
 };
 
@@ -31,6 +31,20 @@ pub(super) fn overlay(policy: &mut Policy, node: Option<&Node>) {
         }
         if let Some(rows) = text(stop.and_then(|s| s.get("at_least"))).and_then(|t| t.parse().ok()) {
             policy.stop_at_least = rows;
+        }
+    }
+    if let Some(drift) = node.get("drift") {
+        for (key, word) in [
+            ("removed_field", &mut policy.drift.removed_field),
+            ("new_field", &mut policy.drift.new_field),
+            ("picklist", &mut policy.drift.picklist),
+        ] {
+            match drift.get(key).and_then(Node::text) {
+                Some("fail") => *word = OnDrift::Fail,
+                Some("report") => *word = OnDrift::Report,
+                Some("ignore") => *word = OnDrift::Ignore,
+                _ => {}
+            }
         }
     }
     if let Some(retry) = node.get("retry") {

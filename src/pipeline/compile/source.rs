@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     diag::Finding,
-    pipeline::model::{Api, HttpParameter, HttpSource, NextPage, RowId, Source},
+    pipeline::model::{Api, FieldUse, HttpParameter, HttpSource, NextPage, RowId, Source},
     record::{FieldPath, Value},
     spec::{Entry, Node, Plain},
 };
@@ -17,6 +17,8 @@ pub(super) struct CompiledSource {
     pub(super) connection: Option<String>,
     pub(super) api: Api,
     pub(super) columns: Columns,
+    /// Fields that its filter and order look at.
+    pub(super) filters: Vec<FieldUse>,
 }
 
 /// Compiles `source`.
@@ -27,6 +29,7 @@ pub(super) fn compile(step: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>
         connection: None,
         api: Api::Auto,
         columns: Columns::new(Rows::Unknown, vars.clone()),
+        filters: Vec::new(),
     };
     let Some(entry) = step
         .value
@@ -41,6 +44,7 @@ pub(super) fn compile(step: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>
         out.connection = frame.connection(entry, "from", ctx);
         if let Some(query) = expressions::query(soql, frame.vars, &mut frame.usage, ctx) {
             out.columns = Columns::selected(&query, &soql.parts(ctx.files), vars);
+            out.filters = expressions::query_filters(soql, &query, ctx);
             out.source = Some(Source::Soql {
                 query,
                 span: ctx.head(soql),
@@ -49,7 +53,7 @@ pub(super) fn compile(step: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>
     } else if let Some(object) = node.get("object") {
         out.connection = frame.connection(entry, "from", ctx);
         out.columns = Columns::new(Rows::Derived, vars);
-        out.source = object_source(node, object, frame, ctx);
+        out.source = object_source(node, object, frame, &mut out.filters, ctx);
     } else if let Some(http) = node.get("http") {
         out.columns = Columns::new(Rows::Json, vars);
         out.source = http_source(http, frame, ctx).map(|http| {
@@ -79,13 +83,20 @@ pub(super) fn api(node: Option<&Node>) -> Api {
     }
 }
 
-fn object_source(node: &Node, object: &Node, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Option<Source> {
+fn object_source(
+    node: &Node,
+    object: &Node,
+    frame: &mut Frame<'_, '_>,
+    filters: &mut Vec<FieldUse>,
+    ctx: &mut Ctx<'_>,
+) -> Option<Source> {
     let name = object.text()?.to_owned();
     let condition_node = node.get("where");
     let condition =
         condition_node.and_then(|node| expressions::condition(node, frame.vars, &mut frame.usage, ctx));
     let order_node = node.get("order_by");
-    let order_by = order_node.and_then(|node| expressions::order_by(node, &name, ctx));
+    let order_by = order_node.and_then(|node| expressions::order_by(node, &name, filters, ctx));
+    filters.extend(expressions::filters(condition_node, condition.as_ref(), ctx));
     let whole = condition.is_some() == condition_node.is_some() && order_by.is_some() == order_node.is_some();
     whole.then(|| Source::Object {
         span: object.span.clone(),

@@ -9,7 +9,7 @@ use super::{
     Ctx,
     access::Access,
     expressions::{self, Usage},
-    mapping::{Mapper, StepInfo, Tables, step_named},
+    mapping::{Mapper, StepInfo, Tables, literals, step_named},
     order, policy,
     scope::{Columns, Rows},
     source::{self, CompiledSource},
@@ -187,6 +187,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             map: map?,
             when: when?,
             needs: needs?,
+            filters: source.filters,
             policy,
             tests: tests?,
         })
@@ -252,6 +253,11 @@ fn fields(node: &Node, mapper: &mut Mapper<'_>, ctx: &mut Ctx<'_>) -> Option<Vec
                 span: entry.key.span.clone(),
                 value,
                 value_span: ctx.head(&entry.value),
+                literals: {
+                    let mut found = Vec::new();
+                    literals(&entry.value, &mut found);
+                    found
+                },
             }),
             None => whole = false,
         }

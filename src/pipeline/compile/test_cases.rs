@@ -57,6 +57,7 @@ impl StepFields<'_> {
         Some(MappingTest {
             name: name?.text()?.to_owned(),
             span: name?.span.clone(),
+            given_places: self.given_places(node.get("given")),
             given: given?,
             refs: refs?,
             lookups: lookups?,
@@ -109,6 +110,17 @@ impl StepFields<'_> {
             whole = false;
         }
         whole.then_some(row)
+    }
+
+    /// Where the values stand that a test gives.
+    fn given_places(&self, node: Option<&Node>) -> Vec<(usize, Span)> {
+        let entries = node.map(Node::entries).unwrap_or_default();
+        self.columns
+            .columns
+            .iter()
+            .enumerate()
+            .filter_map(|(at, column)| Some((at, find(entries, column.path.as_str())?.1.span.clone())))
+            .collect()
     }
 
     fn refs(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(usize, String, String)>> {

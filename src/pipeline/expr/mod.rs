@@ -34,7 +34,10 @@ use std::collections::BTreeMap;
 pub use error::EvalError;
 pub use fault::{Fault, FaultKind, closest};
 
-use crate::record::{FieldPath, Value};
+use crate::{
+    diag::Span,
+    record::{FieldPath, Value},
+};
 use tree::Node;
 
 /// What names mean where an expression stands.
@@ -138,6 +141,7 @@ pub struct Expr {
     columns: Vec<usize>,
     slots: usize,
     template: bool,
+    span: Option<Span>,
 }
 
 impl Expr {
@@ -153,7 +157,20 @@ impl Expr {
             columns: vec![column],
             slots: 0,
             template: false,
+            span: None,
         }
+    }
+
+    /// The same, with the place of its text in a file, where it stands there letter by letter.
+    #[must_use]
+    pub fn at(mut self, span: Span) -> Expr {
+        self.span = Some(span);
+        self
+    }
+
+    /// Where its text stands in the file, letter by letter, so that it can be edited there.
+    pub fn span(&self) -> Option<&Span> {
+        self.span.as_ref()
     }
 
     /// The value for one row. An error is the row's, not the run's.

@@ -233,6 +233,12 @@ pub(crate) static POLICY: Key = Key::new(
     "What happens to nulls, errors and retries.",
 );
 
+static DRIFT: Shape = Shape::Words(&[
+    Word::new("fail", "an error: nothing is written"),
+    Word::new("report", "a warning"),
+    Word::new("ignore", "nothing is said"),
+]);
+
 static POLICY_SHAPE: Shape = Shape::Record(&Record {
     name: "policy",
     noun: "`policy`",
@@ -330,7 +336,37 @@ static POLICY_SHAPE: Shape = Shape::Record(&Record {
         ),
         Key::new("changes", &ANYTHING, "Incremental runs.").not_yet("leave it out; every run reads all rows"),
         Key::new("budget", &ANYTHING, "How many API calls may be used.").not_yet("leave it out"),
-        Key::new("drift", &ANYTHING, "What a changed org does to the run.").not_yet("leave it out"),
+        Key::new(
+            "drift",
+            &Shape::Record(&Record {
+                name: "drift",
+                noun: "`drift`",
+                doc: "What it means that an org is no longer as `orgferry schema lock` saw it.",
+                keys: &[
+                    Key::new(
+                        "removed_field",
+                        &DRIFT,
+                        "A field that the pipeline uses is gone, or takes less than it did.",
+                    )
+                    .default("\"fail\""),
+                    Key::new(
+                        "new_field",
+                        &DRIFT,
+                        "An object that the pipeline uses has a field more.",
+                    )
+                    .default("\"report\""),
+                    Key::new(
+                        "picklist",
+                        &DRIFT,
+                        "A picklist that the pipeline uses has other values.",
+                    )
+                    .default("\"fail\""),
+                ],
+                rest: None,
+            }),
+            "What a difference between the schema lock and an org does.",
+        )
+        .example("{\"picklist\":\"report\"}"),
     ],
     rest: None,
 });

@@ -66,6 +66,7 @@ pub(super) fn compile(source: &str, scope: &mut dyn Scope) -> Result<Expr, Vec<F
         columns,
         slots,
         template,
+        span: None,
     })
 }
 
