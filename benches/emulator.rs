@@ -7,19 +7,18 @@
 
 #![expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
+mod orgs;
+
 use std::{
-    collections::BTreeMap,
     error::Error,
     fs,
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use serde_json::{Value, json};
 
-const ORGFERRY: &str = env!("CARGO_BIN_EXE_orgferry");
+use orgs::{Client, Orgs, peak_memory};
+
 const COLUMNS: &str = "Name, Ext__c, Phone, BillingStreet, BillingCity, BillingCountry, Industry, AnnualRevenue, NumberOfEmployees, Site";
 /// Rows of an ingest job; a page of a query has as many.
 const JOB: usize = 100_000;
@@ -61,79 +60,20 @@ sobjects:
     )
 }
 
-/// The process that serves the orgs.
-struct Orgs {
-    child: Child,
-    urls: BTreeMap<String, String>,
-}
-
-impl Drop for Orgs {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Orgs {
-    fn start(dir: &std::path::Path, rows: usize) -> Result<Self, Box<dyn Error>> {
-        for (name, records) in [("src", rows), ("dst", 0)] {
-            fs::write(dir.join(format!("{name}.org.yaml")), org(name, records))?;
-        }
-        let mut child = Command::new(ORGFERRY)
-            .args(["emulate", "src.org.yaml", "dst.org.yaml"])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let stdout = child.stdout.take().ok_or("no output")?;
-        let mut orgs = Orgs {
-            child,
-            urls: BTreeMap::new(),
-        };
-        // What it prints is a credentials file: a name, and below it the org's `url`.
-        let mut name = String::new();
-        for line in BufReader::new(stdout).lines() {
-            let line = line?;
-            match line.trim().strip_prefix("url: ") {
-                Some(url) => {
-                    orgs.urls.insert(name.clone(), url.to_owned());
-                }
-                None => name = line.trim().trim_end_matches(':').to_owned(),
-            }
-            if orgs.urls.len() == 2 {
-                return Ok(orgs);
-            }
-        }
-        Err("the orgs did not start".into())
-    }
-
-    fn api(&self, org: &str, path: &str) -> String {
-        format!("{}/services/data/v66.0{path}", self.urls[org])
-    }
-
-    /// Processor time so far.
-    fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name in parentheses may hold spaces; behind it, user and system time are the 12th and 13th field.
-        let ticks: u64 = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|t| t.parse::<u64>().ok())
-            .sum();
-        Ok(Duration::from_millis(ticks * 10))
-    }
-
-    fn peak_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        status
-            .lines()
-            .find_map(|l| l.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok())
-            .unwrap_or(0)
-    }
+/// Processor time of a process so far.
+fn processor_time(process: u32) -> Result<Duration, Box<dyn Error>> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name in parentheses may hold spaces; behind it, user and system time are the 12th and 13th field.
+    let ticks: u64 = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|t| t.parse::<u64>().ok())
+        .sum();
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -144,15 +84,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Compressing answers costs more than all else: it is measured when it is asked for.
     let gzip = std::env::args().any(|a| a == "gzip");
     let http = reqwest::Client::builder().gzip(gzip).build()?;
-    let orgs = Orgs::start(dir.path(), rows)?;
+    let orgs = Orgs::start(dir.path(), &[("src", org("src", rows)), ("dst", org("dst", 0))])?;
+    let (src, dst) = (orgs.client(&http, "src"), orgs.client(&http, "dst"));
     println!(
         "rows      {rows}, 10 columns each, answers {}",
         if gzip { "compressed" } else { "as they are" }
     );
     println!(
         "made      {:>8.2} s of one core; peak memory {} MB",
-        orgs.cpu()?.as_secs_f64(),
-        orgs.peak_memory() / 1024
+        processor_time(orgs.child.id())?.as_secs_f64(),
+        peak_memory(orgs.child.id()) / 1024
     );
     let told = |what: &str, cpu: Duration, wall: Duration, floor: Duration| {
         println!(
@@ -163,9 +104,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             cpu.as_secs_f64() / floor.as_secs_f64()
         );
     };
-    let (before, started) = (orgs.cpu()?, Instant::now());
-    let pages = runtime.block_on(out(&http, &orgs))?;
-    let (cpu, wall) = (orgs.cpu()? - before, started.elapsed());
+    let (before, started) = (processor_time(orgs.child.id())?, Instant::now());
+    let pages = runtime.block_on(out(&src))?;
+    let (cpu, wall) = (processor_time(orgs.child.id())? - before, started.elapsed());
     let floor = floor(&pages)?;
     println!(
         "floor     {:>8.2} s of one core (the same bytes read and written by the csv crate)",
@@ -173,13 +114,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     told("query", cpu, wall, floor);
     for operation in ["insert", "upsert"] {
-        let (before, started) = (orgs.cpu()?, Instant::now());
-        runtime.block_on(load(&http, &orgs, operation, &pages))?;
-        told(operation, orgs.cpu()? - before, started.elapsed(), floor);
+        let (before, started) = (processor_time(orgs.child.id())?, Instant::now());
+        runtime.block_on(load(&dst, operation, &pages))?;
+        told(
+            operation,
+            processor_time(orgs.child.id())? - before,
+            started.elapsed(),
+            floor,
+        );
     }
     println!(
         "memory    {} MB at the peak, with {} records, the uploads and the result files of {} jobs",
-        orgs.peak_memory() / 1024,
+        peak_memory(orgs.child.id()) / 1024,
         2 * rows,
         2 * pages.len()
     );
@@ -187,90 +133,35 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// All pages of one query job.
-async fn out(http: &reqwest::Client, orgs: &Orgs) -> Result<Vec<Bytes>, Box<dyn Error>> {
-    let query = json!({ "operation": "query", "query": format!("SELECT {COLUMNS} FROM Account") });
-    let job = http
-        .post(orgs.api("src", "/jobs/query"))
-        .bearer_auth("src-token")
-        .json(&query);
-    let job: Value = job.send().await?.error_for_status()?.json().await?;
-    let job = format!("/jobs/query/{}", job["id"].as_str().ok_or("no job")?);
-    wait(http, &orgs.api("src", &job), "src-token").await?;
-    let (mut pages, mut locator) = (Vec::new(), String::new());
+async fn out(src: &Client<'_>) -> Result<Vec<Bytes>, Box<dyn Error>> {
+    let job = src.query(&format!("SELECT {COLUMNS} FROM Account")).await?;
+    let (mut pages, mut locator) = (Vec::new(), None);
     loop {
-        let page = http
-            .get(orgs.api("src", &format!("{job}/results{locator}")))
-            .bearer_auth("src-token")
-            .send()
-            .await?
-            .error_for_status()?;
-        let next = page
-            .headers()
-            .get("sforce-locator")
-            .and_then(|l| l.to_str().ok())
-            .unwrap_or("null")
-            .to_owned();
-        pages.push(page.bytes().await?);
-        if next == "null" {
+        let (page, next) = src.page(&job, locator.as_deref()).await?;
+        pages.push(page);
+        if next.is_none() {
             return Ok(pages);
         }
-        locator = format!("?locator={next}");
+        locator = next;
     }
 }
 
 /// A job a page, and all of its results read.
-async fn load(
-    http: &reqwest::Client,
-    orgs: &Orgs,
-    operation: &str,
-    pages: &[Bytes],
-) -> Result<(), Box<dyn Error>> {
+async fn load(dst: &Client<'_>, operation: &str, pages: &[Bytes]) -> Result<(), Box<dyn Error>> {
     for page in pages {
-        let mut job = json!({ "object": "Account", "operation": operation });
-        if operation == "upsert" {
-            job["externalIdFieldName"] = json!("Ext__c");
-        }
-        let made = http
-            .post(orgs.api("dst", "/jobs/ingest"))
-            .bearer_auth("dst-token")
-            .json(&job);
-        let made: Value = made.send().await?.error_for_status()?.json().await?;
-        let url = orgs.api(
-            "dst",
-            &format!("/jobs/ingest/{}", made["id"].as_str().ok_or("no job")?),
-        );
-        let upload = http
-            .put(format!("{url}/batches"))
-            .bearer_auth("dst-token")
-            .header("content-type", "text/csv");
-        upload.body(page.clone()).send().await?.error_for_status()?;
-        let close = http
-            .patch(&url)
-            .bearer_auth("dst-token")
-            .json(&json!({ "state": "UploadComplete" }));
-        close.send().await?.error_for_status()?;
-        wait(http, &url, "dst-token").await?;
-        let results = http
-            .get(format!("{url}/successfulResults"))
-            .bearer_auth("dst-token");
-        let results = results.send().await?.error_for_status()?.bytes().await?;
+        let job = dst.ingest(operation, page.clone()).await?;
+        dst.wait(&job).await?;
+        let results = dst
+            .get(&format!("{job}/successfulResults"))
+            .await?
+            .bytes()
+            .await?;
         let lines = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'\n').count();
         if lines(&results) != lines(page) {
             return Err(format!("{operation}: not all rows were taken").into());
         }
     }
     Ok(())
-}
-
-async fn wait(http: &reqwest::Client, job: &str, token: &str) -> Result<(), Box<dyn Error>> {
-    loop {
-        let info: Value = http.get(job).bearer_auth(token).send().await?.json().await?;
-        match info["state"].as_str() {
-            Some("JobComplete") => return Ok(()),
-            Some("Failed" | "Aborted") | None => return Err(format!("{info}").into()),
-            _ => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
 }
 
 /// Every page read and written once, by one thread.
