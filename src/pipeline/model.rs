@@ -174,7 +174,6 @@ pub enum FieldRole {
 
 /// What a step reads.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
 pub enum Source {
     /// A SOQL query.
     Soql {
