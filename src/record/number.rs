@@ -31,6 +31,10 @@ impl Number {
         if is_canonical(text.as_bytes()) {
             return Ok(Number(CompactString::new(text)));
         }
+        // As Salesforce writes most numbers: `1500.0`.
+        if let Some((negative, whole, fraction)) = plain(text) {
+            return Ok(composed(negative, whole, fraction));
+        }
         let (negative, digits, point) = parts(text).ok_or_else(|| NotANumber(text.to_owned()))?;
         let mut whole: String = if point > 0 {
             digits.chars().take(point as usize).collect()
@@ -45,19 +49,7 @@ impl Number {
         if point as i64 > digits.len() as i64 {
             whole.extend(std::iter::repeat_n('0', point as usize - digits.len()));
         }
-        let whole = whole.trim_start_matches('0');
-        let fraction = fraction.trim_end_matches('0');
-        let zero = whole.is_empty() && fraction.is_empty();
-        let mut out = CompactString::default();
-        if negative && !zero {
-            out.push('-');
-        }
-        out.push_str(if whole.is_empty() { "0" } else { whole });
-        if !fraction.is_empty() {
-            out.push('.');
-            out.push_str(fraction);
-        }
-        Ok(Number(out))
+        Ok(composed(negative, &whole, &fraction))
     }
 
     /// The digits of a JSON number as they stood in the document.
@@ -81,6 +73,31 @@ impl Number {
             .ok()
             .or_else(|| Decimal::from_scientific(&self.0).ok())
     }
+}
+
+/// The canonical form of digits before and after the point.
+fn composed(negative: bool, whole: &str, fraction: &str) -> Number {
+    let whole = whole.trim_start_matches('0');
+    let fraction = fraction.trim_end_matches('0');
+    let zero = whole.is_empty() && fraction.is_empty();
+    let mut out = CompactString::default();
+    if negative && !zero {
+        out.push('-');
+    }
+    out.push_str(if whole.is_empty() { "0" } else { whole });
+    if !fraction.is_empty() {
+        out.push('.');
+        out.push_str(fraction);
+    }
+    Number(out)
+}
+
+/// Sign and digits of a number that is written with a point and without an exponent.
+fn plain(text: &str) -> Option<(bool, &str, &str)> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.')?;
+    let fits = !whole.is_empty() && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+    fits.then_some((digits.len() < text.len(), whole, fraction))
 }
 
 /// Sign, digits, and how many of the digits stand before the point (negative: zeros after the point).
@@ -162,6 +179,9 @@ mod tests {
             ("-0.0", "0"),
             (".5", "0.5"),
             ("007", "7"),
+            ("-000.5000", "-0.5"),
+            ("5.", "5"),
+            ("0.00", "0"),
             ("99999999999999.9999", "99999999999999.9999"),
         ] {
             assert_eq!(Number::canonical(text).expect(text).as_str(), expected, "{text}");

@@ -320,6 +320,7 @@ fn insert(store: &mut Store, object: &str, values: &[(&'static str, String)], no
         faults: None,
         duplicates: DuplicateHeader::default(),
         loading: true,
+        lasting: false,
     };
     let done = store
         .write(at, Op::Insert, None, row, call, &mut Vec::new())

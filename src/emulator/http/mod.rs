@@ -32,13 +32,14 @@ use std::{io::Read, sync::Arc, time::Instant};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, Method},
     response::Response,
 };
 use bytes::Bytes;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use futures_util::StreamExt;
 
 use super::faults::Effect;
 use auth::Session;
@@ -134,7 +135,7 @@ async fn handle(
     let mut call = Call::new(parts.method, &target, parts.headers, Bytes::new());
     if admin::is_private(&call.path) {
         // The org's own side door: never counted, limited, logged or made to fail.
-        let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
+        let Ok(body) = whole(body).await else {
             return Response::new(Body::empty());
         };
         call.body = body;
@@ -213,7 +214,7 @@ async fn handle(
         .iter()
         .map(|(n, v)| n.as_str().len() + v.len() + 4)
         .sum();
-    let body = axum::body::to_bytes(body, MAX_BODY).await;
+    let body = whole(body).await;
     let reply = match (early, body) {
         (Some(reply), _) => reply,
         (None, Err(_)) => Reply::error(413, "EXCEEDED_MAX_SIZE_REQUEST", "Request size exceeded"),
@@ -242,6 +243,34 @@ async fn handle(
     let reply = if pretty { reply.indented() } else { reply };
     reply.into_response(number, coding, cut, slow, method == Method::HEAD)
 }
+
+/// All of a body. The pieces of a large one are put together as they come, so that the server reads the next ones
+/// into the same memory.
+async fn whole(body: Body) -> Result<Bytes, TooLarge> {
+    let expected = usize::try_from(body.size_hint().lower()).map_err(|_| TooLarge)?;
+    if expected > MAX_BODY {
+        return Err(TooLarge);
+    }
+    let mut pieces = body.into_data_stream();
+    let mut all = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| TooLarge)?;
+        if all.is_empty() && piece.len() == expected {
+            return Ok(piece);
+        }
+        if all.len() + piece.len() > MAX_BODY {
+            return Err(TooLarge);
+        }
+        if all.is_empty() {
+            all.reserve_exact(expected.max(piece.len()));
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(Bytes::from(all))
+}
+
+/// A body that is larger than an org reads, or broke off.
+struct TooLarge;
 
 /// The body without its content encoding.
 fn plain(body: Bytes, encoding: Option<&str>) -> Result<Bytes, Reply> {

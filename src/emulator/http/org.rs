@@ -175,6 +175,7 @@ impl Org {
             faults: None,
             duplicates: DuplicateHeader::default(),
             loading: true,
+            lasting: false,
         };
         store.most_mb = file.limits.data_storage_mb;
         setup::records(&mut store, file, &book, &org_id, &instance, call)?;
@@ -302,6 +303,7 @@ impl Org {
             faults: None,
             duplicates: DuplicateHeader::default(),
             loading: false,
+            lasting: false,
         })
     }
 

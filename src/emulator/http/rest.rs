@@ -225,6 +225,7 @@ impl Api<'_> {
                 self.version,
             ),
             loading: false,
+            lasting: false,
         }
     }
 

@@ -351,7 +351,8 @@ pub(crate) struct Object {
     /// Callers with the permission may say who made a record, and when.
     pub(crate) sets_audit_fields: bool,
     pub(crate) fields: Vec<Field>,
-    by_name: HashMap<String, usize>,
+    /// By the name as it is written, and in lower case.
+    by_name: ByName,
     pub(crate) record_types: Vec<RecordType>,
     /// What the platform does by itself when a row of this object is written.
     pub(crate) behaviour: Behaviour,
@@ -372,7 +373,7 @@ impl Object {
             traits: Traits::read("layouts record_types"),
             sets_audit_fields: false,
             fields: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: ByName::default(),
             record_types: Vec::new(),
             behaviour: Behaviour::of(name),
             names_by_id: false,
@@ -382,13 +383,14 @@ impl Object {
 
     /// Adds a field, or replaces the one of the same name.
     pub(crate) fn put(&mut self, field: Field) {
-        match self.by_name.get(&field.name.to_ascii_lowercase()) {
-            Some(&at) => self.fields[at] = field,
-            None => {
-                self.by_name
-                    .insert(field.name.to_ascii_lowercase(), self.fields.len());
-                self.fields.push(field);
-            }
+        let lower = field.name.to_ascii_lowercase();
+        let at = self.by_name.get(&lower).copied().unwrap_or(self.fields.len());
+        // Nearly everybody writes a field as it is written here, and then one look is enough.
+        self.by_name.insert(field.name.clone(), at);
+        self.by_name.insert(lower, at);
+        match self.fields.get_mut(at) {
+            Some(slot) => *slot = field,
+            None => self.fields.push(field),
         }
     }
 
@@ -447,6 +449,9 @@ impl Object {
     }
 }
 
+/// Places by names. Every write looks some up, and nobody attacks an emulated org: a fast hash will do.
+type ByName = HashMap<String, usize, foldhash::fast::RandomState>;
+
 /// All objects of an org.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schema {
@@ -457,8 +462,8 @@ pub(crate) struct Schema {
     pub(crate) pace: super::formula::Pace,
     /// Whether audit fields can be set and inactive users can own records, given the permissions.
     pub(crate) audit_fields: bool,
-    by_name: HashMap<String, usize>,
-    by_prefix: HashMap<String, usize>,
+    by_name: ByName,
+    by_prefix: ByName,
     /// The corporate currency first, when the org has several.
     pub(crate) currencies: Vec<(String, String)>,
     pub(crate) person_accounts: bool,
@@ -485,7 +490,7 @@ impl Schema {
     /// Called once all objects are in.
     pub(crate) fn seal(&mut self) {
         self.by_name = names(&self.objects, |o| o.name.to_ascii_lowercase());
-        self.by_prefix = HashMap::new();
+        self.by_prefix = ByName::default();
         for (at, object) in self.objects.iter().enumerate() {
             // Objects that share a prefix are looked up by the first of them.
             self.by_prefix.entry(object.prefix.clone()).or_insert(at);
@@ -511,6 +516,6 @@ impl Schema {
     }
 }
 
-fn names(objects: &[Object], key: impl Fn(&Object) -> String) -> HashMap<String, usize> {
+fn names(objects: &[Object], key: impl Fn(&Object) -> String) -> ByName {
     objects.iter().enumerate().map(|(i, o)| (key(o), i)).collect()
 }

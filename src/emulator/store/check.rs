@@ -20,14 +20,17 @@ impl Store {
         let table = &self.tables[object];
         for (at, cell) in cells.iter_mut() {
             let field = &spec.fields[*at];
-            if cell.is_empty() {
+            let refers = field.kind == Kind::Reference;
+            if !refers && !field.unique || cell.is_empty() {
                 continue;
             }
-            let same = row.is_some_and(|row| table.get(row, *at) == *cell);
-            if field.kind == Kind::Reference && !same {
+            if row.is_some_and(|row| table.get(row, *at) == *cell) {
+                continue;
+            }
+            if refers {
                 self.check_reference(object, row, *at, cell, call)?;
             }
-            if field.unique && !same {
+            if field.unique {
                 self.unique(object, row, *at, cell)?;
             }
         }
@@ -154,6 +157,12 @@ impl Store {
     ) -> Result<(), RowError> {
         let field = &self.schema.objects[object].fields[at];
         let table = &self.tables[object];
+        if self
+            .glance(object, at, cell)
+            .is_ok_and(|other| other.is_none() || other == row)
+        {
+            return Ok(());
+        }
         let folded = if field.folds_case() {
             fold(cell)
         } else {

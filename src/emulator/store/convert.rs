@@ -1,5 +1,6 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use memchr::memchr2;
 
 use super::{Cell, RowError};
 use crate::{
@@ -59,7 +60,7 @@ pub(crate) fn convert(field: &Field, raw: Raw<'_>) -> Result<Cell, RowError> {
         Raw::Bytes(_) => return Err(not_of_type(field, raw, "binary")),
     };
     // The storage layer trims, whatever the road.
-    let text = text.trim();
+    let text = trim(text);
     if text.is_empty() && field.kind != Kind::Boolean {
         return Ok(Cell::default());
     }
@@ -89,12 +90,20 @@ pub(crate) fn convert(field: &Field, raw: Raw<'_>) -> Result<Cell, RowError> {
         | Kind::Phone
         | Kind::Url => {
             length(field, text)?;
-            if field.kind == Kind::Text && text.contains(['\n', '\r']) {
+            if field.kind == Kind::Text && memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
                 // A single line keeps its words, not its line breaks.
                 return Ok(Cell::new(text.replace("\r\n", " ").replace(['\n', '\r'], " ")));
             }
             Ok(Cell::new(text))
         }
+    }
+}
+
+/// [`str::trim`]; nearly every text begins and ends with what is no space for sure.
+fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 
@@ -199,6 +208,9 @@ fn boolean(field: &Field, raw: Raw<'_>, text: &str) -> Result<Cell, RowError> {
 }
 
 fn int(field: &Field, raw: Raw<'_>, text: &str) -> Result<Cell, RowError> {
+    if text.len() <= 8 && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(Cell::new(text));
+    }
     let number = Number::canonical(text).map_err(|_| not_of_type(field, raw, text))?;
     let whole = number.as_str().split('.').next().unwrap_or_default();
     match whole.parse::<i64>() {
@@ -350,7 +362,9 @@ fn email(field: &Field, text: &str) -> Result<Cell, RowError> {
                 })
         });
     if valid {
-        Ok(Cell::new(text.to_ascii_lowercase()))
+        let mut address = Cell::new(text);
+        address.make_ascii_lowercase();
+        Ok(address)
     } else {
         Err(RowError::new(
             "INVALID_EMAIL_ADDRESS",
@@ -441,10 +455,62 @@ pub(crate) fn java_double(text: &str) -> Cell {
     out
 }
 
+/// Whether a text is a number as [`java_double`] writes it, so that it need not be written again. Not all that are
+/// are known here: those with an exponent are not.
+pub(crate) fn is_java_double(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let Some((whole, fraction)) = digits.split_once('.') else {
+        return false;
+    };
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if whole.len() > 7 || !all_digits(whole) || !all_digits(fraction) {
+        return false;
+    }
+    // A whole number keeps one zero, others none at their end.
+    let shortest = fraction == "0" || !fraction.ends_with('0');
+    match whole {
+        // Zero has no sign, and what is less than a thousandth has an exponent.
+        "0" => shortest && !fraction.starts_with("000") && (fraction != "0" || digits.len() == text.len()),
+        _ => shortest && !whole.starts_with('0'),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::emulator::schema::{DataType, PicklistValue};
+
+    #[test]
+    fn what_is_called_a_java_double_is_written_the_same_again() {
+        for (text, expected) in [
+            ("1.0", true),
+            ("0.0", true),
+            ("-0.0", false),
+            ("-1.5", true),
+            ("-0.5", true),
+            ("0.001", true),
+            ("0.0001", false),
+            ("0.00", false),
+            ("1.50", false),
+            ("01.5", false),
+            ("1", false),
+            ("1.", false),
+            (".5", false),
+            ("9999999.25", true),
+            ("10000000.5", false),
+            ("1.0E7", false),
+            (" 1.5", false),
+            ("+1.5", false),
+            ("-", false),
+            ("", false),
+        ] {
+            assert_eq!(is_java_double(text), expected, "{text:?}");
+            if expected {
+                let number = Number::canonical(text).expect("a number");
+                assert_eq!(java_double(number.as_str()), text);
+            }
+        }
+    }
 
     fn field(data: &str) -> Field {
         Field::new("F__c", "Label", &DataType::parse(data).expect(data))

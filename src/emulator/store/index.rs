@@ -1,8 +1,11 @@
-use std::{collections::HashMap, sync::RwLock};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::RwLock,
+};
 
 use foldhash::fast::RandomState;
 
-use super::{Cell, fold};
+use super::{Cell, column::Column, fold};
 use crate::emulator::schema::{Field, Kind};
 
 /// Rows by the value of a field, made when a field is first asked for and kept up to date from then on.
@@ -11,7 +14,8 @@ use crate::emulator::schema::{Field, Kind};
 /// value anyway, so an outdated entry only costs that comparison, and a write never has to search a long list.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    fields: RwLock<HashMap<usize, Map>>,
+    /// By the place of the field.
+    fields: RwLock<Vec<Option<Map>>>,
 }
 
 /// Half of what a look-up costs is hashing, and nobody attacks an emulated org: a fast hash will do.
@@ -27,6 +31,8 @@ enum Rows {
 impl Rows {
     fn push(&mut self, row: u32) {
         match self {
+            // A row that was taken back, and made again.
+            Rows::One(first) if *first == row => {}
             Rows::One(first) => *self = Rows::Many(vec![*first, row]),
             Rows::Many(rows) => rows.push(row),
         }
@@ -40,6 +46,10 @@ impl Rows {
     }
 }
 
+/// A glance is not enough: there may be several rows, or the index is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Search;
+
 impl Index {
     /// Fields that are looked up by value: keys, unique fields and references.
     pub(super) fn wanted(field: &Field) -> bool {
@@ -47,7 +57,7 @@ impl Index {
     }
 
     /// Rows with one of the values, in row order.
-    pub(super) fn rows(&self, field: usize, column: &[Cell], folds: bool, values: &[&str]) -> Vec<u32> {
+    pub(super) fn rows(&self, field: usize, column: &Column, folds: bool, values: &[&str]) -> Vec<u32> {
         let collect = |map: &Map| {
             let mut out = Vec::with_capacity(values.len());
             for value in values {
@@ -68,7 +78,7 @@ impl Index {
                 .fields
                 .read()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            if let Some(map) = maps.get(&field) {
+            if let Some(Some(map)) = maps.get(field) {
                 return collect(map);
             }
         }
@@ -76,7 +86,10 @@ impl Index {
             .fields
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let map = maps.entry(field).or_insert_with(|| {
+        if maps.len() <= field {
+            maps.resize_with(field + 1, || None);
+        }
+        let map = maps[field].get_or_insert_with(|| {
             let mut map = Map::with_capacity_and_hasher(column.len(), RandomState::default());
             for (row, cell) in column.iter().enumerate() {
                 insert(&mut map, cell, folds, row as u32);
@@ -86,13 +99,30 @@ impl Index {
         collect(map)
     }
 
+    /// The one row that may have a value, when that is known at a glance: the caller looks whether it has it still.
+    /// `Err` when it takes a search.
+    pub(super) fn only(&self, field: usize, value: &str) -> Result<Option<u32>, Search> {
+        let maps = self
+            .fields
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        match maps.get(field) {
+            Some(Some(map)) => match map.get(value) {
+                None => Ok(None),
+                Some(Rows::One(row)) => Ok(Some(*row)),
+                Some(Rows::Many(_)) => Err(Search),
+            },
+            _ => Err(Search),
+        }
+    }
+
     /// A row's field has a new value.
     pub(super) fn add(&mut self, field: usize, cell: &Cell, folds: bool, row: u32) {
         let maps = self
             .fields
             .get_mut()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(map) = maps.get_mut(&field) {
+        if let Some(Some(map)) = maps.get_mut(field) {
             insert(map, cell, folds, row);
         }
     }
@@ -103,10 +133,10 @@ fn insert(map: &mut Map, cell: &Cell, folds: bool, row: u32) {
         return;
     }
     let key = if folds { fold(cell) } else { cell.clone() };
-    match map.get_mut(&key) {
-        Some(rows) => rows.push(row),
-        None => {
-            map.insert(key, Rows::One(row));
+    match map.entry(key) {
+        Entry::Occupied(mut rows) => rows.get_mut().push(row),
+        Entry::Vacant(place) => {
+            place.insert(Rows::One(row));
         }
     }
 }
@@ -118,14 +148,29 @@ mod tests {
     #[test]
     fn outdated_entries_do_not_show() {
         let mut index = Index::default();
-        let mut column = vec![Cell::new("A"), Cell::new("b"), Cell::new("a")];
+        let mut column: Column = ["A", "b", "a"].map(Cell::new).into_iter().collect();
         assert_eq!(index.rows(0, &column, true, &["a"]), [0, 2]);
-        column[0] = Cell::new("c");
-        index.add(0, &column[0], true, 0);
+        column.set(0, Cell::new("c"));
+        index.add(0, &Cell::new("c"), true, 0);
         assert_eq!(index.rows(0, &column, true, &["a"]), [2]);
         assert_eq!(index.rows(0, &column, true, &["c", "b"]), [0, 1]);
-        column[0] = Cell::new("A");
-        index.add(0, &column[0], true, 0);
+        column.set(0, Cell::new("A"));
+        index.add(0, &Cell::new("A"), true, 0);
         assert_eq!(index.rows(0, &column, true, &["a"]), [0, 2]);
+    }
+
+    #[test]
+    fn a_glance_tells_the_one_row() {
+        let mut index = Index::default();
+        let column: Column = ["a", "b", "a"].map(Cell::new).into_iter().collect();
+        assert_eq!(index.only(1, "b"), Err(Search));
+        index.rows(1, &column, false, &[]);
+        assert_eq!(index.only(1, "a"), Err(Search));
+        assert_eq!(index.only(1, "b"), Ok(Some(1)));
+        assert_eq!(index.only(1, "c"), Ok(None));
+        index.add(1, &Cell::new("b"), false, 1);
+        assert_eq!(index.only(1, "b"), Ok(Some(1)));
+        index.add(1, &Cell::new("b"), false, 3);
+        assert_eq!(index.only(1, "b"), Err(Search));
     }
 }

@@ -7,6 +7,7 @@
 mod bin;
 mod blobs;
 mod check;
+mod column;
 mod convert;
 mod duplicates;
 mod effects;
@@ -30,10 +31,11 @@ use crate::record::Id;
 
 pub(crate) use bin::Deletion;
 pub(crate) use blobs::Blobs;
-pub(crate) use convert::{Raw, fold, java_double, parse_datetime};
+use column::Column;
+pub(crate) use convert::{Raw, fold, is_java_double, java_double, parse_datetime};
 pub(crate) use duplicates::DuplicateHeader;
 pub(crate) use error::RowError;
-use index::Index;
+use index::{Index, Search};
 pub(crate) use standard::value_records;
 pub(crate) use state::StateFault;
 pub(crate) use write::{Call, Done, Incoming, Op, Target, Undo};
@@ -54,7 +56,7 @@ pub(crate) enum State {
 /// The records of one object.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    columns: Vec<Vec<Cell>>,
+    columns: Vec<Column>,
     states: Vec<State>,
     live: usize,
     /// The next auto number of a field.
@@ -76,6 +78,8 @@ pub(crate) struct Store {
     moment: Cell,
     /// The time that formula fields which read the clock show.
     worked_out: Cell,
+    /// Room for the cells of a row, which one write leaves to the next.
+    spare: write::Cells,
     /// Three characters that make this org's Ids differ from another's.
     instance: String,
     /// Megabytes that the records may take.
@@ -128,7 +132,7 @@ fn number_of(id: &str) -> Option<u64> {
 impl Table {
     fn new(fields: usize) -> Self {
         Table {
-            columns: vec![Vec::new(); fields],
+            columns: vec![Column::default(); fields],
             counters: vec![0; fields],
             ..Table::default()
         }
@@ -157,17 +161,7 @@ impl Table {
     }
 
     fn set(&mut self, row: u32, field: usize, value: Cell) {
-        let column = &mut self.columns[field];
-        let row = row as usize;
-        if column.len() <= row {
-            if value.is_empty() {
-                return;
-            }
-            column.resize(row, Cell::const_new(""));
-            column.push(value);
-            return;
-        }
-        column[row] = value;
+        self.columns[field].set(row as usize, value);
     }
 
     /// Takes the newest row away.
@@ -210,6 +204,7 @@ impl Store {
             bin: HashMap::new(),
             moment: Cell::default(),
             worked_out: Cell::default(),
+            spare: Vec::new(),
             instance,
             most_mb: None,
             user,
@@ -270,6 +265,25 @@ impl Store {
         let folds = spec.folds_case();
         let table = &self.tables[object];
         Some(table.index.rows(field, &table.columns[field], folds, values))
+    }
+
+    /// The one live row whose field equals a value, when the index knows it at a glance; `Err` when it takes a search.
+    fn glance(&self, object: usize, field: usize, value: &Cell) -> Result<Option<u32>, Search> {
+        let spec = &self.schema.objects[object].fields[field];
+        if field == 0 || !Index::wanted(spec) {
+            return Err(Search);
+        }
+        let table = &self.tables[object];
+        let folds = spec.folds_case();
+        let row = if folds {
+            table.index.only(field, &fold(value))
+        } else {
+            table.index.only(field, value)
+        }?;
+        Ok(row.filter(|row| {
+            let cell = table.get(*row, field);
+            table.state(*row) == State::Live && (cell == value || folds && fold(cell) == fold(value))
+        }))
     }
 
     /// Live rows whose field equals a value.

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 
-use super::{Blobs, Cell, Deletion, State, Store, Table, index::Index};
+use super::{Blobs, Cell, Column, Deletion, State, Store, Table, index::Index};
 
 /// Kept records could not be read.
 #[derive(Debug)]
@@ -56,6 +56,7 @@ impl Store {
             moment: self.moment.clone(),
             worked_out: self.worked_out.clone(),
             instance: self.instance.clone(),
+            spare: Vec::new(),
             ..*self
         }
     }
@@ -95,7 +96,7 @@ impl Store {
                 text(out, &spec.fields[field].name)?;
                 out.write_all(&counter.to_le_bytes())?;
             }
-            let columns: Vec<(usize, &Vec<Cell>)> = table
+            let columns: Vec<(usize, &Column)> = table
                 .columns
                 .iter()
                 .enumerate()
@@ -106,7 +107,7 @@ impl Store {
                 text(out, &spec.fields[field].name)?;
                 text(out, spec.fields[field].kind.api_name())?;
                 block.clear();
-                for cell in cells {
+                for cell in cells.iter() {
                     varint(&mut block, cell.len());
                     block.extend_from_slice(cell.as_bytes());
                 }
@@ -259,8 +260,8 @@ impl Store {
     }
 }
 
-fn cells(block: &[u8], count: usize) -> Option<Vec<Cell>> {
-    let mut out = Vec::with_capacity(count.min(block.len()));
+fn cells(block: &[u8], count: usize) -> Option<Column> {
+    let mut out = Column::default();
     let mut left = block;
     for _ in 0..count {
         let mut size = 0usize;

@@ -32,6 +32,8 @@ pub(crate) struct Call<'a> {
     pub(crate) duplicates: DuplicateHeader,
     /// Whether this is the loading of an org file: read-only fields may be given, validation rules rest.
     pub(crate) loading: bool,
+    /// Whether nobody will take back a write that succeeded, so that less need be remembered.
+    pub(crate) lasting: bool,
 }
 
 /// Where a value goes.
@@ -127,47 +129,26 @@ impl Store {
                     ));
                 }
                 let row = self.named(object, id)?;
-                self.update(object, row, values, call, undo)
+                self.update(object, row, values, None, call, undo)
             }
             Op::Upsert(0) => match key.filter(|id| !id.is_empty()) {
                 None => self.insert(object, values, call, undo),
                 Some(id) => {
                     let row = self.named(object, id)?;
-                    self.update(object, row, values, call, undo)
+                    self.update(object, row, values, None, call, undo)
                 }
             },
-            Op::Upsert(field) => {
-                let rows = self.matches(object, field, key.unwrap_or_default())?;
-                match rows[..] {
-                    [] => {
-                        let mut all = values.to_vec();
-                        if !all.iter().any(|(t, _)| *t == Target::Field(field)) {
-                            all.push((Target::Field(field), Raw::Text(key.unwrap_or_default())));
-                        }
-                        self.insert(object, &all, call, undo)
-                    }
-                    [row] => {
-                        let rest: Vec<(Target, Raw<'_>)> = values
-                            .iter()
-                            .filter(|(t, _)| *t != Target::Field(field))
-                            .copied()
-                            .collect();
-                        self.update(object, row, &rest, call, undo)
-                    }
-                    _ => {
-                        let ids: Vec<&str> =
-                            rows.iter().map(|row| self.tables[object].get(*row, 0)).collect();
-                        Err(RowError::new(
-                            "DUPLICATE_EXTERNAL_ID",
-                            format!(
-                                "{}: more than one record found for external id field: [{}]",
-                                self.schema.objects[object].fields[field].name,
-                                ids.join(", ")
-                            ),
-                        ))
-                    }
+            Op::Upsert(field) => match self.holder(object, field, key.unwrap_or_default())? {
+                None if values.iter().any(|(t, _)| *t == Target::Field(field)) => {
+                    self.insert(object, values, call, undo)
                 }
-            }
+                None => {
+                    let mut all = values.to_vec();
+                    all.push((Target::Field(field), Raw::Text(key.unwrap_or_default())));
+                    self.insert(object, &all, call, undo)
+                }
+                Some(row) => self.update(object, row, values, Some(field), call, undo),
+            },
             Op::Delete | Op::HardDelete => {
                 let row = self.named(object, key.unwrap_or_default())?;
                 self.may_change(object, row, true, call)?;
@@ -248,6 +229,17 @@ impl Store {
     /// The live rows whose key field has a value. Case makes no difference only for fields that are unique without
     /// regard to case, and for e-mail addresses, which are stored in lower case.
     pub(crate) fn matches(&self, object: usize, field: usize, value: &str) -> Result<Vec<u32>, RowError> {
+        let cell = self.key(object, field, value)?;
+        let spec = &self.schema.objects[object].fields[field];
+        let mut rows = self.find(object, field, &cell);
+        if !spec.key_folds_case() {
+            rows.retain(|row| self.tables[object].get(*row, field) == cell);
+        }
+        Ok(rows)
+    }
+
+    /// A key as it is stored.
+    fn key(&self, object: usize, field: usize, value: &str) -> Result<Cell, RowError> {
         let spec = &self.schema.objects[object].fields[field];
         let cell = convert(spec, Raw::Text(value))?;
         if cell.is_empty() {
@@ -256,11 +248,32 @@ impl Store {
                 format!("{} not specified", spec.name),
             ));
         }
-        let mut rows = self.find(object, field, &cell);
-        if !spec.key_folds_case() {
-            rows.retain(|row| self.tables[object].get(*row, field) == cell);
+        Ok(cell)
+    }
+
+    /// The one live row that an upsert's key names, if there is any.
+    fn holder(&self, object: usize, field: usize, value: &str) -> Result<Option<u32>, RowError> {
+        let cell = self.key(object, field, value)?;
+        let spec = &self.schema.objects[object].fields[field];
+        let table = &self.tables[object];
+        if let Ok(row) = self.glance(object, field, &cell) {
+            return Ok(row.filter(|row| spec.key_folds_case() || table.get(*row, field) == cell));
         }
-        Ok(rows)
+        match self.matches(object, field, value)?[..] {
+            [] => Ok(None),
+            [row] => Ok(Some(row)),
+            ref rows => {
+                let ids: Vec<&str> = rows.iter().map(|row| table.get(*row, 0)).collect();
+                Err(RowError::new(
+                    "DUPLICATE_EXTERNAL_ID",
+                    format!(
+                        "{}: more than one record found for external id field: [{}]",
+                        spec.name,
+                        ids.join(", ")
+                    ),
+                ))
+            }
+        }
     }
 
     /// The row that an Id names.
@@ -301,16 +314,19 @@ impl Store {
         table.set(row, field, cell);
     }
 
-    /// The cells that the values stand for, each field once.
+    /// The cells that the values stand for, each field once, put into `cells`; the field `but` is passed over.
     fn cells(
         &self,
         object: usize,
         values: &Incoming<'_>,
+        but: Option<usize>,
         call: Call<'_>,
         insert: bool,
-    ) -> Result<(Cells, Option<Bytes>), RowError> {
+        cells: &mut Cells,
+    ) -> Result<Option<Bytes>, RowError> {
         let spec = &self.schema.objects[object];
-        let mut cells: Cells = Vec::with_capacity(values.len() + 16);
+        cells.clear();
+        cells.reserve(values.len() + 16);
         let mut blob = None;
         let mut unwritable: Vec<&str> = Vec::new();
         let open = |field: usize| {
@@ -324,6 +340,7 @@ impl Store {
         for (target, raw) in values {
             let (field, cell) = match *target {
                 Target::Ignore => continue,
+                Target::Field(field) if but == Some(field) => continue,
                 Target::Field(field) => {
                     let f = &spec.fields[field];
                     if !open(field) {
@@ -358,7 +375,7 @@ impl Store {
             }
         }
         if unwritable.is_empty() {
-            return Ok((cells, blob));
+            return Ok(blob);
         }
         let mut error = RowError::new(
             "INVALID_FIELD_FOR_INSERT_UPDATE",
@@ -378,6 +395,11 @@ impl Store {
         let cell = convert(field, raw)?;
         if cell.is_empty() {
             return Ok(cell);
+        }
+        if parent != self.record_type
+            && let Ok(Some(row)) = self.glance(parent, by, &cell)
+        {
+            return Ok(Cell::new(self.tables[parent].get(row, 0)));
         }
         let mut rows = self.find(parent, by, &cell);
         if parent == self.record_type {
@@ -408,7 +430,8 @@ impl Store {
         undo: &mut Vec<Undo>,
     ) -> Result<Done, RowError> {
         self.may_insert(object, call)?;
-        let (mut cells, blob) = self.cells(object, values, call, true)?;
+        let mut cells = std::mem::take(&mut self.spare);
+        let blob = self.cells(object, values, None, call, true, &mut cells)?;
         let given = content(&cells, call);
         let schema = self.schema.clone();
         let spec = &schema.objects[object];
@@ -506,11 +529,12 @@ impl Store {
                 self.put(object, row, at, number);
             }
         }
-        for (field, cell) in cells {
+        for (field, cell) in cells.drain(..) {
             if field != 0 {
                 self.put(object, row, field, cell);
             }
         }
+        self.spare = cells;
         if let Some(blob) = blob {
             self.write_blob(&id, blob, undo);
         }
@@ -537,11 +561,13 @@ impl Store {
         object: usize,
         row: u32,
         values: &Incoming<'_>,
+        but: Option<usize>,
         call: Call<'_>,
         undo: &mut Vec<Undo>,
     ) -> Result<Done, RowError> {
         self.may_change(object, row, false, call)?;
-        let (mut cells, blob) = self.cells(object, values, call, false)?;
+        let mut cells = std::mem::take(&mut self.spare);
+        let blob = self.cells(object, values, but, call, false, &mut cells)?;
         let given = content(&cells, call);
         let brought = cells.len();
         let schema = self.schema.clone();
@@ -580,22 +606,31 @@ impl Store {
         {
             *name = Cell::new(&table.get(row, 0)[..15]);
         }
-        let old: Cells = cells
-            .iter()
-            .map(|(field, _)| (*field, Cell::new(table.get(row, *field))))
-            .collect();
         let rules = &schema.rules[object];
+        let hooked = standard::wants_updates(&schema, spec);
+        let watched = hooked || rules.check() || rules.spread();
+        // Without anybody who may refuse it now, a write that lasts needs no memory of what was there.
+        let old: Cells = if watched || !call.lasting {
+            cells
+                .iter()
+                .map(|(field, _)| (*field, Cell::new(table.get(row, *field))))
+                .collect()
+        } else {
+            Cells::new()
+        };
         let before = self.shares(object, row, call.now);
-        for (field, cell) in cells {
+        for (field, cell) in cells.drain(..) {
             self.put(object, row, field, cell);
         }
+        self.spare = cells;
         let id = Cell::new(self.tables[object].get(row, 0));
         if let Some(blob) = blob {
             self.write_blob(&id, blob, undo);
         }
-        let hooked = standard::wants_updates(spec);
-        if !hooked && !rules.check() && !rules.spread() {
-            undo.push(Undo::Cells(object, row, old));
+        if !watched {
+            if !call.lasting {
+                undo.push(Undo::Cells(object, row, old));
+            }
             return Ok(Done { id, created: false });
         }
         undo.push(Undo::Cells(object, row, old.clone()));

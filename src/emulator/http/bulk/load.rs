@@ -17,7 +17,9 @@ use super::{
     csv,
     csv::{Rows, Span},
 };
-use crate::emulator::store::{Call, Cell, Done, DuplicateHeader, Op, Raw, RowError, Store, Target, fold};
+use crate::emulator::store::{
+    Call, Cell, Done, DuplicateHeader, Op, Raw, RowError, Store, Target, Undo, fold,
+};
 
 /// Rows of an inner batch.
 const BATCH: usize = 10_000;
@@ -27,8 +29,16 @@ const MOST_COLUMNS: usize = 5_000;
 /// Rows that are written under one hold of the store's lock, as triggers see them.
 const CHUNK: usize = 200;
 
-/// What became of a row; one that failed has the Id that it brought, if any.
-pub(super) type Outcome = Result<Done, (Cell, RowError)>;
+/// What became of a row. There are many, and nearly all of them went well.
+pub(super) type Outcome = Result<Done, Box<Refused>>;
+
+/// A row that failed.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// The Id that it brought, if any.
+    pub(super) id: Cell,
+    pub(super) error: RowError,
+}
 
 /// Texts that are looked up and never shown: a fast hash will do.
 type Texts = HashSet<Cell, RandomState>;
@@ -61,6 +71,9 @@ pub(super) fn load(
         return Err("InvalidJob : no data".to_owned());
     };
     let op = *op;
+    if data.len() > csv::MOST {
+        return Err("ClientInputError : the data are too large".to_owned());
+    }
     let nothing = || "InvalidBatch : Records not found".to_owned();
     let mut cells: Vec<Span> = Vec::new();
     let body = csv::read(data, 0, job.delimiter(), &mut cells).ok_or_else(nothing)?;
@@ -156,12 +169,20 @@ struct Writer<'a> {
     folds: bool,
 }
 
-impl Writer<'_> {
+/// Room that the rows of a batch use one after the other.
+#[derive(Default)]
+struct Room<'a> {
+    values: Vec<(Target, Raw<'a>)>,
+    undo: Vec<Undo>,
+}
+
+impl<'a> Writer<'a> {
     /// Writes a batch, not more than `most` rows of it. An aborted job stops between chunks; what is done stays done.
     fn batch(&self, rows: &Rows, most: usize, mut told: impl FnMut(&[Outcome])) -> Vec<Outcome> {
         let twice = self.duplicates(rows);
         let count = rows.len().min(most);
         let mut outcomes = Vec::with_capacity(count);
+        let mut room = Room::default();
         while outcomes.len() < count && !aborted(self.org, &self.job.id) {
             let first = outcomes.len();
             let mut store = self.org.write();
@@ -174,10 +195,11 @@ impl Writer<'_> {
                 // The header has no effect here.
                 duplicates: DuplicateHeader::default(),
                 loading: false,
+                lasting: true,
             };
             let mut seen = Texts::default();
             for row in first..count.min(first + CHUNK) {
-                outcomes.push(self.write(&mut store, rows.get(row), call, &twice, &mut seen));
+                outcomes.push(self.write(&mut store, rows.get(row), call, &twice, &mut seen, &mut room));
             }
             drop(store);
             told(&outcomes[first..]);
@@ -221,25 +243,26 @@ impl Writer<'_> {
         call: Call<'_>,
         twice: &Texts,
         seen: &mut Texts,
+        room: &mut Room<'a>,
     ) -> Outcome {
         let columns = self.columns;
-        let flaw = csv::flaw(self.data, cells);
-        let texts: Vec<Cow<'_, str>> = cells.iter().map(|c| c.text(self.data)).collect();
         let key = columns
             .key
-            .and_then(|at| texts.get(at))
-            .map(|t| t.trim())
-            .unwrap_or_default();
+            .and_then(|at| cells.get(at))
+            .map(|c| c.text(self.data));
+        let key = key.as_deref().map(str::trim).unwrap_or_default();
         let key = if key == "#N/A" { "" } else { key };
-        // The Id of a row that fails is given back when the row brought one.
         let by_id = matches!(self.op, Op::Update | Op::Delete | Op::HardDelete);
-        let id = if by_id && self.job.version >= 53 {
-            Cell::new(crate::record::id18(key))
-        } else {
-            Cell::default()
+        let fail = |error: RowError| {
+            // The Id of a row that fails is given back when the row brought one.
+            let id = if by_id && self.job.version >= 53 {
+                Cell::new(crate::record::id18(key))
+            } else {
+                Cell::default()
+            };
+            Box::new(Refused { id, error })
         };
-        let fail = |error: RowError| (id.clone(), error);
-        if let Some(flaw) = flaw {
+        if let Some(flaw) = csv::flaw(self.data, cells) {
             return Err(fail(RowError::new("INVALID_FIELD", flaw)));
         }
         if !key.is_empty() {
@@ -253,30 +276,45 @@ impl Writer<'_> {
                 return Err(fail(RowError::new("DUPLICATE_VALUE", "Duplicate id in list")));
             }
         }
-        if texts.len() > columns.targets.len() {
+        if cells.len() > columns.targets.len() {
             return Err(fail(RowError::new(
                 "INVALID_FIELD",
                 format!(
                     "Found {} values for {} columns",
-                    texts.len(),
+                    cells.len(),
                     columns.targets.len()
                 ),
             )));
         }
-        let mut values: Vec<(Target, Raw<'_>)> = Vec::with_capacity(texts.len());
-        for (at, (target, text)) in columns.targets.iter().zip(&texts).enumerate() {
+        room.undo.clear();
+        let (object, op, undo) = (self.job.object, self.op, &mut room.undo);
+        let done = if cells.iter().any(Span::is_doubled) {
+            let texts: Vec<Cow<'_, str>> = cells.iter().map(|c| c.text(self.data)).collect();
+            let mut values = Vec::with_capacity(texts.len());
+            columns.values(texts.iter().map(AsRef::as_ref), &mut values);
+            store.write(object, op, Some(key), &values, call, undo)
+        } else {
+            room.values.clear();
+            columns.values(cells.iter().map(|c| c.inner(self.data)), &mut room.values);
+            store.write(object, op, Some(key), &room.values, call, undo)
+        };
+        done.map_err(|error| {
+            store.undo(std::mem::take(undo));
+            fail(error)
+        })
+    }
+}
+
+impl Columns {
+    /// Where the cells of a row go.
+    fn values<'t>(&self, texts: impl Iterator<Item = &'t str>, values: &mut Vec<(Target, Raw<'t>)>) {
+        for (at, (target, text)) in self.targets.iter().zip(texts).enumerate() {
             // Empty leaves a field as it is, `#N/A` empties it.
-            match text.as_ref() {
+            match text {
                 "" => {}
                 "#N/A" => values.push((*target, Raw::Null)),
                 text => values.push((*target, Raw::Csv(text, at))),
             }
         }
-        let mut undo = Vec::new();
-        let done = store.write(self.job.object, self.op, Some(key), &values, call, &mut undo);
-        done.map_err(|error| {
-            store.undo(undo);
-            fail(error)
-        })
     }
 }

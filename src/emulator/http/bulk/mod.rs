@@ -352,6 +352,10 @@ fn start(org: &Arc<Org>, id: &str, work: impl FnOnce(&Org, &Job) -> Result<Files
             job.retries = retries;
             match done {
                 Ok(Ok(files)) => {
+                    // All of the upload that anybody may still ask for is in the files.
+                    if let Work::Ingest { content, .. } = &mut job.work {
+                        *content = None;
+                    }
                     job.files = Some(files);
                     job.state = State::JobComplete;
                 }

@@ -5,8 +5,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use bytes::Bytes;
 use fastrand::Rng;
 
-use super::{super::Org, Files, Job, csv, csv::Span, load::Batch};
-use crate::{emulator::store::java_double, record::Number};
+use super::{super::Org, Files, Job, columns::Columns, csv, csv::Span, load::Batch};
+use crate::{
+    emulator::store::{is_java_double, java_double},
+    record::Number,
+};
 
 /// The result files, as far as batches are done.
 pub(super) struct Results<'a> {
@@ -73,30 +76,14 @@ impl<'a> Results<'a> {
                     csv::quote(&mut self.successful, if done.created { "true" } else { "false" });
                     &mut self.successful
                 }
-                Err((id, error)) => {
-                    csv::quote(&mut self.failed, id);
+                Err(refused) => {
+                    csv::quote(&mut self.failed, &refused.id);
                     self.failed.push(self.delimiter);
-                    csv::quote(&mut self.failed, &error.bulk_cell());
+                    csv::quote(&mut self.failed, &refused.error.bulk_cell());
                     &mut self.failed
                 }
             };
-            let cells = batch.rows.get(row);
-            for column in &columns.order {
-                out.push(self.delimiter);
-                let Some(cell) = cells.get(*column) else {
-                    csv::quote(out, "");
-                    continue;
-                };
-                let text = cell.text(self.data);
-                // Doubles are read and printed again, as Java prints them.
-                let double = columns.doubles[*column]
-                    .then(|| Number::canonical(text.trim()).ok())
-                    .flatten();
-                match double {
-                    Some(number) => csv::quote(out, &java_double(number.as_str())),
-                    None => csv::quote(out, &text),
-                }
-            }
+            give_back(out, self.data, self.delimiter, columns, batch.rows.get(row));
             out.extend_from_slice(self.newline);
         }
     }
@@ -111,6 +98,79 @@ impl<'a> Results<'a> {
             successful: Bytes::from(self.successful),
             failed: Bytes::from(self.failed),
             unprocessed: Bytes::from(unprocessed),
+        }
+    }
+}
+
+/// Writes the cells of a row behind what is there, each in quotes. Those that came in quotes lie in the upload as they
+/// are written here, and neighbours are copied in one piece.
+fn give_back(out: &mut Vec<u8>, data: &str, delimiter: u8, columns: &Columns, cells: &[Span]) {
+    let bytes = data.as_bytes();
+    let mut piece = 0..0;
+    for column in &columns.order {
+        let cell = cells.get(*column);
+        // Doubles are read and printed again, as Java prints them.
+        let double = cell
+            .filter(|_| columns.doubles[*column])
+            .map(|cell| cell.text(data))
+            .filter(|text| !is_java_double(text))
+            .and_then(|text| Number::canonical(text.trim()).ok())
+            .map(|number| java_double(number.as_str()));
+        if double.is_none()
+            && let Some(lies) = cell.and_then(Span::quoted)
+        {
+            if lies.start == piece.end + 1 && !piece.is_empty() {
+                piece.end = lies.end;
+                continue;
+            }
+            out.extend_from_slice(&bytes[piece]);
+            out.push(delimiter);
+            piece = lies;
+            continue;
+        }
+        out.extend_from_slice(&bytes[std::mem::take(&mut piece)]);
+        out.push(delimiter);
+        match (double, cell) {
+            (Some(double), _) => csv::quote(out, &double),
+            (None, Some(cell)) => csv::quote(out, &cell.text(data)),
+            (None, None) => csv::quote(out, ""),
+        }
+    }
+    out.extend_from_slice(&bytes[piece]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::store::Target;
+
+    #[test]
+    fn cells_are_given_back_in_quotes_and_in_their_order() {
+        let data = "\"a\",\"b \"\"c\"\"\",1.50,d,\"2.0\",\"3\",\"e\"\n";
+        let mut cells = Vec::new();
+        csv::read(data, 0, b',', &mut cells);
+        let mut columns = Columns {
+            targets: vec![Target::Ignore; 8],
+            key: None,
+            doubles: [2, 4, 5].iter().fold(vec![false; 8], |mut all, at| {
+                all[*at] = true;
+                all
+            }),
+            order: (0..8).collect(),
+        };
+        for (order, expected) in [
+            (
+                vec![0, 1, 2, 3, 4, 5, 6, 7],
+                r#";"a","b ""c""";"1.5";"d";"2.0";"3.0";"e";"""#,
+            ),
+            (vec![4, 6, 0, 1], r#";"2.0";"e";"a","b ""c""""#),
+            (vec![1, 0], r#";"b ""c""";"a""#),
+        ] {
+            columns.order = order;
+            let mut out = Vec::new();
+            // Another delimiter than the upload's shows what was copied in one piece.
+            give_back(&mut out, data, b';', &columns, &cells);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
         }
     }
 }

@@ -20,7 +20,7 @@ use super::{
     Cell, Raw, RowError, Store, Undo,
     write::{Call, Cells, Target},
 };
-use crate::emulator::schema::{Behaviour, Object};
+use crate::emulator::schema::{Behaviour, Object, Schema};
 
 /// Fills in what follows from other fields of the row, and refuses what the platform refuses.
 pub(super) fn complete(draft: &mut Draft<'_>) -> Result<(), RowError> {
@@ -131,15 +131,15 @@ pub(super) fn after_insert(
 }
 
 /// Whether [`after_update`] looks at rows of this object.
-pub(super) fn wants_updates(spec: &Object) -> bool {
-    matches!(
-        spec.behaviour,
-        Behaviour::Account
-            | Behaviour::ContentVersion
-            | Behaviour::ContentDocument
-            | Behaviour::OpportunityLineItem
-            | Behaviour::OpportunityContactRole
-    )
+pub(super) fn wants_updates(schema: &Schema, spec: &Object) -> bool {
+    match spec.behaviour {
+        Behaviour::Account => schema.person_accounts,
+        Behaviour::ContentVersion
+        | Behaviour::ContentDocument
+        | Behaviour::OpportunityLineItem
+        | Behaviour::OpportunityContactRole => true,
+        _ => false,
+    }
 }
 
 /// A changed row is stored.

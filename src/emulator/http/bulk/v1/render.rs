@@ -212,7 +212,7 @@ pub(super) fn rows(format: Format, outcomes: &[Outcome]) -> Bytes {
         Format::Csv => {
             let mut out = b"\"Id\",\"Success\",\"Created\",\"Error\"\n".to_vec();
             for outcome in outcomes {
-                let error = outcome.as_ref().err().map(|(_, e)| e.bulk_cell());
+                let error = outcome.as_ref().err().map(|refused| refused.error.bulk_cell());
                 let (id, created) = match outcome {
                     Ok(done) => (done.id.as_str(), done.created),
                     Err(_) => ("", false),
@@ -240,8 +240,8 @@ pub(super) fn rows(format: Format, outcomes: &[Outcome]) -> Bytes {
                     Ok(done) => json!({
                         "success": true, "created": done.created, "id": done.id.as_str(), "errors": [],
                     }),
-                    Err((_, e)) => json!({
-                        "success": false, "created": false, "id": null, "errors": errors(e),
+                    Err(refused) => json!({
+                        "success": false, "created": false, "id": null, "errors": errors(&refused.error),
                     }),
                 })
                 .collect();
@@ -256,8 +256,8 @@ pub(super) fn rows(format: Format, outcomes: &[Outcome]) -> Bytes {
                         tag(&mut out, "id", &done.id);
                         done.created
                     }
-                    Err((_, e)) => {
-                        for error in errors(e) {
+                    Err(refused) => {
+                        for error in errors(&refused.error) {
                             out.push_str("<errors>");
                             for field in error["fields"].as_array().into_iter().flatten() {
                                 tag(&mut out, "fields", field.as_str().unwrap_or_default());
