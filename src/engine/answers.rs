@@ -1,6 +1,9 @@
 //! Answers for mappings: what state knows of a source row, and what the target has for a key.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use compact_str::CompactString;
 
@@ -311,30 +314,95 @@ fn conditions(
         }
         return out;
     }
+    composite(by, kinds, keys, room)
+}
+
+/// As [`conditions`] for keys of several fields: keys that differ in one field only share a list of its values.
+fn composite(by: &[FieldPath], kinds: &[(FieldType, bool)], keys: &[&LookupKey], room: usize) -> Vec<String> {
+    let spelt = |at: usize, text: &Option<CompactString>| match text {
+        Some(text) => literal(text, kinds[at].0),
+        None => Some("null".to_owned()),
+    };
+    // A key with a part that no record can have finds nothing.
+    let keys: Vec<Vec<String>> = keys
+        .iter()
+        .filter_map(|key| key.iter().enumerate().map(|(at, text)| spelt(at, text)).collect())
+        .collect();
+    let distinct = |at: usize| {
+        let values: std::collections::HashSet<&str> = keys.iter().map(|key| key[at].as_str()).collect();
+        values.len()
+    };
+    // The field with the most values is listed, the others are compared.
+    let listed = (0..by.len())
+        .rev()
+        .max_by_key(|at| distinct(*at))
+        .unwrap_or_default();
+    let mut groups: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
+    for key in &keys {
+        let others = (0..by.len())
+            .filter(|at| *at != listed)
+            .map(|at| key[at].as_str());
+        let values = groups.entry(others.collect()).or_default();
+        values.push(&key[listed]);
+    }
+    let mut out = Vec::new();
     let mut any = String::new();
-    for key in keys {
-        let parts: Option<Vec<String>> = by
-            .iter()
-            .zip(kinds)
-            .zip(key.iter())
-            .map(|((path, (kind, _)), text)| match text {
-                Some(text) => literal(text, *kind).map(|l| format!("{path} = {l}")),
-                None => Some(format!("{path} = null")),
-            })
-            .collect();
-        let Some(parts) = parts else { continue };
-        let one = format!("({})", parts.join(" AND "));
-        if encoded_len(&any) + encoded_len(&one) + 12 > room && !any.is_empty() {
+    let mut flush = |any: &mut String, more: String| {
+        if encoded_len(any) + encoded_len(&more) + 12 > room && !any.is_empty() {
             out.push(format!("({any})"));
             any.clear();
         }
         if !any.is_empty() {
             any.push_str(" OR ");
         }
-        any.push_str(&one);
+        any.push_str(&more);
+    };
+    for (others, values) in groups {
+        let mut others = others.into_iter();
+        let head: Vec<String> = by
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != listed)
+            .map(|(_, path)| format!("{path} = {}", others.next().unwrap_or("null")))
+            .collect();
+        let head = head.join(" AND ");
+        let path = &by[listed];
+        // IN does not find null.
+        if values.contains(&"null") {
+            flush(&mut any, format!("({head} AND {path} = null)"));
+        }
+        let values: Vec<&str> = values.into_iter().filter(|value| *value != "null").collect();
+        let space = room
+            .saturating_sub(encoded_len(&head) + encoded_len(path.as_str()) + 40)
+            .max(200);
+        for list in lists(&values, space) {
+            let condition = match list.split_first() {
+                Some((one, [])) => format!("({head} AND {path} = {one})"),
+                _ => format!("({head} AND {path} IN ({}))", list.join(",")),
+            };
+            flush(&mut any, condition);
+        }
     }
     if !any.is_empty() {
         out.push(format!("({any})"));
+    }
+    out
+}
+
+/// Cuts a list into such as take so many bytes in a URI.
+fn lists<'v>(values: &[&'v str], room: usize) -> Vec<Vec<&'v str>> {
+    let mut out: Vec<Vec<&str>> = Vec::new();
+    let mut weight = 0;
+    for value in values {
+        let cost = encoded_len(value) + 3;
+        if weight + cost > room || out.is_empty() {
+            out.push(Vec::new());
+            weight = 0;
+        }
+        weight += cost;
+        if let Some(last) = out.last_mut() {
+            last.push(value);
+        }
     }
     out
 }
@@ -351,7 +419,8 @@ fn literal(text: &str, kind: FieldType) -> Option<String> {
             .parse::<crate::record::Id>()
             .ok()
             .map(|id| quote(id.as_str())),
-        _ => Some(quote(text)),
+        // An org keeps no space at either end of a text.
+        _ => Some(quote(text.trim())),
     }
 }
 
@@ -444,8 +513,31 @@ mod tests {
         let kinds = [(FieldType::String, false), (FieldType::Double, false)];
         assert_eq!(
             conditions(&by, &kinds, &keys.iter().collect::<Vec<_>>(), MOST_CONDITION),
-            ["((Name = 'O\\'Hara' AND Size__c = null) OR (Name = 'b' AND Size__c = 5))"]
+            ["((Size__c = 5 AND Name = 'b') OR (Size__c = null AND Name = 'O\\'Hara'))"]
         );
+    }
+
+    #[test]
+    fn keys_that_differ_in_one_field_share_a_list() {
+        let keys: Vec<LookupKey> = (0..500)
+            .map(|i| {
+                vec![
+                    Some(["EUR", "USD"][i % 2].into()),
+                    Some(format!("P{i}").into()),
+                    (i < 498).then(|| "x".into()),
+                ]
+            })
+            .collect();
+        let by = ["CurrencyIsoCode", "Code__c", "Kind__c"].map(FieldPath::from);
+        let kinds = [(FieldType::String, false); 3];
+        let found = conditions(&by, &kinds, &keys.iter().collect::<Vec<_>>(), MOST_CONDITION);
+        assert!(found.len() < 4, "{}", found.len());
+        assert!(found.iter().all(|c| encoded_len(c) <= MOST_CONDITION + 20));
+        let all = found.join(" ");
+        for i in 0..500 {
+            assert!(all.contains(&format!("'P{i}'")), "P{i}");
+        }
+        assert!(all.contains("(CurrencyIsoCode = 'EUR' AND Kind__c = null AND Code__c = 'P498')"));
     }
 
     #[test]

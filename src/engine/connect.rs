@@ -10,7 +10,7 @@ use crate::{
     pipeline::{
         Pipeline,
         credentials::{ExternalCredential, NamedCredential, Principal, Writes},
-        model::Source,
+        model::{Operation, Source},
     },
     plan::Orgs,
     salesforce::{ApiVersion, Callout, Client},
@@ -65,7 +65,7 @@ fn connections(pipeline: &Pipeline) -> BTreeMap<String, Use> {
         }
         let target = all.entry(step.target.connection.clone()).or_default();
         target.org = true;
-        target.written = true;
+        target.written |= step.target.operation != Operation::Match;
     }
     all
 }

@@ -7,18 +7,19 @@ use tokio::sync::mpsc;
 
 use super::{
     EngineError,
-    answers::{Search, find, resolve, same_value},
+    answers::resolve,
+    look_first::look_first,
     shared::{Phase, Shared, blocking},
 };
 use crate::{
     event::Event,
     extract::{self, ExtractError},
-    load::{Action, Loader, Plain, Unit, WriteRow, Written, prepare},
+    load::{Loader, Unit, WriteRow, Written, prepare},
     pipeline::{expr::Context, model::Operation},
-    plan::{PlanStep, ReadFrom, RowIdPlan},
-    record::{Batch, FieldPath, Outcome, ParkReason, Row, RowResult},
+    plan::{PlanStep, ReadFrom, RowIdPlan, TargetKey},
+    record::{Batch, Outcome, ParkReason, Row, RowResult},
     state::{Deferred, ParkedRow},
-    transform::{Cell, Known, LookupKey, Mapping, RowEnd},
+    transform::{Cell, Known, Mapping, RowEnd},
 };
 
 /// Lookups whose answers are kept between batches; beyond, they are asked again.
@@ -269,8 +270,7 @@ fn row_id(
     mapping: &Mapping,
     known: &Known,
 ) -> Option<CompactString> {
-    let key = || {
-        let at = plan.write.key.as_ref()?.at;
+    let part = |at: usize| {
         // A row that is parked for another field has its key all the same.
         let cell = match cells {
             Some(cells) => cells.get(at).cloned(),
@@ -280,6 +280,20 @@ fn row_id(
             Cell::Value(value) => value.as_text().map(CompactString::from),
             _ => None,
         }
+    };
+    let key = || {
+        let fields = &plan.write.key.as_ref()?.fields;
+        if let [field] = fields.as_slice() {
+            return part(field.at);
+        }
+        let parts: Vec<CompactString> = fields
+            .iter()
+            .map(|field| part(field.at).unwrap_or_default())
+            .collect();
+        parts
+            .iter()
+            .any(|part| !part.is_empty())
+            .then(|| parts.join("/").into())
     };
     match &plan.row_id {
         RowIdPlan::Expr(expr) => expr.eval(context).ok()?.as_text().map(crate::record::id18),
@@ -321,15 +335,20 @@ fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), crate:
             result.source_id = own;
         }
     }
+    // What is only matched overwrites nothing: several rows may be one record.
+    let key_of = |row: &WriteRow| match plan.write.operation {
+        Operation::Match => None,
+        _ => row.claim(&plan.write),
+    };
     let keys: Vec<CompactString> = rows
         .iter()
         .zip(&fresh_ids)
-        .filter_map(|(row, fresh)| row.claim(&plan.write).filter(|_| *fresh))
+        .filter_map(|(row, fresh)| key_of(row).filter(|_| *fresh))
         .collect();
     let mut fresh_keys = shared.store.claim_keys(book.step, &keys)?.into_iter();
     for (mut row, fresh_id) in rows.into_iter().zip(fresh_ids) {
         let duplicate = if !fresh_id {
-            let reason = match row.key.as_ref() == Some(&row.source_id) {
+            let reason = match row.key_text(&plan.write) == row.source_id.as_str() {
                 true => duplicate_key(plan, &row),
                 false => ParkReason {
                     code: "duplicate_id".into(),
@@ -340,7 +359,7 @@ fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), crate:
             };
             row.source_id = apart(&row.source_id);
             Some(reason)
-        } else if row.claim(&plan.write).is_some() && !fresh_keys.next().unwrap_or(true) {
+        } else if key_of(&row).is_some() && !fresh_keys.next().unwrap_or(true) {
             Some(duplicate_key(plan, &row))
         } else {
             None
@@ -380,138 +399,12 @@ fn duplicate_key(plan: &PlanStep, row: &WriteRow) -> ParkReason {
         code: "duplicate_key".into(),
         message: format!(
             "an earlier row of this step has the same {} `{}`",
-            key.map_or("key", |k| k.field.as_str()),
-            row.key
-                .as_ref()
-                .or(row.record_id.as_ref())
-                .map_or("", |k| k.as_str())
+            key.map_or_else(|| "key".to_owned(), TargetKey::names),
+            row.key_text(&plan.write)
         ),
-        field: key.map(|k| k.field.as_str().into()),
+        field: key.and_then(|k| Some(k.fields.first()?.field.as_str().into())),
         help: "make the keys differ, or let `when` choose one of the rows".into(),
     }
-}
-
-/// Where it has to be known which records exist, asks the target by key and settles what is done with each row.
-async fn look_first(
-    shared: &Arc<Shared>,
-    step: usize,
-    rows: Vec<WriteRow>,
-) -> Result<Vec<WriteRow>, EngineError> {
-    let plan = &shared.plan.steps[step];
-    let Some(key) = plan.write.key.as_ref().filter(|_| plan.write.look_first) else {
-        return Ok(rows);
-    };
-    if rows.is_empty() {
-        return Ok(rows);
-    }
-    let by = [FieldPath::from(key.field.as_str())];
-    let keys: Vec<LookupKey> = rows
-        .iter()
-        .map(|row| vec![row.key.clone().or_else(|| row.record_id.clone())])
-        .collect();
-    let select: Vec<_> = if plan.write.compare {
-        plan.write
-            .fields
-            .iter()
-            .map(|field| {
-                let path = match &field.parent {
-                    None => FieldPath::from(field.name.as_str()),
-                    Some(parent) => FieldPath::new(format!("{}.{}", parent.relationship, parent.field)),
-                };
-                let kind = shared
-                    .schemas
-                    .field_type(&plan.write.connection, &plan.write.object, &path)
-                    .0;
-                (path, kind)
-            })
-            .collect()
-    } else {
-        Vec::new()
-    };
-    let search = Search {
-        object: &plan.write.object,
-        by: &by,
-        condition: None,
-        select: &select,
-    };
-    let found = find(shared, &plan.write.connection, &search, &keys).await?;
-    let (mut ready, mut ended, mut aside) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
-    for (mut row, found) in rows.into_iter().zip(found) {
-        let end = match (plan.write.operation, found.as_slice()) {
-            (Operation::Upsert | Operation::Insert, []) => {
-                row.action = Action::Insert;
-                None
-            }
-            (Operation::Update, []) => {
-                let text = row
-                    .key
-                    .as_ref()
-                    .or(row.record_id.as_ref())
-                    .map_or("", |k| k.as_str());
-                let message = format!(
-                    "the target has no {} with {} `{text}`",
-                    plan.write.object, key.field
-                );
-                Some(parked(
-                    row.source_id.clone(),
-                    None,
-                    ParkReason {
-                        code: "no_match".into(),
-                        message,
-                        field: Some(key.field.as_str().into()),
-                        help: "load the record first, or use `operation: upsert`".into(),
-                    },
-                ))
-            }
-            (operation, [one]) => {
-                let unchanged = |id: &CompactString| RowResult {
-                    source_id: row.source_id.clone(),
-                    target_id: Some(id.clone()),
-                    outcome: Outcome::Unchanged,
-                    reason: None,
-                };
-                let same = plan.write.compare
-                    && row.cells.iter().zip(&plan.write.fields).zip(&one.values).all(
-                        |((cell, field), theirs)| match cell {
-                            Plain::Omit => true,
-                            _ if !field.updateable => true,
-                            Plain::Clear => same_value(None, theirs),
-                            Plain::Value(ours) => same_value(Some(ours), theirs),
-                        },
-                    );
-                let end = (operation == Operation::Insert || same && !row.later).then(|| unchanged(&one.id));
-                row.record_id = Some(one.id.clone());
-                row.action = Action::Update;
-                end
-            }
-            (_, several) => Some(parked(
-                row.source_id.clone(),
-                None,
-                ParkReason {
-                    code: "ambiguous_key".into(),
-                    message: format!(
-                        "{} records of {} have this key ({} and others)",
-                        several.len(),
-                        plan.write.object,
-                        several[0].id
-                    ),
-                    field: Some(key.field.as_str().into()),
-                    help: "merge them in the target, or use a key that is unique there".into(),
-                },
-            )),
-        };
-        match end {
-            None => ready.push(row),
-            Some(end) => {
-                if end.outcome == Outcome::Parked {
-                    aside.push(shared.parked_row(plan, &row.source_id, &row.source));
-                }
-                ended.push(end);
-            }
-        }
-    }
-    shared.record(step, Phase::Written, ended, aside).await?;
-    Ok(ready)
 }
 
 async fn load(
@@ -601,6 +494,16 @@ fn end_of(
         Written::Created(id) => (Outcome::Created, id),
         Written::Updated(id) => (Outcome::Updated, id),
         Written::Unchanged(id) => (Outcome::Unchanged, id),
+        Written::Deleted(id) => (Outcome::Deleted, id),
+        // Nothing is left that a row could have become.
+        Written::Gone => {
+            return RowResult {
+                source_id: row.source_id,
+                target_id: None,
+                outcome: Outcome::Unchanged,
+                reason: None,
+            };
+        }
         Written::Failed { id, reason } => {
             aside.push(shared.parked_row(&shared.plan.steps[step], &row.source_id, &row.source));
             return parked(row.source_id, id, reason);

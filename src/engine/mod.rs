@@ -9,6 +9,7 @@ mod answers;
 mod connect;
 mod error;
 mod first_pass;
+mod look_first;
 mod second_pass;
 mod shared;
 

@@ -137,7 +137,7 @@ async fn next_page(
 /// The step with its looping fields only, as an update by Id.
 fn looping(shared: &Shared, step: usize, count: u64) -> (Arc<Mapping>, Arc<Write>) {
     let plan = &shared.plan.steps[step];
-    let (fields, targets) = plan
+    let (fields, targets): (Vec<_>, Vec<crate::plan::TargetField>) = plan
         .mapping
         .fields
         .iter()
@@ -145,9 +145,14 @@ fn looping(shared: &Shared, step: usize, count: u64) -> (Arc<Mapping>, Arc<Write
         .filter(|(mapped, _)| mapped.looping)
         .map(|(mapped, target)| (mapped.clone(), target.clone()))
         .unzip();
+    let group = plan.write.group.and_then(|at| plan.write.fields.get(at));
+    let group = group.and_then(|field| targets.iter().position(|t| t.name == field.name));
     let write = Write {
         operation: Operation::Update,
         key: None,
+        group,
+        // The first pass has looked at each row's kind; the looping fields alone do not tell it.
+        persons: None,
         fields: targets,
         road: match plan.write.api {
             crate::pipeline::model::Api::Auto if count < WRITE_BULK_FROM => Road::Rest,

@@ -6,11 +6,12 @@ use compact_str::CompactString;
 
 use super::{
     Action, Plain, WriteRow,
-    record::{fold, header, in_header},
+    record::{by_id, header, in_header, joined},
     rest::row_error,
     unit::Answer,
 };
 use crate::{
+    pipeline::model,
     plan::Write,
     salesforce::{
         AssignmentRule, Cell, Client, ClientError, CsvWriter, IngestJob, IngestOperation, IngestRows,
@@ -34,41 +35,52 @@ pub(super) async fn send(
     if answers.iter().all(Option::is_some) {
         return Ok(answers.into_iter().flatten().collect());
     }
-    let (operation, key) = match (action, &write.key) {
-        (Action::Update, _) | (_, None) => (IngestOperation::Update, "Id"),
-        (Action::Insert, Some(key)) => (IngestOperation::Insert, key.field.as_str()),
+    let (operation, keys) = match (action, &write.key) {
+        (Action::Delete, _) => (IngestOperation::Delete, Vec::new()),
+        (Action::HardDelete, _) => (IngestOperation::HardDelete, Vec::new()),
+        (Action::Update, _) | (_, None) => (IngestOperation::Update, Vec::new()),
+        (Action::Insert, Some(key)) => (IngestOperation::Insert, key.fields.iter().collect()),
         (Action::Upsert, Some(key)) => (
-            IngestOperation::Upsert {
-                key: key.field.clone(),
-            },
-            key.field.as_str(),
+            IngestOperation::Upsert { key: key.names() },
+            key.fields.iter().collect(),
         ),
     };
     let job = IngestJob {
         object: write.object.clone(),
         operation,
         line_ending,
-        assignment_rule: AssignmentRule::None,
+        assignment_rule: match &write.assignment_rule {
+            // `Default` never comes here: a job knows rules by their Id only.
+            model::AssignmentRule::None | model::AssignmentRule::Default => AssignmentRule::None,
+            model::AssignmentRule::Id(id) => AssignmentRule::Id(id.as_str().into()),
+        },
     };
     let started = client.bulk_start(&job, data.into(), false).await?;
     let info = client
         .bulk_wait(JobKind::Ingest, &started.id, Poll::SOON, |_| {})
         .await?;
-    let exact = action == Action::Update || write.key.as_ref().is_some_and(|k| k.case_sensitive);
+    let columns: Vec<&str> = match keys.as_slice() {
+        [] => vec!["Id"],
+        keys => keys.iter().map(|key| key.field.as_str()).collect(),
+    };
+    let exact: Vec<bool> = match keys.as_slice() {
+        [] => vec![true],
+        keys => keys.iter().map(|key| key.case_sensitive).collect(),
+    };
     let places: HashMap<CompactString, usize> = rows
         .iter()
         .enumerate()
-        .filter_map(|(at, row)| Some((paired(traveller(row, action)?, exact), at)))
+        .filter_map(|(at, row)| Some((row.traveller(write)?, at)))
         .collect();
     for kind in [
         IngestRows::Successful,
         IngestRows::Failed,
         IngestRows::Unprocessed,
     ] {
-        let mut results = client.bulk_results(&started.id, kind, key);
+        let mut results = client.bulk_results(&started.id, kind, &columns);
         while let Some(page) = results.next().await? {
             for result in page {
-                let Some(at) = places.get(&paired(&result.key, exact)) else {
+                let Some(at) = places.get(&came_back(&result.key, &exact)) else {
                     tracing::warn!(job = %started.id, "a result names a key that was not sent");
                     continue;
                 };
@@ -122,7 +134,7 @@ async fn written(
 
 /// The cells of a row, in the order of [`header`].
 fn cells<'r>(row: &'r WriteRow, write: &'r Write, action: Action) -> impl Iterator<Item = Cell<'r>> {
-    let id = (action == Action::Update).then(|| Cell::Text(row.record_id.as_deref().unwrap_or_default()));
+    let id = by_id(action).then(|| Cell::Text(row.record_id.as_deref().unwrap_or_default()));
     let fields = write.fields.iter().zip(&row.cells).enumerate();
     let sent = fields.filter(move |(at, (field, _))| in_header(write, action, *at, field));
     id.into_iter().chain(sent.map(|(_, (_, cell))| match cell {
@@ -132,16 +144,13 @@ fn cells<'r>(row: &'r WriteRow, write: &'r Write, action: Action) -> impl Iterat
     }))
 }
 
-/// What travels with a row and comes back with its result.
-fn traveller(row: &WriteRow, action: Action) -> Option<&str> {
-    match action {
-        Action::Update => row.record_id.as_deref(),
-        Action::Insert | Action::Upsert => row.key.as_deref(),
-    }
-}
-
-fn paired(key: &str, exact: bool) -> CompactString {
-    fold(key, exact).into_owned().into()
+/// A key out of a result, as the rows' own keys are spelt. A part that was emptied comes back as it went.
+fn came_back(key: &[CompactString], exact: &[bool]) -> CompactString {
+    let parts = key.iter().map(|part| match part.as_str() {
+        "" | "#N/A" => None,
+        part => Some(part),
+    });
+    joined(parts.zip(exact.iter().copied()))
 }
 
 fn too_much(column: &str, no: NoCell) -> RowError {

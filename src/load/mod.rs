@@ -1,6 +1,7 @@
 //! Rows on their way into the target: what is sent for each, by which API, and what the org says of it.
 
 mod bulk;
+mod gathered;
 mod record;
 mod rest;
 mod unit;

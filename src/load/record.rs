@@ -7,9 +7,9 @@ use serde_json::{Map, Value as Json};
 
 use crate::{
     pipeline::model::{Nulls, Operation},
-    plan::{NullRule, TargetField, Write},
-    record::{ParkReason, Row, Value},
-    transform::{Cell, MappedRow},
+    plan::{KeyField, NullRule, TargetField, Write},
+    record::{Id, ParkReason, Row, Value},
+    transform::{Cell, LookupKey, MappedRow},
 };
 
 /// A row that is ready to be sent.
@@ -19,8 +19,6 @@ pub struct WriteRow {
     pub source_id: CompactString,
     /// The source row, for the file of parked rows and for the second pass.
     pub source: Row,
-    /// The key as text, where the target has a key that is not `Id`.
-    pub key: Option<CompactString>,
     /// The target record, where it is known before writing.
     pub record_id: Option<CompactString>,
     /// What is done.
@@ -40,6 +38,10 @@ pub enum Action {
     Insert,
     /// The record of a known Id is written.
     Update,
+    /// The record of a known Id is deleted.
+    Delete,
+    /// The record of a known Id is deleted past the recycle bin: by Bulk only.
+    HardDelete,
 }
 
 /// A target field's value when all policies have been applied.
@@ -64,10 +66,15 @@ pub fn prepare(
     write: &Write,
     nulls: Nulls,
 ) -> Result<WriteRow, Box<(CompactString, Row, ParkReason)>> {
+    let refused = refused_by_kind(write, &source, &cells);
     let mut plain = Vec::with_capacity(cells.len());
     let mut later = false;
     for (at, (cell, field)) in cells.into_iter().zip(&write.fields).enumerate() {
-        let is_key = write.key.as_ref().is_some_and(|k| k.at == at);
+        if refused.contains(&at) {
+            plain.push(Plain::Omit);
+            continue;
+        }
+        let is_key = write.key.as_ref().is_some_and(|k| k.has(at));
         let null = |ordered: bool| match field.null {
             _ if is_key => Ok(Plain::Clear),
             _ if !ordered && nulls == Nulls::Keep => Ok(Plain::Omit),
@@ -93,40 +100,42 @@ pub fn prepare(
     let mut row = WriteRow {
         source_id,
         source,
-        key: None,
         record_id: None,
         action: match write.operation {
             Operation::Upsert => Action::Upsert,
             Operation::Insert => Action::Insert,
-            Operation::Update => Action::Update,
+            // What is only matched never comes to be sent.
+            Operation::Update | Operation::Match => Action::Update,
+            Operation::Delete => Action::Delete,
+            Operation::HardDelete => Action::HardDelete,
         },
         cells: plain,
         later,
     };
-    let Some(key) = &write.key else { return Ok(row) };
-    let text = match &row.cells[key.at] {
-        Plain::Value(value) => value.as_text().map(CompactString::from),
-        Plain::Omit | Plain::Clear => None,
-    };
-    match (text, key.is_id) {
-        (Some(id), true) => {
-            row.record_id = Some(id);
-            row.action = Action::Update;
-        }
-        (None, true) if write.operation == Operation::Upsert => row.action = Action::Insert,
-        (Some(text), false) => row.key = Some(text),
-        (None, _) => {
-            let reason = ParkReason {
-                code: "empty_key".into(),
-                message: format!("the key `{}` is empty", key.field),
-                field: Some(key.field.as_str().into()),
-                help: "give the row a key in the source, or map the key from a field that is never empty"
-                    .into(),
-            };
-            return Err(Box::new((row.source_id, row.source, reason)));
-        }
+    match row.find_key(write) {
+        Ok(()) => Ok(row),
+        Err(reason) => Err(Box::new((row.source_id, row.source, reason))),
     }
-    Ok(row)
+}
+
+/// A person account takes no `Name`, a business account no field of a person.
+fn refused_by_kind<'w>(write: &'w Write, source: &Row, cells: &MappedRow) -> &'w [usize] {
+    let Some(persons) = &write.persons else { return &[] };
+    let told = persons
+        .column
+        .and_then(|column| source.get(column))
+        .and_then(Value::as_text)
+        .map(|text| text.eq_ignore_ascii_case("true"));
+    let named = || {
+        let cell = cells.get(persons.last_name?)?;
+        Some(matches!(cell, Cell::Value(_)))
+    };
+    match told.or_else(named) {
+        Some(true) => &persons.business,
+        Some(false) => &persons.personal,
+        // Nothing tells: the org will say.
+        None => &[],
+    }
 }
 
 impl WriteRow {
@@ -139,11 +148,106 @@ impl WriteRow {
         self.cells.iter().map(cell).sum::<usize>() + 32
     }
 
-    /// The key as the target compares it.
+    /// Settles key and record; a key that finds nothing parks the row.
+    fn find_key(&mut self, write: &Write) -> Result<(), ParkReason> {
+        let Some(key) = &write.key else { return Ok(()) };
+        if key.is_id {
+            let id = key.fields.first().and_then(|field| self.part(field));
+            let Some(id) = id.map(CompactString::from) else {
+                if write.operation == Operation::Upsert {
+                    self.action = Action::Insert;
+                    return Ok(());
+                }
+                return Err(empty_key("the key `Id` is empty".to_owned(), "Id"));
+            };
+            own_id(&id, write)?;
+            self.record_id = Some(id);
+            if self.action == Action::Upsert {
+                self.action = Action::Update;
+            }
+            return Ok(());
+        }
+        let mut all_empty = true;
+        for field in &key.fields {
+            match self.part(field) {
+                Some(_) => all_empty = false,
+                None if !field.nillable && key.fields.len() > 1 => {
+                    let message = format!(
+                        "`{}`, a part of the key, is empty, and records of {} always have one",
+                        field.field, write.object
+                    );
+                    return Err(empty_key(message, &field.field));
+                }
+                None => {}
+            }
+        }
+        if all_empty {
+            let message = match key.fields.len() {
+                1 => format!("the key `{}` is empty", key.names()),
+                _ => format!("all parts of the key are empty: {}", key.names()),
+            };
+            return Err(empty_key(message, key.fields.first().map_or("", |f| &f.field)));
+        }
+        Ok(())
+    }
+
+    /// A part of the key, as text; `None` is null.
+    fn part(&self, field: &KeyField) -> Option<&str> {
+        match self.cells.get(field.at)? {
+            Plain::Value(value) => value.as_text(),
+            Plain::Omit | Plain::Clear => None,
+        }
+    }
+
+    /// The parts of the key in its order, as the target is asked for them.
+    pub fn key(&self, write: &Write) -> LookupKey {
+        let fields = write.key.as_ref().map_or(&[][..], |key| &key.fields);
+        fields
+            .iter()
+            .map(|field| self.part(field).map(CompactString::from))
+            .collect()
+    }
+
+    /// The key for people: `K-1`, `01s..., EUR`.
+    pub fn key_text(&self, write: &Write) -> String {
+        let parts: Vec<String> = self
+            .key(write)
+            .into_iter()
+            .map(|part| part.map_or_else(|| "null".to_owned(), String::from))
+            .collect();
+        parts.join(", ")
+    }
+
+    /// The key as the target compares it; `None` where there is none.
     pub fn claim(&self, write: &Write) -> Option<CompactString> {
         let key = write.key.as_ref()?;
-        let text = self.key.as_ref().or(self.record_id.as_ref())?;
-        Some(fold(text, key.case_sensitive || key.is_id).into_owned().into())
+        let parts = key
+            .fields
+            .iter()
+            .map(|field| (self.part(field), field.case_sensitive));
+        let claim = joined(parts);
+        (!key.is_id || !claim.is_empty()).then_some(claim)
+    }
+
+    /// What travels with the row through a Bulk job and comes back with its result, folded; `None` where nothing does.
+    pub(super) fn traveller(&self, write: &Write) -> Option<CompactString> {
+        match self.action {
+            Action::Update | Action::Delete | Action::HardDelete => {
+                self.record_id.as_deref().map(|id| joined([(Some(id), true)]))
+            }
+            Action::Insert | Action::Upsert => {
+                write.key.as_ref().filter(|key| key.travels)?;
+                self.claim(write)
+            }
+        }
+    }
+
+    /// The group that the row belongs to: rows without a value belong to none.
+    pub(super) fn group(&self, write: &Write) -> Option<&str> {
+        match self.cells.get(write.group?)? {
+            Plain::Value(value) => value.as_text(),
+            Plain::Omit | Plain::Clear => None,
+        }
     }
 
     /// Whether the field is sent with this row's action.
@@ -152,6 +256,7 @@ impl WriteRow {
             Action::Upsert => field.createable || field.updateable,
             Action::Insert => field.createable,
             Action::Update => field.updateable,
+            Action::Delete | Action::HardDelete => false,
         }
     }
 
@@ -164,8 +269,7 @@ impl WriteRow {
             .zip(&self.cells)
             .enumerate()
             .filter_map(move |(at, (field, cell))| {
-                let is_key = key.is_some_and(|k| k.at == at);
-                let skip = is_key && (key.is_some_and(|k| k.is_id) || self.action == Action::Upsert);
+                let skip = key.is_some_and(|k| k.has(at) && (k.is_id || self.action == Action::Upsert));
                 (!skip && *cell != Plain::Omit && self.sends(field)).then_some((field, cell))
             })
     }
@@ -179,12 +283,16 @@ impl WriteRow {
     pub fn to_json(&self, write: &Write) -> Map<String, Json> {
         let mut record = Map::with_capacity(self.cells.len() + 2);
         record.insert("attributes".into(), serde_json::json!({ "type": write.object }));
-        match (self.action, &self.record_id, write.key.as_ref(), &self.key) {
-            (Action::Update, Some(id), _, _) => {
+        match (self.action, &self.record_id, &write.key) {
+            (Action::Update | Action::Delete | Action::HardDelete, Some(id), _) => {
                 record.insert("id".into(), Json::String(id.to_string()));
             }
-            (Action::Upsert, _, Some(key), Some(text)) => {
-                record.insert(key.field.clone(), self.key_json(key.at, text));
+            (Action::Upsert, _, Some(key)) => {
+                for field in &key.fields {
+                    if let Some(Plain::Value(value)) = self.cells.get(field.at) {
+                        record.insert(field.field.clone(), value.to_json());
+                    }
+                }
             }
             _ => {}
         }
@@ -211,16 +319,12 @@ impl WriteRow {
         record
     }
 
-    fn key_json(&self, at: usize, text: &str) -> Json {
-        match &self.cells[at] {
-            Plain::Value(value) => value.to_json(),
-            _ => Json::String(text.to_owned()),
-        }
-    }
-
     /// Which kind of Bulk file can carry the row without changing it.
     pub(super) fn breaks(&self) -> Breaks {
         let mut breaks = Breaks::None;
+        if matches!(self.action, Action::Delete | Action::HardDelete) {
+            return breaks;
+        }
         for cell in &self.cells {
             let Plain::Value(Value::Text(text)) = cell else {
                 continue;
@@ -269,7 +373,7 @@ pub(super) enum Breaks {
 /// The columns of a Bulk 2.0 file for an action.
 pub(super) fn header(write: &Write, action: Action) -> Vec<String> {
     let mut header = Vec::with_capacity(write.fields.len() + 1);
-    if action == Action::Update {
+    if by_id(action) {
         header.push("Id".to_owned());
     }
     for (at, field) in write.fields.iter().enumerate() {
@@ -287,8 +391,13 @@ pub(super) fn header(write: &Write, action: Action) -> Vec<String> {
     header
 }
 
+/// Whether records are known by their Ids.
+pub(super) fn by_id(action: Action) -> bool {
+    matches!(action, Action::Update | Action::Delete | Action::HardDelete)
+}
+
 pub(super) fn in_header(write: &Write, action: Action, at: usize, field: &TargetField) -> bool {
-    let key = write.key.as_ref().filter(|k| k.at == at);
+    let key = write.key.as_ref().filter(|k| k.has(at));
     match (key, action) {
         (Some(key), _) if key.is_id => false,
         // The key travels with every row, so that results find their way back.
@@ -296,6 +405,56 @@ pub(super) fn in_header(write: &Write, action: Action, at: usize, field: &Target
         (_, Action::Upsert) => field.createable || field.updateable,
         (_, Action::Insert) => field.createable,
         (_, Action::Update) => field.updateable,
+        (_, Action::Delete | Action::HardDelete) => false,
+    }
+}
+
+/// Stands between the parts of a key; no text of an org holds it.
+const BETWEEN: char = '\u{1f}';
+
+/// The parts of a key as one text, each as the org compares it; null is nothing.
+pub(super) fn joined<'k>(parts: impl IntoIterator<Item = (Option<&'k str>, bool)>) -> CompactString {
+    let mut key = CompactString::default();
+    for (nth, (part, exact)) in parts.into_iter().enumerate() {
+        if nth > 0 {
+            key.push(BETWEEN);
+        }
+        if let Some(part) = part {
+            key.push_str(&fold(part, exact));
+        }
+    }
+    key
+}
+
+/// An Id of another object would touch a record that nobody meant: an org's calls by Id do not ask for the object.
+fn own_id(id: &str, write: &Write) -> Result<(), ParkReason> {
+    let reason = |code: &str, message: String, help: &str| ParkReason {
+        code: code.into(),
+        message,
+        field: Some("Id".into()),
+        help: help.to_owned(),
+    };
+    match (id.parse::<Id>(), &write.prefix) {
+        (Err(error), _) => Err(reason(
+            "type",
+            error.to_string(),
+            "let the key be filled by a `ref`, or by the Id of a record of the target",
+        )),
+        (Ok(id), Some(prefix)) if id.prefix() != prefix.as_str() => Err(reason(
+            "wrong_object",
+            format!("`{id}` is the Id of another object, not of {}", write.object),
+            "look at what fills the key: it has to be the Id of a record of the step's object",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn empty_key(message: String, field: &str) -> ParkReason {
+    ParkReason {
+        code: "empty_key".into(),
+        message,
+        field: Some(field.into()),
+        help: "give the row a key in the source, or map the key from a field that is never empty".into(),
     }
 }
 
@@ -325,7 +484,7 @@ mod tests {
     use super::*;
     use crate::{
         pipeline::model::Api,
-        plan::{KeyField, ParentPath, Road},
+        plan::{KeyField, ParentPath, Persons, Road, TargetKey},
         transform::{Shape, ShapeKind},
     };
 
@@ -358,14 +517,7 @@ mod tests {
             connection: "dst".into(),
             object: "Contact".into(),
             operation,
-            key: Some(KeyField {
-                field: "Key__c".into(),
-                at: 0,
-                case_sensitive: false,
-                is_id: false,
-                travels: true,
-                createable: true,
-            }),
+            key: Some(key(&["Key__c"])),
             fields: vec![
                 field("Key__c", NullRule::Clears),
                 field("Name", NullRule::Parks),
@@ -380,6 +532,28 @@ mod tests {
             parallel: None,
             look_first: false,
             compare: false,
+            assignment_rule: Default::default(),
+            allow_duplicates: false,
+            group: None,
+            prefix: Some("003".into()),
+            persons: None,
+        }
+    }
+
+    /// A key of the first fields.
+    fn key(names: &[&str]) -> TargetKey {
+        let fields = names.iter().enumerate().map(|(at, name)| KeyField {
+            field: (*name).into(),
+            at,
+            case_sensitive: false,
+            createable: true,
+            nillable: *name != "Name",
+        });
+        TargetKey {
+            fields: fields.collect(),
+            is_id: names == ["Id"],
+            native: names.len() == 1,
+            travels: names != ["Id"],
         }
     }
 
@@ -465,6 +639,104 @@ mod tests {
             header(&upsert, Action::Update),
             ["Id", "Key__c", "Name", "OwnerId", "Phone", "Account.Ext__c"]
         );
+    }
+
+    #[test]
+    fn a_key_of_several_parts_is_one_key() {
+        let mut upsert = write(Operation::Upsert);
+        upsert.key = Some(key(&["Key__c", "Name"]));
+        let row = |first: Cell, second: Cell| {
+            let cells = vec![first, second, Cell::Omit, Cell::Omit, Cell::Omit, Cell::Omit];
+            prepare("S1".into(), Row::default(), cells, &upsert, Nulls::Clear)
+        };
+        let one = row(text("k1"), text("Ann")).expect("a row");
+        assert_eq!(one.key_text(&upsert), "k1, Ann");
+        assert_eq!(
+            one.claim(&upsert),
+            row(text("K1 "), text("ann")).expect("a row").claim(&upsert)
+        );
+        // Parts do not run into each other.
+        assert_ne!(
+            row(text("a"), text("bc")).expect("a row").claim(&upsert),
+            row(text("ab"), text("c")).expect("a row").claim(&upsert)
+        );
+        // A null part is a part; where the target has none, it can never be found.
+        let half = row(Cell::Null, text("Ann")).expect("a row");
+        assert_eq!(half.key(&upsert), [None, Some("Ann".into())]);
+        for (cells, words) in [
+            ((text("k1"), Cell::Null), "`Name`, a part of the key, is empty"),
+            ((Cell::Null, Cell::Null), "`Name`, a part of the key, is empty"),
+        ] {
+            let refused = row(cells.0, cells.1).expect_err("an empty key");
+            assert_eq!(refused.2.code, "empty_key");
+            assert!(refused.2.message.contains(words), "{}", refused.2.message);
+        }
+    }
+
+    #[test]
+    fn an_id_is_one_of_the_steps_object() {
+        let by_id = |operation: Operation, id: Cell| {
+            let mut write = write(operation);
+            write.key = Some(key(&["Id"]));
+            let mut cells = vec![Cell::Omit; 6];
+            cells[0] = id;
+            prepare("S1".into(), Row::default(), cells, &write, Nulls::Clear)
+                .map(|row| (row.action, row.record_id.is_some()))
+                .map_err(|e| e.2.code.to_string())
+        };
+        let contact = || text("003000000000001AAA");
+        assert_eq!(by_id(Operation::Upsert, contact()), Ok((Action::Update, true)));
+        assert_eq!(by_id(Operation::Upsert, Cell::Null), Ok((Action::Insert, false)));
+        assert_eq!(by_id(Operation::Update, contact()), Ok((Action::Update, true)));
+        assert_eq!(by_id(Operation::Delete, contact()), Ok((Action::Delete, true)));
+        assert_eq!(
+            by_id(Operation::HardDelete, contact()),
+            Ok((Action::HardDelete, true))
+        );
+        assert_eq!(by_id(Operation::Delete, Cell::Null), Err("empty_key".into()));
+        assert_eq!(
+            by_id(Operation::Delete, text("001000000000001AAA")),
+            Err("wrong_object".into())
+        );
+        assert_eq!(by_id(Operation::Delete, text("K-1")), Err("type".into()));
+    }
+
+    #[test]
+    fn a_person_has_no_name_and_a_business_no_first_name() {
+        let mut upsert = write(Operation::Upsert);
+        // Phone stands for a field of persons, OwnerId for their last name.
+        let persons = |column| Persons {
+            column,
+            last_name: Some(2),
+            business: vec![1],
+            personal: vec![2, 3],
+        };
+        let sent = |write: &Write, source: Row, last_name: Cell| {
+            let cells = vec![
+                text("K"),
+                text("Acme"),
+                last_name,
+                text("1"),
+                Cell::Omit,
+                Cell::Omit,
+            ];
+            let row = prepare("S1".into(), source, cells, write, Nulls::Clear).expect("a row");
+            let names: Vec<&str> = row.sent(write).map(|(field, _)| field.name.as_str()).collect();
+            names.join(" ")
+        };
+        upsert.persons = Some(persons(None));
+        assert_eq!(sent(&upsert, Row::default(), text("Lee")), "OwnerId Phone");
+        assert_eq!(sent(&upsert, Row::default(), Cell::Null), "Name");
+        upsert.persons = Some(persons(Some(0)));
+        let row = |person: bool| -> Row { [Value::Bool(person)].into_iter().collect() };
+        assert_eq!(sent(&upsert, row(false), text("Lee")), "Name");
+        assert_eq!(sent(&upsert, row(true), text("Lee")), "OwnerId Phone");
+        // Nothing tells: all is sent.
+        upsert.persons = Some(Persons {
+            last_name: None,
+            ..persons(None)
+        });
+        assert_eq!(sent(&upsert, Row::default(), text("Lee")), "Name OwnerId Phone");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use super::{Action, WriteRow, unit::Answer};
 use crate::{
-    plan::Write,
-    salesforce::{self, Client, ClientError, RowError, WriteOptions},
+    pipeline::model,
+    plan::{TargetKey, Write},
+    salesforce::{self, AssignmentRule, Client, ClientError, RowError, WriteOptions},
 };
 
 /// Sends rows of one action.
@@ -17,16 +18,31 @@ pub(super) async fn send(
     rows: &[WriteRow],
 ) -> Result<Vec<Answer>, ClientError> {
     let records: Vec<_> = rows.iter().map(|row| row.to_json(write)).collect();
-    let key = write.key.as_ref().map_or("", |k| k.field.as_str());
+    let key = write.key.as_ref().map(TargetKey::names).unwrap_or_default();
     let operation = match action {
         Action::Insert => salesforce::Write::Insert,
         Action::Update => salesforce::Write::Update,
-        Action::Upsert => salesforce::Write::Upsert { key },
+        Action::Upsert => salesforce::Write::Upsert { key: &key },
+        Action::Delete => salesforce::Write::Delete,
+        // REST would leave the records in the recycle bin.
+        Action::HardDelete => {
+            return Err(ClientError::NotUnderstood {
+                call: "sObject collections".into(),
+                detail: "records can be deleted for good by Bulk jobs only".into(),
+                request_id: None,
+            });
+        }
     };
-    let answers = match client
-        .write(operation, &write.object, &records, &WriteOptions::default())
-        .await
-    {
+    let options = WriteOptions {
+        all_or_none: false,
+        assignment_rule: match &write.assignment_rule {
+            model::AssignmentRule::None => AssignmentRule::None,
+            model::AssignmentRule::Default => AssignmentRule::Default,
+            model::AssignmentRule::Id(id) => AssignmentRule::Id(id.as_str().into()),
+        },
+        allow_duplicates: write.allow_duplicates,
+    };
+    let answers = match client.write(operation, &write.object, &records, &options).await {
         Ok(answers) => answers,
         Err(ClientError::OutcomeUnknown { .. }) => return Ok(rows.iter().map(|_| Answer::Lost).collect()),
         Err(error) => return Err(error),

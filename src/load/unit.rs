@@ -1,12 +1,22 @@
 //! Rows are gathered into units (a collections call, a Bulk job), several on their way at once, each sent again where
 //! that can help, and only its failed rows.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use compact_str::CompactString;
 use tokio::task::JoinSet;
 
-use super::{Action, WriteRow, bulk, record::Breaks, rest};
+use super::{
+    Action, WriteRow, bulk,
+    gathered::{Gathered, Load, Most},
+    record::Breaks,
+    rest,
+};
 use crate::{
     http::Retry,
     pipeline::model::Policy,
@@ -21,6 +31,10 @@ const REST_ROWS: usize = 200;
 /// Rows of a Bulk job by default: large enough that polling does not count, small enough to be held in memory while
 /// the job runs, for its results are paired with them.
 const BULK_ROWS: usize = 20_000;
+
+/// Rows of a Bulk job whose rows travel in groups: an org cuts a job into chunks of so many, and works on several of
+/// them at once.
+const BULK_CHUNK: usize = 10_000;
 
 /// Bytes of a Bulk job's values. An org takes 100 MB of CSV; half of that keeps memory small too.
 const BULK_BYTES: usize = 50 << 20;
@@ -43,6 +57,10 @@ pub enum Written {
     Updated(CompactString),
     /// There was nothing to write.
     Unchanged(CompactString),
+    /// It was deleted.
+    Deleted(CompactString),
+    /// It was to be deleted, and was not there any more.
+    Gone,
     /// It was refused.
     Failed {
         /// The target record, where one is known.
@@ -61,13 +79,6 @@ pub struct Unit {
     pub error: Option<ClientError>,
 }
 
-/// Rows that wait until they are many enough.
-#[derive(Default)]
-struct Gathered {
-    rows: Vec<WriteRow>,
-    bytes: usize,
-}
-
 /// Rows of one kind that travel together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Slot {
@@ -83,7 +94,9 @@ pub struct Loader {
     sender: Arc<Sender>,
     parallel: usize,
     slots: BTreeMap<Slot, Gathered>,
-    under_way: JoinSet<Unit>,
+    under_way: JoinSet<(Vec<u64>, Unit)>,
+    /// Groups of rows that are under way: no two batches at once hold rows of one group.
+    busy: HashSet<u64>,
 }
 
 struct Sender {
@@ -122,6 +135,7 @@ impl Loader {
             parallel: parallel.max(1),
             slots: BTreeMap::new(),
             under_way: JoinSet::new(),
+            busy: HashSet::new(),
         }
     }
 
@@ -136,20 +150,16 @@ impl Loader {
             }
             let slot = self.slot(&row);
             let most = self.most(slot);
-            let most_bytes = if slot.bulk { BULK_BYTES } else { REST_BYTES };
-            let waiting = self.slots.entry(slot).or_default();
-            waiting.bytes += row.size();
-            waiting.rows.push(row);
-            if waiting.rows.len() >= most || waiting.bytes >= most_bytes {
-                let full = std::mem::take(waiting);
-                self.start(slot, full.rows, &mut ended).await;
+            let group = row.group(&self.sender.write).map(hash);
+            for load in self.slots.entry(slot).or_default().push(row, group, most) {
+                self.start(slot, load, &mut ended).await;
             }
         }
         if !idle.rows.is_empty() {
             ended.push(idle);
         }
         while let Some(unit) = self.under_way.try_join_next() {
-            ended.push(unwrap(unit));
+            ended.push(self.arrived(unit));
         }
         ended
     }
@@ -158,25 +168,22 @@ impl Loader {
     pub async fn finish(&mut self, stop: bool) -> Vec<Unit> {
         let mut ended = Vec::new();
         for (slot, gathered) in std::mem::take(&mut self.slots) {
-            if !stop && !gathered.rows.is_empty() {
-                self.start(slot, gathered.rows, &mut ended).await;
+            if stop {
+                break;
+            }
+            for load in gathered.finish(self.most(slot)) {
+                self.start(slot, load, &mut ended).await;
             }
         }
         while let Some(unit) = self.under_way.join_next().await {
-            ended.push(unwrap(unit));
+            ended.push(self.arrived(unit));
         }
         ended
     }
 
     fn slot(&self, row: &WriteRow) -> Slot {
         let write = &self.sender.write;
-        let paired = match row.action {
-            Action::Update => row.record_id.is_some(),
-            Action::Insert | Action::Upsert => {
-                row.key.is_some() && write.key.as_ref().is_some_and(|k| k.travels)
-            }
-        };
-        let breaks = if write.road == Road::Bulk && paired {
+        let breaks = if write.road == Road::Bulk && row.traveller(write).is_some() {
             row.breaks()
         } else {
             Breaks::Unsafe
@@ -188,40 +195,57 @@ impl Loader {
         }
     }
 
-    fn most(&self, slot: Slot) -> usize {
-        let most = match slot.bulk {
-            true => BULK_ROWS,
-            false => REST_ROWS,
-        };
-        match self.sender.write.batch {
-            Some(batch) if slot.bulk => batch.max(1),
-            Some(batch) => batch.clamp(1, REST_ROWS),
-            None => most,
+    fn most(&self, slot: Slot) -> Most {
+        let write = &self.sender.write;
+        Most {
+            rows: match (slot.bulk, write.batch) {
+                (true, Some(batch)) => batch.max(1),
+                (true, None) if write.group.is_some() => BULK_CHUNK,
+                (true, None) => BULK_ROWS,
+                (false, batch) => batch.unwrap_or(REST_ROWS).clamp(1, REST_ROWS),
+            },
+            bytes: if slot.bulk { BULK_BYTES } else { REST_BYTES },
         }
     }
 
-    async fn start(&mut self, slot: Slot, rows: Vec<WriteRow>, ended: &mut Vec<Unit>) {
-        while self.under_way.len() >= self.parallel {
+    async fn start(&mut self, slot: Slot, load: Load, ended: &mut Vec<Unit>) {
+        while self.under_way.len() >= self.parallel || load.groups.iter().any(|g| self.busy.contains(g)) {
             match self.under_way.join_next().await {
-                Some(unit) => ended.push(unwrap(unit)),
+                Some(unit) => ended.push(self.arrived(unit)),
                 None => break,
             }
         }
+        self.busy.extend(&load.groups);
         let sender = Arc::clone(&self.sender);
         self.under_way
-            .spawn(async move { sender.deliver(slot, rows).await });
+            .spawn(async move { (load.groups, sender.deliver(slot, load.rows).await) });
+    }
+
+    fn arrived(&mut self, unit: Result<(Vec<u64>, Unit), tokio::task::JoinError>) -> Unit {
+        match unit {
+            Ok((groups, unit)) => {
+                for group in groups {
+                    self.busy.remove(&group);
+                }
+                unit
+            }
+            Err(error) => Unit {
+                rows: Vec::new(),
+                error: Some(ClientError::NotUnderstood {
+                    call: "a unit of work".into(),
+                    detail: error.to_string(),
+                    request_id: None,
+                }),
+            },
+        }
     }
 }
 
-fn unwrap(unit: Result<Unit, tokio::task::JoinError>) -> Unit {
-    unit.unwrap_or_else(|error| Unit {
-        rows: Vec::new(),
-        error: Some(ClientError::NotUnderstood {
-            call: "a unit of work".into(),
-            detail: error.to_string(),
-            request_id: None,
-        }),
-    })
+/// Two groups of one hash travel as one, which does no harm.
+fn hash(group: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    group.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What the org said of one row, not yet judged.
@@ -232,6 +256,18 @@ pub(super) enum Answer {
     Refused(Option<CompactString>, RowError),
     /// The call's outcome is unknown: it may have been written.
     Lost,
+}
+
+/// Rows to be sent, and the how manieth time that is.
+type Sending = (Slot, Vec<WriteRow>, u32);
+
+/// Rows that have no end yet.
+#[derive(Default)]
+struct Judged {
+    /// Another try can help them; with their code.
+    again: Option<(String, Vec<WriteRow>)>,
+    /// REST can do with them what Bulk cannot.
+    by_rest: Vec<WriteRow>,
 }
 
 impl Sender {
@@ -252,17 +288,8 @@ impl Sender {
             let rows = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
             let answers = match answers {
                 Ok(answers) => answers,
-                Err(error) if slot.bulk && no_bulk(&error) => {
-                    let rest = Slot {
-                        bulk: false,
-                        crlf: false,
-                        ..slot
-                    };
-                    let mut rows = rows;
-                    while !rows.is_empty() {
-                        let from = rows.len().saturating_sub(REST_ROWS);
-                        waiting.push((rest, rows.split_off(from), attempt));
-                    }
+                Err(error) if slot.bulk && slot.action != Action::HardDelete && no_bulk(&error) => {
+                    self.by_rest(slot, rows, attempt, &mut waiting);
                     continue;
                 }
                 Err(error) if !slot.bulk && splits(&error) && rows.len() > 1 => {
@@ -283,44 +310,67 @@ impl Sender {
                     return unit;
                 }
             };
-            let again = self.judge(rows, answers, attempt, &mut unit);
-            if let Some((code, rows)) = again {
+            let judged = self.judge(slot, rows, answers, attempt, &mut unit);
+            self.by_rest(slot, judged.by_rest, attempt, &mut waiting);
+            if let Some((code, rows)) = judged.again {
                 let wait = self.retry.pause(attempt);
                 (self.retrying)(rows.len() as u64, &code, wait);
                 tokio::time::sleep(wait).await;
                 // The few rows that are left need no job of their own.
-                let slot = if rows.len() <= REST_ROWS {
-                    Slot {
-                        bulk: false,
-                        crlf: false,
-                        ..slot
-                    }
+                if rows.len() <= REST_ROWS && slot.action != Action::HardDelete {
+                    self.by_rest(slot, rows, attempt + 1, &mut waiting);
                 } else {
-                    slot
-                };
-                waiting.push((slot, rows, attempt + 1));
+                    waiting.push((slot, rows, attempt + 1));
+                }
             }
         }
         unit
     }
 
-    /// Ends the rows that have an end, and gives back those that another try can help, with their code.
+    /// Puts rows down for collections calls, whatever road they came.
+    fn by_rest(&self, slot: Slot, mut rows: Vec<WriteRow>, attempt: u32, waiting: &mut Vec<Sending>) {
+        let rest = Slot {
+            bulk: false,
+            crlf: false,
+            ..slot
+        };
+        let most = self.write.batch.unwrap_or(REST_ROWS).clamp(1, REST_ROWS);
+        while !rows.is_empty() {
+            let from = rows.len().saturating_sub(most);
+            waiting.push((rest, rows.split_off(from), attempt));
+        }
+    }
+
+    /// Ends the rows that have an end, and gives back those that have none.
     fn judge(
         &self,
+        slot: Slot,
         rows: Vec<WriteRow>,
         answers: Vec<Answer>,
         attempt: u32,
         unit: &mut Unit,
-    ) -> Option<(String, Vec<WriteRow>)> {
-        let mut again: Option<(String, Vec<WriteRow>)> = None;
+    ) -> Judged {
+        let mut judged = Judged::default();
+        let deletes = matches!(slot.action, Action::Delete | Action::HardDelete);
         for (row, answer) in rows.into_iter().zip(answers) {
             match answer {
+                Answer::Written(id, _) if deletes => unit.rows.push((row, Written::Deleted(id))),
+                Answer::Refused(_, error) if deletes && is_gone(&error) => {
+                    unit.rows.push((row, Written::Gone));
+                }
+                // Bulk jobs have no word for it.
+                Answer::Refused(_, error)
+                    if slot.bulk && self.write.allow_duplicates && error.code == "DUPLICATES_DETECTED" =>
+                {
+                    judged.by_rest.push(row);
+                }
                 Answer::Written(id, true) => unit.rows.push((row, Written::Created(id))),
                 Answer::Written(id, false) => unit.rows.push((row, Written::Updated(id))),
                 Answer::Refused(id, error) => {
                     let transient = matches!(error.class(), Class::Transient | Class::Shrink);
                     if transient && attempt < self.retry.attempts {
-                        again
+                        judged
+                            .again
                             .get_or_insert_with(|| (error.code.to_string(), Vec::new()))
                             .1
                             .push(row);
@@ -341,7 +391,7 @@ impl Sender {
                 }
             }
         }
-        again
+        judged
     }
 }
 
@@ -351,6 +401,14 @@ fn splits(error: &ClientError) -> bool {
         return false;
     };
     matches!(api.status, 400 | 413) && !error.is_access() && error.class() != Class::Quota
+}
+
+/// Whether a record that is to be deleted was not there any more.
+fn is_gone(error: &RowError) -> bool {
+    matches!(
+        error.code.as_str(),
+        "ENTITY_IS_DELETED" | "INVALID_CROSS_REFERENCE_KEY"
+    )
 }
 
 /// Whether the object cannot be loaded by Bulk jobs at all.

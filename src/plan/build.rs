@@ -12,7 +12,7 @@ use crate::{
     pipeline::{
         Pipeline,
         expr::{RunInfo, Vars},
-        model::{MapValue, Operation},
+        model::MapValue,
     },
 };
 
@@ -74,8 +74,8 @@ fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
         }));
         let write = &this.step.write;
         for (at, (mapped, target)) in this.step.mapping.fields.iter().zip(&write.fields).enumerate() {
-            let key = write.key.as_ref().is_some_and(|k| k.at == at);
-            let required = target.null == super::NullRule::Parks && write.operation != Operation::Update;
+            let key = write.key.as_ref().is_some_and(|k| k.has(at));
+            let required = target.null == super::NullRule::Parks && write.operation.creates();
             let strength = if key || required || !target.updateable {
                 Strength::Hard
             } else {
@@ -85,8 +85,13 @@ fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
             let mut lookups = BTreeSet::new();
             visit(&mapped.value, &mut refs, &mut lookups);
             edges.extend(refs.into_iter().map(|to| Edge { from, to, strength }));
+            // Deletes know no order but their `needs`; what is only matched is there already.
+            if write.operation.deletes() {
+                continue;
+            }
             let writes = |object: &str, other: &Built| {
-                other.step.write.connection == write.connection
+                !other.step.write.operation.takes_key_only()
+                    && other.step.write.connection == write.connection
                     && other.step.write.object.eq_ignore_ascii_case(object)
             };
             for object in &this.parents[at] {

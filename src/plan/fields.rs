@@ -345,7 +345,8 @@ impl Sides<'_> {
         let steps: Vec<usize> = (0..self.pipeline.steps.len())
             .filter(|i| {
                 let other = &self.pipeline.steps[*i];
-                other.target.connection == self.step.target.connection
+                !other.target.operation.deletes()
+                    && other.target.connection == self.step.target.connection
                     && field
                         .reference_to
                         .iter()
@@ -379,12 +380,7 @@ impl Sides<'_> {
 
     /// Why a field cannot be written, if it cannot.
     fn unwritable(&self, field: &Field, span: &Span) -> Option<Finding> {
-        let key = self
-            .step
-            .target
-            .key
-            .as_ref()
-            .is_some_and(|k| k.field.eq_ignore_ascii_case(&field.name));
+        let key = self.step.target.key.as_ref().is_some_and(|k| k.has(&field.name));
         if key {
             return None;
         }
@@ -423,6 +419,8 @@ impl Sides<'_> {
             Operation::Upsert => (field.createable || field.updateable, "read-only"),
             Operation::Insert => (field.createable, "not writable when a record is created"),
             Operation::Update => (field.updateable, "not writable once a record exists"),
+            // Nothing is written but what finds the record.
+            Operation::Delete | Operation::HardDelete | Operation::Match => (true, ""),
         };
         if may {
             return None;
@@ -508,7 +506,7 @@ impl Sides<'_> {
 
     /// Fields without which the org creates no record.
     fn required(&self, drafts: &[Draft], findings: &mut Vec<Finding>) {
-        if self.step.target.operation == Operation::Update {
+        if !self.step.target.operation.creates() {
             return;
         }
         // A person account has LastName where a business account has Name: one of the two is enough.

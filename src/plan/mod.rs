@@ -28,7 +28,7 @@ use crate::{
     file::{Format, Place},
     pipeline::{
         expr::Expr,
-        model::{Api, HttpSource, MapValue, Operation, Policy},
+        model::{Api, AssignmentRule, HttpSource, MapValue, Operation, Policy},
     },
     record::FieldPath,
     salesforce::FieldType,
@@ -182,7 +182,7 @@ pub struct Write {
     /// What is done.
     pub operation: Operation,
     /// What tells target records apart.
-    pub key: Option<KeyField>,
+    pub key: Option<TargetKey>,
     /// The fields, in the order of [`Mapping::fields`].
     pub fields: Vec<TargetField>,
     /// What the file asks for.
@@ -198,23 +198,71 @@ pub struct Write {
     pub look_first: bool,
     /// Whether rows that the target has already are left alone (`policy.compare: target`).
     pub compare: bool,
+    /// Which assignment rule runs.
+    pub assignment_rule: AssignmentRule,
+    /// Whether records are saved although a duplicate rule warns.
+    pub allow_duplicates: bool,
+    /// The field (index in [`Write::fields`]) whose equal values travel in one batch.
+    pub group: Option<usize>,
+    /// The first three characters of the object's Ids, where it has its own.
+    pub prefix: Option<CompactString>,
+    /// What tells person accounts from business accounts, where the target has both.
+    pub persons: Option<Persons>,
 }
 
 /// The key of a target.
+#[derive(Clone, Debug)]
+pub struct TargetKey {
+    /// Its fields, in the file's order.
+    pub fields: Vec<KeyField>,
+    /// Whether it is `Id`.
+    pub is_id: bool,
+    /// Whether the org itself finds records by it in an upsert: one external id or idLookup field.
+    pub native: bool,
+    /// Whether its values come back from a Bulk job as they went, those of new records too: text does, numbers and
+    /// dates do not, and fields that cannot be written never go.
+    pub travels: bool,
+}
+
+/// A field of a key.
 #[derive(Clone, Debug)]
 pub struct KeyField {
     /// The field's name as the org writes it.
     pub field: String,
     /// Its index in [`Write::fields`].
     pub at: usize,
-    /// Whether keys that differ in case only are two keys.
+    /// Whether values that differ in case only are two values.
     pub case_sensitive: bool,
-    /// Whether it is `Id`.
-    pub is_id: bool,
-    /// Whether its values come back from a Bulk job as they went: text does, numbers and dates do not.
-    pub travels: bool,
     /// Whether a new record can be given its key. Auto numbers and the like are only matched.
     pub createable: bool,
+    /// Whether a record may have none.
+    pub nillable: bool,
+}
+
+impl TargetKey {
+    /// Whether the field at this index of [`Write::fields`] is part of it.
+    pub fn has(&self, at: usize) -> bool {
+        self.fields.iter().any(|field| field.at == at)
+    }
+
+    /// The names of its fields: `Pricebook2Id, Product2Id`.
+    pub fn names(&self) -> String {
+        let names: Vec<&str> = self.fields.iter().map(|f| f.field.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+/// Person accounts and business accounts in one object: each takes fields that the other refuses.
+#[derive(Clone, Debug, Default)]
+pub struct Persons {
+    /// The source column that says which a row is.
+    pub column: Option<usize>,
+    /// The field (index in [`Write::fields`]) that only persons have a value for.
+    pub last_name: Option<usize>,
+    /// Fields of business accounts alone: `Name`.
+    pub business: Vec<usize>,
+    /// Fields of person accounts alone.
+    pub personal: Vec<usize>,
 }
 
 /// A field of the target.
@@ -292,6 +340,8 @@ impl Plan {
                 continue;
             }
             step.write.road = match step.write.api {
+                _ if step.write.operation == Operation::HardDelete => Road::Bulk,
+                _ if step.write.operation == Operation::Match => Road::Rest,
                 Api::Rest => Road::Rest,
                 Api::Bulk => Road::Bulk,
                 Api::Auto if step.write.bulk_can() && rows >= WRITE_BULK_FROM => Road::Bulk,
@@ -302,13 +352,17 @@ impl Plan {
 }
 
 impl Write {
-    /// Whether results of a Bulk job can be paired with their rows: by a key that travels, or by the record's Id.
+    /// Whether results of a Bulk job can be paired with their rows: by a key that travels, or by the record's Id. New
+    /// records without such a key go by REST even then.
     pub fn bulk_can(&self) -> bool {
+        if self.assignment_rule == AssignmentRule::Default {
+            return false;
+        }
         match (&self.key, self.operation) {
-            (None, _) => false,
-            (Some(key), Operation::Upsert) => key.travels && !key.is_id,
-            (Some(key), Operation::Insert) => key.travels && !key.is_id,
-            (Some(_), Operation::Update) => true,
+            (None, _) | (_, Operation::Match) => false,
+            (Some(key), Operation::Upsert) => key.travels || key.is_id,
+            (Some(key), Operation::Insert) => key.travels,
+            (Some(_), Operation::Update | Operation::Delete | Operation::HardDelete) => true,
         }
     }
 }

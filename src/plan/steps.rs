@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    KeyField, PlanStep, Read, ReadFrom, Road, RowIdPlan, RowsFile, Schemas, Write,
+    KeyField, Persons, PlanStep, Read, ReadFrom, Road, RowIdPlan, RowsFile, Schemas, TargetKey, Write,
     fields::{Draft, Sides},
     query::{bind_condition, source_query},
     schemas::Resolved,
@@ -20,8 +20,8 @@ use crate::{
         model::{self, Api, Compare, FilePath, Lookup, MapValue, Operation, RowId, Source, Step},
     },
     record::FieldPath,
-    salesforce::{FieldType, SObjectDescribe},
-    transform::Mapping,
+    salesforce::{Field, FieldType, SObjectDescribe},
+    transform::{Mapping, ShapeKind},
 };
 
 /// A step, and what its order needs.
@@ -80,6 +80,8 @@ pub(super) fn build_step(
         let field = source.and_then(|s| s.field(path.as_str()));
         types.push(field.map_or(FieldType::String, |f| f.kind));
     }
+    let group = group(step, target, &drafts, findings);
+    let persons = persons(&mut columns, &mut types, step, source, target, &drafts);
     let from = match &step.source {
         Source::Http(http) => ReadFrom::Http {
             source: http.clone(),
@@ -99,14 +101,20 @@ pub(super) fn build_step(
     }
     let found_by = found_by(step, &columns, &drafts, key.as_ref());
     let compare = step.policy.compare == Compare::Target;
-    let partial = drafts.iter().any(|d| {
-        d.target.createable != d.target.updateable && key.as_ref().is_none_or(|k| d.target.name != k.field)
-    });
+    let partial = drafts
+        .iter()
+        .enumerate()
+        .any(|(at, d)| d.target.createable != d.target.updateable && key.as_ref().is_none_or(|k| !k.has(at)));
     let look_first = match (step.target.operation, &key) {
         (_, None) => false,
-        (Operation::Upsert, Some(key)) => !key.is_id && (partial || compare || !key.createable),
-        (Operation::Insert, Some(_)) => true,
-        (Operation::Update, Some(key)) => !key.is_id || compare,
+        // What has an Id is there, and what has none is new.
+        (Operation::Upsert | Operation::Update, Some(key)) if key.is_id => compare,
+        (Operation::Upsert, Some(key)) => {
+            partial || compare || !key.native || key.fields.iter().any(|f| !f.createable)
+        }
+        (Operation::Insert | Operation::Match, Some(_)) => true,
+        (Operation::Update, Some(_)) => true,
+        (Operation::Delete | Operation::HardDelete, Some(key)) => !key.is_id,
     };
     let (parents, fields): (Vec<_>, Vec<_>) = drafts
         .into_iter()
@@ -161,6 +169,11 @@ pub(super) fn build_step(
                 parallel: step.target.parallel,
                 look_first,
                 compare,
+                assignment_rule: step.target.assignment_rule.clone(),
+                allow_duplicates: step.target.allow_duplicates,
+                group,
+                prefix: target.key_prefix.clone(),
+                persons,
             },
             policy: step.policy.clone(),
             second_pass_after: BTreeSet::new(),
@@ -301,6 +314,8 @@ fn writable(target: &SObjectDescribe, step: &Step, findings: &mut Vec<Finding>) 
         Operation::Upsert => (target.createable || target.updateable, "written"),
         Operation::Insert => (target.createable, "created"),
         Operation::Update => (target.updateable, "updated"),
+        Operation::Delete | Operation::HardDelete => (target.deletable, "deleted"),
+        Operation::Match => (target.queryable, "found"),
     };
     if !may {
         findings.push(
@@ -323,102 +338,215 @@ fn key(
     target: &SObjectDescribe,
     drafts: &[Draft],
     findings: &mut Vec<Finding>,
-) -> Option<KeyField> {
+) -> Option<TargetKey> {
     let key = step.target.key.as_ref()?;
-    let field = target.field(&key.field);
-    let Some(field) = field else {
+    let parts: Vec<Option<(KeyField, &Field, bool)>> = key
+        .fields
+        .iter()
+        .map(|(name, span)| key_field(name, span, step, target, drafts, findings))
+        .collect();
+    let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
+    let native = matches!(parts.as_slice(), [(_, field, _)] if field.is_match_key() && !key.is_id());
+    let creates = step.target.operation.creates();
+    let came_back = parts.iter().all(|(.., text)| *text);
+    if !came_back && step.target.api == Api::Bulk && creates && !key.is_id() {
+        for (_, field, _) in parts.iter().filter(|(.., text)| !text) {
+            findings.push(
+                Finding::error(
+                    "bad-key",
+                    key.span.clone(),
+                    format!(
+                        "`{}` cannot pair the results of a Bulk job with their rows",
+                        field.name
+                    ),
+                )
+                .label(format!("a {} comes back in another form", field.kind.as_str()))
+                .help("use a text field as the key, or `api: rest`"),
+            );
+        }
+    }
+    Some(TargetKey {
+        is_id: key.is_id(),
+        native,
+        travels: !key.is_id() && came_back && parts.iter().all(|(part, ..)| part.createable),
+        fields: parts.into_iter().map(|(part, ..)| part).collect(),
+    })
+}
+
+/// A field of the key, and whether its values come back from a Bulk job as they went.
+fn key_field<'t>(
+    name: &str,
+    span: &Span,
+    step: &Step,
+    target: &'t SObjectDescribe,
+    drafts: &[Draft],
+    findings: &mut Vec<Finding>,
+) -> Option<(KeyField, &'t Field, bool)> {
+    let Some(field) = target.field(name) else {
         let known = target.fields.iter().map(|f| f.name.as_str());
         let mut finding = Finding::error(
             "unknown-target-field",
-            key.span.clone(),
-            format!("`{}` has no field `{}`", target.name, key.field),
+            span.clone(),
+            format!("`{}` has no field `{name}`", target.name),
         )
         .label("unknown key");
-        if let Some(close) = did_you_mean(&key.field, known) {
+        if let Some(close) = did_you_mean(name, known) {
             finding = finding.help(format!("did you mean `{close}`?"));
         }
         findings.push(finding);
         return None;
     };
     let is_id = field.name.eq_ignore_ascii_case("Id");
-    if step.target.operation == Operation::Upsert && !is_id && !field.external_id && !field.id_lookup {
+    let shape = super::fields::shape(field);
+    let Some(shape) = shape.filter(|_| is_id || field.filterable || field.is_match_key()) else {
         let usable: Vec<&str> = target
             .fields
             .iter()
             .filter(|f| f.external_id && f.createable)
             .map(|f| f.name.as_str())
             .collect();
-        let mut finding = Finding::error(
-            "bad-key",
-            key.span.clone(),
-            format!("`{}.{}` cannot be the key of an upsert", target.name, field.name),
-        )
-        .label("neither an external id nor an idLookup field");
-        finding = if usable.is_empty() {
-            finding.help(format!(
-                "create a text field in the target, tick `External ID` and `Unique`, and name it: `key: Legacy_Id__c` (records of {} have no such field yet)",
-                target.name
-            ))
-        } else {
-            finding.help(format!(
-                "external ids of `{}`: {}",
-                target.name,
-                usable.join(", ")
-            ))
-        };
-        findings.push(finding);
+        findings.push(
+            Finding::error(
+                "bad-key",
+                span.clone(),
+                format!("`{}.{}` cannot be a key", target.name, field.name),
+            )
+            .label(format!("an org does not search by this {}", field.kind.as_str()))
+            .help(match usable.as_slice() {
+                [] => "create a text field in the target, tick `External ID` and `Unique`, and name it: `key: Legacy_Id__c`"
+                    .to_owned(),
+                usable => format!("external ids of `{}`: {}", target.name, usable.join(", ")),
+            }),
+        );
         return None;
-    }
+    };
     let at = drafts
         .iter()
         .position(|d| d.target.parent.is_none() && d.target.name == field.name);
     let Some(at) = at else {
-        findings.push(
-            Finding::error(
-                "missing-key",
-                key.span.clone(),
-                format!("nothing fills the key `{}`", field.name),
-            )
-            .label("neither mapped nor copied")
-            .help(format!("add to `map`:  {}: ...", field.name)),
-        );
+        // A line that was complained about fills nothing, and needs no second complaint.
+        let named = step
+            .map
+            .iter()
+            .any(|m| m.field.as_str().eq_ignore_ascii_case(name));
+        if !named {
+            findings.push(
+                Finding::error(
+                    "missing-key",
+                    span.clone(),
+                    format!("nothing fills the key `{}`", field.name),
+                )
+                .label("neither mapped nor copied")
+                .help(format!("add to `map`:  {}: ...", field.name)),
+            );
+        }
         return None;
     };
-    let travels = !matches!(
-        super::fields::shape(field)?.kind,
-        crate::transform::ShapeKind::Decimal
-            | crate::transform::ShapeKind::Int
-            | crate::transform::ShapeKind::Date
-            | crate::transform::ShapeKind::DateTime
-            | crate::transform::ShapeKind::Time
+    let text = matches!(
+        shape.kind,
+        ShapeKind::Text | ShapeKind::Reference | ShapeKind::MultiPicklist | ShapeKind::Bool
     );
-    if !travels && step.target.api == Api::Bulk && step.target.operation != Operation::Update {
-        findings.push(
-            Finding::error(
-                "bad-key",
-                key.span.clone(),
-                format!(
-                    "`{}` cannot pair the results of a Bulk job with their rows",
-                    field.name
-                ),
-            )
-            .label(format!("a {} comes back in another form", field.kind.as_str()))
-            .help("use a text field as the key, or `api: rest`"),
-        );
-    }
-    Some(KeyField {
+    let part = KeyField {
         field: field.name.to_string(),
         at,
-        case_sensitive: field.case_sensitive,
-        is_id,
-        travels: travels && (field.createable || step.target.operation == Operation::Update),
+        case_sensitive: field.case_sensitive || shape.kind != ShapeKind::Text,
         createable: field.createable,
+        nillable: field.nillable,
+    };
+    Some((part, field, text))
+}
+
+/// The field whose equal values travel together.
+fn group(
+    step: &Step,
+    target: &SObjectDescribe,
+    drafts: &[Draft],
+    findings: &mut Vec<Finding>,
+) -> Option<usize> {
+    let (name, span) = step.target.group_by.as_ref()?;
+    let at = drafts
+        .iter()
+        .position(|d| d.target.name.eq_ignore_ascii_case(name));
+    if at.is_none() {
+        let finding = match target.field(name) {
+            Some(field) => Finding::error(
+                "unfilled-group",
+                span.clone(),
+                format!("nothing fills `{}`, by which rows are to be grouped", field.name),
+            )
+            .label("neither mapped nor copied")
+            .help("name a field that the step fills, such as the lookup to the parent"),
+            None => {
+                let finding = Finding::error(
+                    "unknown-target-field",
+                    span.clone(),
+                    format!("`{}` has no field `{name}`", target.name),
+                )
+                .label("unknown field of the target");
+                match did_you_mean(name, target.fields.iter().map(|f| f.name.as_str())) {
+                    Some(close) => finding.help(format!("did you mean `{close}`?")),
+                    None => finding,
+                }
+            }
+        };
+        findings.push(finding);
+    }
+    at
+}
+
+/// What tells a row's kind of account, and which fields each kind refuses. An `object` source is made to read whether
+/// an account is a person.
+fn persons(
+    columns: &mut Vec<FieldPath>,
+    types: &mut Vec<FieldType>,
+    step: &Step,
+    source: Option<&SObjectDescribe>,
+    target: &SObjectDescribe,
+    drafts: &[Draft],
+) -> Option<Persons> {
+    if !target.has_person_accounts() || step.target.operation.takes_key_only() {
+        return None;
+    }
+    let flag = FieldPath::from("IsPersonAccount");
+    let mut column = columns.iter().position(|c| *c == flag);
+    let reads =
+        matches!(step.source, Source::Object { .. }) && source.is_some_and(|s| s.has_person_accounts());
+    if column.is_none() && reads {
+        columns.push(flag);
+        types.push(FieldType::Boolean);
+        column = Some(columns.len() - 1);
+    }
+    let at = |test: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        drafts
+            .iter()
+            .enumerate()
+            .filter(|(_, d)| d.target.parent.is_none() && test(&d.target.name))
+            .map(|(at, _)| at)
+            .collect()
+    };
+    Some(Persons {
+        column,
+        last_name: at(&|name| name.eq_ignore_ascii_case("LastName")).first().copied(),
+        business: at(&|name| name.eq_ignore_ascii_case("Name")),
+        personal: at(&is_personal),
     })
 }
 
+/// Whether a field of Account is one of person accounts alone.
+fn is_personal(name: &str) -> bool {
+    const OF_THE_NAME: [&str; 5] = ["FirstName", "MiddleName", "LastName", "Suffix", "Salutation"];
+    OF_THE_NAME.iter().any(|n| n.eq_ignore_ascii_case(name))
+        || name
+            .get(..6)
+            .is_some_and(|start| start.eq_ignore_ascii_case("Person"))
+            && !name.to_ascii_lowercase().ends_with("__c")
+        || name.to_ascii_lowercase().ends_with("__pc")
+}
+
 /// Where the key is the row id alone: then the target itself knows which record a source row became.
-fn found_by(step: &Step, columns: &[FieldPath], drafts: &[Draft], key: Option<&KeyField>) -> Option<String> {
+fn found_by(step: &Step, columns: &[FieldPath], drafts: &[Draft], key: Option<&TargetKey>) -> Option<String> {
     let key = key.filter(|k| !k.is_id)?;
+    let [key] = key.fields.as_slice() else { return None };
     let MapValue::Expr(value) = &drafts[key.at].mapped.value else {
         return None;
     };

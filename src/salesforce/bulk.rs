@@ -34,8 +34,8 @@ pub enum IngestRows {
 /// One row of an ingest job's results. They come in any order: what tells rows apart is the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngestRow {
-    /// The key column's text, as the org writes it. Use a column of text: numbers and dates are written anew.
-    pub key: CompactString,
+    /// The key columns' texts, as the org writes them. Use columns of text: numbers and dates are written anew.
+    pub key: Vec<CompactString>,
     /// The record's Id, 18 characters.
     pub id: Option<CompactString>,
     /// Whether the record is new; only of rows that were written.
@@ -257,16 +257,19 @@ impl Client {
         )
     }
 
-    /// The result rows of an ingest job; `key` names the uploaded column that tells rows apart.
-    pub fn bulk_results(&self, job: &str, rows: IngestRows, key: &str) -> BulkRows<IngestRow> {
+    /// The result rows of an ingest job; `keys` name the uploaded columns that together tell rows apart.
+    pub fn bulk_results(&self, job: &str, rows: IngestRows, keys: &[&str]) -> BulkRows<IngestRow> {
         let file = match rows {
             IngestRows::Successful => "successfulResults",
             IngestRows::Failed => "failedResults",
             IngestRows::Unprocessed => "unprocessedrecords",
         };
-        let key = key.to_owned();
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
         let header: Header<IngestRow> = Arc::new(move |header| {
-            let key = column(header, &key).ok_or_else(|| format!("it has no column `{key}`"))?;
+            let keys: Vec<usize> = keys
+                .iter()
+                .map(|key| column(header, key).ok_or_else(|| format!("it has no column `{key}`")))
+                .collect::<Result<_, String>>()?;
             let id = column(header, "sf__Id");
             let created = column(header, "sf__Created");
             let error = column(header, "sf__Error");
@@ -274,7 +277,10 @@ impl Client {
                 let cell =
                     |at: Option<usize>| at.and_then(|at| record.get(at)).filter(|text| !text.is_empty());
                 IngestRow {
-                    key: cell(Some(key)).unwrap_or_default().into(),
+                    key: keys
+                        .iter()
+                        .map(|key| cell(Some(*key)).unwrap_or_default().into())
+                        .collect(),
                     id: cell(id).map(id18),
                     created: cell(created).map(|text| text.eq_ignore_ascii_case("true")),
                     error: cell(error).map(RowError::from_bulk),

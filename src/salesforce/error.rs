@@ -162,6 +162,7 @@ impl ClientError {
                         "API_DISABLED_FOR_ORG" | "FORBIDDEN" | "INSUFFICIENT_ACCESS" | "ORG_LOCKED"
                     )
                     || error.code.starts_with("LOGIN_")
+                    || is_hard_delete(error)
             }
             _ => false,
         }
@@ -170,6 +171,11 @@ impl ClientError {
     /// What a user can do about it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
+            ClientError::Api(error) if is_hard_delete(error) => {
+                "give the user of this login the permission Bulk API Hard Delete by a permission set, or write \
+                 `operation: delete`, which leaves the records in the recycle bin"
+                    .into()
+            }
             ClientError::Api(error) | ClientError::LocatorLost(error) => help_for(&error.code)?.to_owned(),
             ClientError::Auth(error) => return error.help(),
             ClientError::Http(error) => error.help()?.to_owned(),
@@ -182,6 +188,12 @@ impl ClientError {
             ClientError::NoVersion { .. } => "leave `api_version` out, or name one that the org lists".into(),
         })
     }
+}
+
+/// Whether the org refuses a `hardDelete` job. The code stands for other features too; the operation's name is the
+/// API's own word, in every language.
+fn is_hard_delete(error: &ApiError) -> bool {
+    error.code == "FEATURENOTENABLED" && error.message.contains("hardDelete")
 }
 
 impl Retryable for ClientError {

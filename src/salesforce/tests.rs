@@ -639,7 +639,7 @@ async fn an_ingest_job_from_start_to_results() {
         IngestRows::Failed,
         IngestRows::Unprocessed,
     ] {
-        let mut rows = client.bulk_results("7501", kind, "Ext__c");
+        let mut rows = client.bulk_results("7501", kind, &["Ext__c"]);
         while let Some(batch) = rows.next().await.unwrap() {
             all.extend(batch);
         }
@@ -648,13 +648,13 @@ async fn an_ingest_job_from_start_to_results() {
         all,
         [
             IngestRow {
-                key: "K-2".into(),
+                key: vec!["K-2".into()],
                 id: Some("001000000000001AAA".into()),
                 created: Some(true),
                 error: None,
             },
             IngestRow {
-                key: "K-1".into(),
+                key: vec!["K-1".into()],
                 id: None,
                 created: None,
                 error: Some(RowError {
@@ -665,7 +665,7 @@ async fn an_ingest_job_from_start_to_results() {
             },
         ]
     );
-    let mut wrong = client.bulk_results("7501", IngestRows::Failed, "Other__c");
+    let mut wrong = client.bulk_results("7501", IngestRows::Failed, &["Other__c"]);
     let error = wrong.next().await.unwrap_err();
     assert!(
         error.to_string().ends_with("it has no column `Other__c`"),

@@ -102,10 +102,6 @@ impl Check<'_> {
                 });
             }
             Shape::Integer { min, max } => self.integer(node, *min, *max, owner),
-            Shape::NotYet(what) => {
-                self.not_yet(what, node.head(self.files), "");
-                node.kind = Kind::Broken;
-            }
             Shape::List(inner) => {
                 if !matches!(node.kind, Kind::List(_)) {
                     let help = match node.text() {

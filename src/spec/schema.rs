@@ -111,7 +111,6 @@ fn of(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
             of_forms(forms, definitions)
         }),
         Shape::ByKind(kinds) => of_kinds(kinds, definitions),
-        Shape::NotYet(_) => Value::Bool(false),
     }
 }
 

@@ -40,8 +40,6 @@ pub(crate) enum Shape {
     Forms(&'static Forms),
     /// It depends on whether it is a scalar, a list or a map.
     ByKind(&'static ByKind),
-    /// A part of the language that this version does not have.
-    NotYet(&'static str),
 }
 
 /// A kind of text.

@@ -442,7 +442,12 @@ fn what_the_describes_prove_wrong_is_said_before_anything_is_written() {
             "copy: [FirstName, Email]",
             "required-not-mapped",
         ),
-        ("key", "key: Legacy_Id__c", "key: FirstName", "bad-key"),
+        (
+            "key",
+            "key: Legacy_Id__c, api: auto }\n    copy: [FirstName",
+            "key: Description, api: auto }\n    copy: [Description, FirstName",
+            "bad-key",
+        ),
         (
             "type",
             "Legacy_Id__c: Id",

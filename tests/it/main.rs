@@ -11,4 +11,5 @@ mod robust;
 mod rooms;
 mod schemas;
 mod support;
+mod targets;
 mod validate;

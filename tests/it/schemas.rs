@@ -64,7 +64,6 @@ fn files_of_a_wrong_shape_do_not_fit() {
         "unknown_key_of_another_level",
         "unknown_key_not_yet",
         "not_yet_forms",
-        "not_yet_composite_key",
         "not_yet_source",
         "wrong_type_bool",
         "wrong_type_list",

@@ -72,6 +72,8 @@ pub(super) struct StepInfo {
     pub(super) name: String,
     pub(super) object: Option<String>,
     pub(super) has_row_id: bool,
+    /// Whether its target records are removed: then nothing can refer to them.
+    pub(super) deletes: bool,
 }
 
 /// Compiles mapping values of one step.
@@ -277,6 +279,18 @@ impl Mapper<'_> {
             return None;
         }
         let found = step_named(node, name, self.steps, ctx)?;
+        if self.steps[found].deletes {
+            ctx.report(
+                Finding::error(
+                    "ref-to-delete",
+                    node.span.clone(),
+                    format!("`{name}` deletes its records, so that nothing can refer to them"),
+                )
+                .label("a step that deletes")
+                .help("name a step that writes or matches the records; for the order alone, write `needs`"),
+            );
+            return None;
+        }
         if !self.steps[found].has_row_id {
             ctx.report(
                 Finding::error(

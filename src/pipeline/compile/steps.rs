@@ -18,7 +18,7 @@ use super::{
 use crate::{
     diag::{Finding, Span},
     pipeline::{
-        model::{CopiedField, Copy, FieldMap, Key, Lookup, Policy, Source, Step, Var},
+        model::{CopiedField, Copy, FieldMap, Key, Lookup, Operation, Policy, Source, Step, Target, Var},
         soql,
     },
     record::FieldPath,
@@ -160,7 +160,8 @@ impl<'a, 'd> Steps<'a, 'd> {
         let map = fields(node, &mut mapper, ctx);
         let copy = copy(node, &mut columns, ctx);
         let names = mapped_twice(node, ctx);
-        check_key(step, target.key.as_ref(), &names, ctx);
+        check_key(step, &target, &names, ctx);
+        check_target_fields(step, target.target.as_ref(), &names, ctx);
         check_lookup_copies(step, &source, &connection, infos, ctx);
         let needs: Option<Vec<usize>> = node.get("needs").map_or(Some(Vec::new()), |needs| {
             let found: Vec<Option<usize>> = needs
@@ -223,6 +224,11 @@ fn info(step: &Entry) -> StepInfo {
         has_row_id: !http
             || source.is_some_and(|s| s.get("id").is_some())
             || target.is_none_or(|t| t.is_broken() || t.get("key").is_some()),
+        deletes: target
+            .and_then(|t| t.get("operation"))
+            .and_then(Node::text)
+            .and_then(target::operation)
+            .is_some_and(Operation::deletes),
     }
 }
 
@@ -392,40 +398,126 @@ fn mapped_twice(node: &Node, ctx: &mut Ctx<'_>) -> HashMap<String, Span> {
 }
 
 /// The key has to be filled, and `Id` may be nothing but the key.
-fn check_key(step: &Entry, key: Option<&Key>, filled: &HashMap<String, Span>, ctx: &mut Ctx<'_>) {
+fn check_key(
+    step: &Entry,
+    target: &target::CompiledTarget,
+    filled: &HashMap<String, Span>,
+    ctx: &mut Ctx<'_>,
+) {
     let node = &step.value;
-    let is_id = key.is_some_and(|key| key.field.eq_ignore_ascii_case("Id"));
+    let key = target.key.as_ref();
+    let is_id = key.is_some_and(Key::is_id);
     let broken = |name: &str| node.get(name).is_some_and(Node::is_broken);
+    let copies_all = node.get("copy").and_then(Node::text) == Some("all");
     if let Some(key) = key
-        && !filled.contains_key(&key.field.to_lowercase())
         && !broken("map")
         && !broken("copy")
-        && (is_id || node.get("copy").and_then(Node::text) != Some("all"))
+        && (is_id || !copies_all)
         && (node.get("map").is_some() || node.get("copy").is_some())
     {
-        let field = &key.field;
-        ctx.report(
-            Finding::error(
-                "unfilled-key",
-                key.span.clone(),
-                format!("nothing fills the key `{field}`"),
-            )
-            .label("neither in `map` nor in `copy`")
-            .help(if is_id {
-                "add it to `map`: `Id: { ref: STEP, of: Id }`".to_owned()
-            } else {
-                format!("add it to `map`: `{field}: Id`")
-            }),
-        );
+        for (field, span) in &key.fields {
+            if filled.contains_key(&field.to_lowercase()) {
+                continue;
+            }
+            ctx.report(
+                Finding::error(
+                    "unfilled-key",
+                    span.clone(),
+                    format!("nothing fills the key `{field}`"),
+                )
+                .label("neither in `map` nor in `copy`")
+                .help(match key.fields.len() {
+                    _ if is_id => "add it to `map`: `Id: { ref: STEP, of: Id }`".to_owned(),
+                    1 => format!("add it to `map`: `{field}: Id`"),
+                    _ => format!("add it to `copy` or to `map`: `{field}: {field}`"),
+                }),
+            );
+        }
     }
     let mapped = node.get("map").map(Node::entries).unwrap_or_default();
-    if !is_id && let Some(entry) = mapped.iter().find(|e| e.key.text.eq_ignore_ascii_case("Id")) {
+    // Of a key that was complained about, `Id` may be a part.
+    let settled = key.is_some() || target.target.is_some();
+    if !is_id
+        && settled
+        && let Some(entry) = mapped.iter().find(|e| e.key.text.eq_ignore_ascii_case("Id"))
+    {
         ctx.report(
             Finding::error("id-not-key", entry.key.span.clone(), "`Id` can only be filled as the key")
                 .label("the target gives its own Ids")
                 .help("write `key: Id` in the target, or keep the source's Id in a field of its own: `Legacy_Id__c: Id`"),
         );
     }
+}
+
+/// `delete` and `match` look at the key alone; a `group_by` field has to have a value.
+fn check_target_fields(
+    step: &Entry,
+    target: Option<&Target>,
+    filled: &HashMap<String, Span>,
+    ctx: &mut Ctx<'_>,
+) {
+    let node = &step.value;
+    let (Some(target), Some(key)) = (target, target.and_then(|t| t.key.as_ref())) else {
+        return;
+    };
+    let copies_all = node.get("copy").filter(|copy| copy.text() == Some("all"));
+    let word = target.operation.as_str();
+    if target.operation.takes_key_only() {
+        let names: Vec<&str> = key.fields.iter().map(|(name, _)| name.as_str()).collect();
+        let names = names.join(", ");
+        if let Some(copy) = copies_all {
+            ctx.report(
+                Finding::error(
+                    "only-the-key",
+                    copy.span.clone(),
+                    format!("`{word}` takes the key only"),
+                )
+                .label("fills more than the key")
+                .help(format!("write `copy: [{names}]`, or fill the key in `map`")),
+            );
+        }
+        let mut extra: Vec<(&String, &Span)> = filled.iter().filter(|(name, _)| !key.has(name)).collect();
+        extra.sort_by_key(|(_, span)| (span.file, span.range.start));
+        for (_, span) in extra {
+            let what = match target.operation {
+                Operation::Match => "writes nothing, and finds records by their key",
+                _ => "takes the key only",
+            };
+            ctx.report(
+                Finding::error("only-the-key", span.clone(), format!("`{word}` {what}"))
+                    .label("not a part of the key")
+                    .also(key.span.clone(), "the key")
+                    .help("leave this field out"),
+            );
+        }
+    }
+    if let Some((field, span)) = &target.group_by
+        && copies_all.is_none()
+        && !filled.contains_key(&field.to_lowercase())
+        && !filled.keys().any(|name| leads_to(name, field))
+    {
+        ctx.report(
+            Finding::error(
+                "unfilled-group",
+                span.clone(),
+                format!("nothing fills `{field}`, by which rows are to be grouped"),
+            )
+            .label("neither in `map` nor in `copy`")
+            .help("name a field that the step fills, such as the lookup to the parent"),
+        );
+    }
+}
+
+/// Whether a relationship path fills a lookup: `Account.Ext__c` fills `AccountId`, `Parent__r.Ext__c` `Parent__c`.
+fn leads_to(path: &str, lookup: &str) -> bool {
+    let Some((relationship, _)) = path.split_once('.') else {
+        return false;
+    };
+    let field = match relationship.strip_suffix("__r") {
+        Some(custom) => format!("{custom}__c"),
+        None => format!("{relationship}id"),
+    };
+    field.eq_ignore_ascii_case(lookup)
 }
 
 /// `AccountId: AccountId` between two orgs writes an Id that the target does not know.
@@ -461,9 +553,11 @@ fn check_lookup_copies(
         let known = infos
             .iter()
             .find(|info| {
-                info.object
-                    .as_ref()
-                    .is_some_and(|object| object.eq_ignore_ascii_case(parent))
+                !info.deletes
+                    && info
+                        .object
+                        .as_ref()
+                        .is_some_and(|object| object.eq_ignore_ascii_case(parent))
             })
             .or_else(|| {
                 (parent == "Parent")

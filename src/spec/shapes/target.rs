@@ -15,9 +15,15 @@ pub(crate) static TARGET: Shape = Shape::Record(&Record {
                 Word::new("upsert", "update by key, create where there is none"),
                 Word::new("insert", "create; with a key, records that exist are left alone"),
                 Word::new("update", "update by key"),
-                Word::not_yet("delete", "delete by key"),
-                Word::not_yet("hard_delete", "delete by key, past the recycle bin"),
-                Word::not_yet("match", "find by key, write nothing"),
+                Word::new("delete", "delete by key"),
+                Word::new(
+                    "hard_delete",
+                    "delete by key, past the recycle bin; needs the permission Bulk API Hard Delete",
+                ),
+                Word::new(
+                    "match",
+                    "find by key and write nothing, so that other steps may `ref` what is found",
+                ),
             ]),
             "What is done.",
         )
@@ -25,12 +31,13 @@ pub(crate) static TARGET: Shape = Shape::Record(&Record {
         Key::new(
             "key",
             &Shape::ByKind(&ByKind {
-                noun: "a field's name",
+                noun: "a field's name or a list of fields",
                 scalar: Some(&FIELD),
-                list: Some(&Shape::NotYet("a key of several fields")),
+                list: Some(&Shape::List(&FIELD)),
                 map: None,
             }),
-            "The target field that tells records apart: an external id field, `Id`, or another field.",
+            "The target field that tells records apart: an external id field, `Id`, another field, or a list of \
+             fields that together tell records apart. What is no external id is matched by a query.",
         )
         .example("\"Legacy_Id__c\""),
         Key::new(
@@ -45,26 +52,36 @@ pub(crate) static TARGET: Shape = Shape::Record(&Record {
                 min: 1,
                 max: 1_000_000,
             },
-            "Rows a request. Default: decided.",
-        ),
+            "Rows a request, 200 at most by REST; rows a job by Bulk. Default: decided.",
+        )
+        .example("50"),
         Key::new(
             "parallel",
             &Shape::Integer { min: 1, max: 100 },
-            "Requests side by side. Default: decided.",
-        ),
-        Key::new("assignment_rule", &SCALAR, "The assignment rule.").not_yet("leave it out: no rule is used"),
+            "Requests or jobs side by side. Default: decided.",
+        )
+        .example("2"),
+        Key::new(
+            "assignment_rule",
+            &ASSIGNMENT_RULE,
+            "Which assignment rule runs on new Cases, Leads and Accounts: `none`, `default` (the org's active one) or \
+             the Id of a rule.",
+        )
+        .default("\"none\"")
+        .example("\"01Q000000000001EAA\""),
         Key::new(
             "allow_duplicates",
             &BOOL,
-            "Whether duplicate rules are passed over.",
+            "Whether records are saved although a duplicate rule of the org warns.",
         )
-        .not_yet("leave it out"),
+        .default("false"),
         Key::new(
             "group_by",
             &FIELD,
-            "The field whose equal values travel in one batch.",
+            "The target field whose equal values travel in one batch and never in two at once, so that rows of one \
+             parent do not lock each other out.",
         )
-        .not_yet("leave it out"),
+        .example("\"AccountId\""),
         Key::new("csv", &ANYTHING, "A CSV file.").not_yet_whole("write to an org"),
         Key::new("jsonl", &ANYTHING, "A file of JSON lines.").not_yet_whole("write to an org"),
     ],

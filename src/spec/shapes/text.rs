@@ -70,6 +70,14 @@ static JSONPATH_KIND: TextKind = TextKind {
     pattern: "^\\$",
     allows: |text| text.starts_with('$'),
 };
+static ASSIGNMENT_RULE_KIND: TextKind = TextKind {
+    noun: "`none`, `default` or the Id of an assignment rule",
+    pattern: "^(none|default|01Q[A-Za-z0-9]{12}([A-Za-z0-9]{3})?)$",
+    allows: |text| {
+        matches!(text, "none" | "default")
+            || text.starts_with("01Q") && text.parse::<crate::record::Id>().is_ok()
+    },
+};
 
 pub(crate) static TEXT: Shape = Shape::Text(&ANY_TEXT);
 pub(crate) static NAME: Shape = Shape::Text(&NAME_KIND);
@@ -82,6 +90,7 @@ pub(crate) static API_VERSION: Shape = Shape::Text(&API_VERSION_KIND);
 pub(crate) static PERCENT: Shape = Shape::Text(&PERCENT_KIND);
 pub(crate) static BACKOFF: Shape = Shape::Text(&BACKOFF_KIND);
 pub(crate) static JSONPATH: Shape = Shape::Text(&JSONPATH_KIND);
+pub(crate) static ASSIGNMENT_RULE: Shape = Shape::Text(&ASSIGNMENT_RULE_KIND);
 pub(crate) static SCALAR: Shape = Shape::Scalar;
 pub(crate) static ANYTHING: Shape = Shape::Anything;
 pub(crate) static BOOL: Shape = Shape::Bool;
@@ -174,6 +183,11 @@ mod tests {
             (&PERCENT_KIND, &["10%", "0.5%"], &["10", "x%", ".5%"]),
             (&BACKOFF_KIND, &["1s..60s"], &["1s", "1..2"]),
             (&JSONPATH_KIND, &["$.a"], &["a"]),
+            (
+                &ASSIGNMENT_RULE_KIND,
+                &["none", "default", "01Q000000000001", "01Q000000000001EAA"],
+                &["", "true", "001000000000001AAA", "01Q00000000001"],
+            ),
         ] {
             let schema = serde_json::json!({ "pattern": kind.pattern });
             for (texts, expected) in [(good, true), (bad, false)] {
