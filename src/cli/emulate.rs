@@ -40,7 +40,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
     }
     let end = match args.state.is_empty() {
         true => "the orgs end, and their records with them\n",
-        false => "the orgs end; their records are kept\n",
+        false => "the orgs end, and their records are written\n",
     };
     let interrupt = Interrupt::listen(&context.terminal, end)?;
     let mut orgs = Vec::new();

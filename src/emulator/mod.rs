@@ -304,10 +304,12 @@ impl Emulator {
     /// Removes all records from the recycle bin for good.
     pub fn empty_recycle_bin(&self) {
         let mut store = self.org.write();
-        for id in store.bin_ids() {
-            // What is in the bin can be removed.
-            let _ = store.empty_bin(&id, &mut Vec::new());
-        }
+        self.org.as_first_user(|call| {
+            for id in store.bin_ids() {
+                // What is in the bin can be removed.
+                let _ = store.empty_bin(&id, call, &mut Vec::new());
+            }
+        });
     }
 
     /// How many records of an object there are.
@@ -358,19 +360,27 @@ impl Drop for Emulator {
 /// Writes the records when they have rested for a second, and at least every ten seconds.
 async fn keep(org: Arc<Org>, kept: Arc<StateFile>) {
     let (mut saved, mut seen, mut waited) = (org.changes(), org.changes(), 0);
+    let mut failed = false;
     loop {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         let now = org.changes();
         let rests = now == std::mem::replace(&mut seen, now);
         waited += 1;
-        if now == saved || !rests && waited < 10 {
+        // A full disk is not asked again every second.
+        if now == saved || (failed || !rests) && waited < 10 {
             continue;
         }
         waited = 0;
         match save(&org, &kept).await {
-            Ok(()) => saved = now,
-            // The next second is another try; whoever serves the org should know meanwhile.
-            Err(error) => tracing::warn!(%error, "records are not kept"),
+            Ok(()) => {
+                saved = now;
+                failed = false;
+            }
+            // There is another try; whoever serves the org should know meanwhile.
+            Err(error) => {
+                failed = true;
+                tracing::warn!(%error, "records are not kept; the next try is in ten seconds");
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ pub enum StateError {
         source: std::io::Error,
     },
     /// The file cannot be written.
-    #[error("cannot write `{path}`: {source}")]
+    #[error("cannot write `{path}`: {source}; what it held before is as it was")]
     Write {
         /// The file.
         path: PathBuf,
@@ -153,9 +153,13 @@ impl StateFile {
         let fresh = beside(&self.path, "new");
         self.write(org, &fresh)
             .and_then(|()| std::fs::rename(&fresh, &self.path))
-            .map_err(|source| StateError::Write {
-                path: self.path.clone(),
-                source,
+            .map_err(|source| {
+                // Half a file is of no use, and takes room where there may be none left.
+                let _ = std::fs::remove_file(&fresh);
+                StateError::Write {
+                    path: self.path.clone(),
+                    source,
+                }
             })
     }
 

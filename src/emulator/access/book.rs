@@ -91,6 +91,26 @@ fn guard(object: &Object) -> Guard {
     }
 }
 
+/// The reference to the record that decides who sees an object's records.
+fn master(object: &Object) -> Option<usize> {
+    if object.custom {
+        return object.fields.iter().position(|field| field.master_detail);
+    }
+    match object.name.as_str() {
+        "Attachment" | "Note" => object.field("ParentId"),
+        // A file is seen by its document, and that by its links: the store knows these.
+        "ContentVersion" => object.field("ContentDocumentId"),
+        "ContentDocumentLink" => object.field("LinkedEntityId"),
+        _ => match guard(object) {
+            Guard::Parent(parent) => object
+                .fields
+                .iter()
+                .position(|field| field.reference_to == [parent]),
+            Guard::Own | Guard::Open | Guard::Setup => None,
+        },
+    }
+}
+
 /// What the standard profile `Standard User` may do with the objects that have permissions of their own.
 fn standard_user(object: &str) -> Rights {
     let (create, delete) = match object {
@@ -225,7 +245,11 @@ impl Book {
                         ..parent
                     }
                 }
-                Guard::Open => Rights::ALL,
+                Guard::Open => Rights {
+                    view_all: read_all || all,
+                    modify_all: all,
+                    ..Rights::ALL
+                },
                 Guard::Setup if manages => Rights::ALL,
                 Guard::Setup => Rights {
                     view_all: true,
@@ -236,19 +260,16 @@ impl Book {
         let fields = (0..schema.objects.len())
             .map(|at| field_rights(&schema.objects[at], at, &shares))
             .collect();
-        let private = |at: usize| !objects[at].view_all && schema.objects[at].field("OwnerId").is_some();
         let sharing = self
             .sharing
             .iter()
-            .enumerate()
-            .map(|(at, sharing)| {
-                if private(at) {
-                    *sharing
-                } else {
-                    Sharing::PublicReadWrite
-                }
+            .zip(&schema.objects)
+            .map(|(sharing, object)| match object.places.owner {
+                Some(_) => *sharing,
+                None => Sharing::PublicReadWrite,
             })
             .collect();
+        let masters = schema.objects.iter().map(master).collect();
         if all {
             permissions.push(Permission::ViewAllData);
         }
@@ -258,6 +279,7 @@ impl Book {
             fields,
             permissions,
             sharing,
+            masters,
         }))
     }
 }
@@ -369,6 +391,19 @@ fn fields(
                 .ok_or_else(|| file.meaning(&place, format!("`{}` has no field `{field}`", spec.name)))?;
             if !spec.fields[f].permissionable {
                 let message = format!("`{field}` is a required or system field, which everybody sees");
+                return Err(file.meaning(place, message));
+            }
+            let whole = spec.fields[f]
+                .compound
+                .as_deref()
+                .and_then(|name| spec.field(name));
+            if let Some(whole) = whole.map(|whole| &spec.fields[whole])
+                && whole.kind.is_compound()
+            {
+                let message = format!(
+                    "`{field}` is a part of `{}`, whose permissions hold for it",
+                    whole.name
+                );
                 return Err(file.meaning(place, message));
             }
             out.push((at, f, right(*permission)));

@@ -35,6 +35,8 @@ pub(crate) struct Grants {
     pub(crate) permissions: Vec<Permission>,
     /// What others' records are to the user.
     pub(crate) sharing: Vec<Sharing>,
+    /// The reference to the record that decides who sees a record, where that is not its owner.
+    pub(crate) masters: Vec<Option<usize>>,
 }
 
 /// What may be done to an object's records.
@@ -224,8 +226,24 @@ impl Access {
     /// The user whose own records are all that the caller sees of an object; `None` when all records are seen.
     pub(crate) fn own_records_of(&self, object: usize) -> Option<&str> {
         match self.shared(object)? {
-            (Sharing::Private, user) => Some(user),
-            (Sharing::PublicReadOnly | Sharing::PublicReadWrite, _) => None,
+            (Sharing::Private, user) if !self.rights(object).view_all => Some(user),
+            _ => None,
+        }
+    }
+
+    /// The reference to the record with which a record is seen or not; `None` when its owner decides, or nobody.
+    pub(crate) fn master_of(&self, object: usize) -> Option<usize> {
+        match self {
+            Access::All => None,
+            Access::Granted(grants) => grants.masters.get(object).copied().flatten(),
+        }
+    }
+
+    /// The caller's Id, when not everything is open to the caller.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match self {
+            Access::All => None,
+            Access::Granted(grants) => Some(&grants.user),
         }
     }
 

@@ -237,6 +237,17 @@ impl Faults {
         .unwrap_or_default()
     }
 
+    /// The number of the shuffle, when a query's rows are to come in no order.
+    pub(crate) fn shuffles(&self, object: &str) -> Option<u64> {
+        let mut armed = lock(&self.armed);
+        let found = armed.iter_mut().find(|a| {
+            matches!(&a.fault.then, Effect::ShuffleRows(f) if f.object.eq_ignore_ascii_case(object))
+                && a.fault.times.is_none_or(|times| a.hit < times)
+        })?;
+        found.hit += 1;
+        Some(found.hit)
+    }
+
     /// The fault that holds a job from now on; ask `holds` whether it still does.
     pub(crate) fn hangs_job(&self, object: &str) -> Option<u64> {
         let mut armed = lock(&self.armed);

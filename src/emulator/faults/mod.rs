@@ -91,6 +91,8 @@ pub enum Effect {
     AbortJob(JobsOf),
     /// Bulk jobs tell of so many retries.
     RetryJob(RetryJob),
+    /// REST queries of an object without ORDER BY give their rows in another order each time.
+    ShuffleRows(JobsOf),
 }
 
 /// A usual refusal.
@@ -207,7 +209,7 @@ pub struct FailJob {
     pub queries: bool,
 }
 
-/// The Bulk jobs of an object, of both kinds.
+/// The object whose Bulk jobs, of both kinds, or whose rows are meant.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobsOf {
@@ -290,6 +292,7 @@ impl Fault {
                 | Effect::HangJob(_)
                 | Effect::AbortJob(_)
                 | Effect::RetryJob(_)
+                | Effect::ShuffleRows(_)
         )
     }
 }

@@ -142,12 +142,12 @@ impl Incoming {
 pub(super) fn download(api: &Api<'_>, object: usize, id: &str) -> Reply {
     let store = api.read();
     match store.named(object, id) {
-        Ok(row) => {
+        Ok(row) if store.readable(&api.session.access, object, row) => {
             let id = store.tables[object].get(row, 0);
             let bytes = store.blob(id).cloned().unwrap_or_default();
             Reply::bytes(200, "application/octetstream", bytes)
         }
         Err(error) if error.code == "ENTITY_IS_DELETED" => Reply::row_error(&error),
-        Err(_) => Reply::missing(),
+        _ => Reply::missing(),
     }
 }

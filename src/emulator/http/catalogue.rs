@@ -81,10 +81,17 @@ pub(super) fn ask(api: &Api<'_>, soql: &str) -> Option<Reply> {
     if !soql.to_ascii_lowercase().contains("definition") {
         return None;
     }
-    let store = api.org.catalogue(|| {
+    let access = &api.session.access;
+    let make = || {
         let org = api.read();
-        build(&org.schema, &api.org.now())
-    })?;
+        build(&org.schema, access, &api.org.now())
+    };
+    // What others see is made for them each time, since nobody asks often.
+    let own = if access.is_all() { None } else { Some(make()?) };
+    let store = match &own {
+        Some(store) => store,
+        None => api.org.catalogue(make)?,
+    };
     let asker = Asker::new(store, &ALL, &api.session.user, api.version, api.org.time());
     let plan = match compile(&store.schema, &asker, soql) {
         Ok(plan) => plan,
@@ -139,7 +146,7 @@ pub(super) fn ask(api: &Api<'_>, soql: &str) -> Option<Reply> {
     ))
 }
 
-fn build(org: &Schema, now: &str) -> Option<Store> {
+fn build(org: &Schema, access: &Access, now: &str) -> Option<Store> {
     let mut schema = Schema::default();
     schema.objects = vec![
         object(ENTITY, "Entity Definition", "4ie", ENTITY_FIELDS)?,
@@ -147,11 +154,17 @@ fn build(org: &Schema, now: &str) -> Option<Store> {
     ];
     schema.seal();
     let mut store = Store::new(Arc::new(schema), "00000".to_owned());
-    for described in &org.objects {
+    for (at, described) in org.objects.iter().enumerate() {
+        if !access.rights(at).read {
+            continue;
+        }
         let Some(entity) = insert(&mut store, ENTITY, &entity(described, now), now) else {
             continue;
         };
-        for field in &described.fields {
+        for (place, field) in described.fields.iter().enumerate() {
+            if !access.sees(at, place) {
+                continue;
+            }
             let values = field_values(described, field, &entity, now);
             insert(&mut store, FIELD, &values, now);
         }

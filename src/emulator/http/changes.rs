@@ -87,6 +87,7 @@ fn changed(api: &Api<'_>, object: usize, state: State, span: &Span) -> Result<Ve
         .filter(|row| table.state(*row) == state)
         .map(|row| (row, table.get(row, stamp)))
         .filter(|(_, time)| span.start.as_str() <= *time && *time < span.end.as_str())
+        .filter(|(row, _)| store.shown(&api.session.access, object, *row))
         .map(|(row, time)| (table.get(row, 0).to_owned(), shown(time)))
         .collect();
     if rows.len() > MOST_IDS {

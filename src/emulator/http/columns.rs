@@ -48,7 +48,7 @@ impl Columns<'_> {
     fn node(&self, node: &Node) -> Json {
         match node {
             Node::Leaf(key, value) => self.field(key, value),
-            Node::Parent(key, hop, inner) => self.parent(key, *hop, self.nodes(inner)),
+            Node::Parent(key, hop, inner) => self.parent(key, hop, self.nodes(inner)),
             Node::TypeOf(key, hop, branches, otherwise) => {
                 // What any branch selects, once.
                 let mut inner: Vec<Json> = Vec::new();
@@ -58,7 +58,7 @@ impl Columns<'_> {
                         inner.push(column);
                     }
                 }
-                self.parent(key, *hop, inner)
+                self.parent(key, hop, inner)
             }
             Node::Children(key, children) => Column {
                 aggregate: true,
@@ -69,7 +69,7 @@ impl Columns<'_> {
         }
     }
 
-    fn parent(&self, key: &str, hop: Hop, inner: Vec<Json>) -> Json {
+    fn parent(&self, key: &str, hop: &Hop, inner: Vec<Json>) -> Json {
         Column {
             foreign_key: Some(&self.schema.objects[hop.from].fields[hop.field].name),
             joined: inner,

@@ -9,6 +9,7 @@ mod changes;
 mod collections;
 mod columns;
 mod composite;
+mod conditions;
 mod connection;
 mod described;
 mod json;
@@ -206,7 +207,8 @@ async fn handle(
             | Effect::FailJob(_)
             | Effect::HangJob(_)
             | Effect::AbortJob(_)
-            | Effect::RetryJob(_) => {}
+            | Effect::RetryJob(_)
+            | Effect::ShuffleRows(_) => {}
         }
     }
     let header_bytes: usize = call

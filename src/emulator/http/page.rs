@@ -111,7 +111,7 @@ pub(super) fn object(org: &Org, call: &Call, name: &str) -> Reply {
             && by.is_none_or(|field| table.get(row, field) == is)
             && (find.is_empty()
                 || table.get(row, 0).starts_with(find)
-                || name_at.is_some_and(|f| table.get(row, f).to_lowercase().contains(&folded)))
+                || name_at.is_some_and(|f| holds(table.get(row, f), &folded)))
     };
     let at: usize = call
         .param("page")
@@ -190,6 +190,22 @@ pub(super) fn object(org: &Org, call: &Call, name: &str) -> Reply {
     page(org, 200, &spec.plural, &out)
 }
 
+/// Whether a text holds another one, which is in lower case; case makes no difference.
+fn holds(text: &str, folded: &str) -> bool {
+    if !text.is_ascii() || !folded.is_ascii() {
+        return text.to_lowercase().contains(folded);
+    }
+    // Millions of names are looked at: none of them is copied.
+    let (text, wanted) = (text.as_bytes(), folded.as_bytes());
+    let Some(first) = wanted.first() else {
+        return true;
+    };
+    memchr::memchr2_iter(*first, first.to_ascii_uppercase(), text).any(|at| {
+        text.get(at..at + wanted.len())
+            .is_some_and(|part| part.eq_ignore_ascii_case(wanted))
+    })
+}
+
 /// Fields that tell one record from another at a glance.
 fn telling(name: &str, kind: Kind) -> bool {
     !matches!(
@@ -253,14 +269,16 @@ pub(super) fn record(org: &Org, id: &str) -> Reply {
     );
     for (child, other) in store.schema.objects.iter().enumerate() {
         for (at, field) in other.fields.iter().enumerate() {
+            // Who made and changed a record is told by each; here it would be all of them.
             if field.kind != Kind::Reference
                 || !store.tables[child].is_used(at)
                 || !field.reference_to.contains(&spec.name)
+                || matches!(field.name.as_str(), "CreatedById" | "LastModifiedById")
             {
                 continue;
             }
-            let rows = store.find(child, at, &id);
-            if rows.is_empty() {
+            let (count, rows) = children(&store, child, at, &id);
+            if count == 0 {
                 continue;
             }
             let _ = write!(
@@ -271,16 +289,32 @@ pub(super) fn record(org: &Org, id: &str) -> Reply {
                 escape(&other.name),
                 escape(&field.name),
                 escape(&id),
-                grouped(rows.len() as u64)
+                grouped(count)
             );
-            for row in rows.iter().take(CHILDREN) {
-                let id = store.tables[child].get(*row, 0);
+            for row in rows {
+                let id = store.tables[child].get(row, 0);
                 let _ = write!(out, "<li>{}", link(id, &called(&store, id)));
             }
             out.push_str("</ul>");
         }
     }
     page(org, 200, &called(&store, &id), &out)
+}
+
+/// How many live rows have a value in a field, and the first of them. A look at all of them is quick, while an index of
+/// a field that nobody else asks for would stay for good.
+fn children(store: &Store, object: usize, field: usize, id: &str) -> (u64, Vec<u32>) {
+    let table = &store.tables[object];
+    let (mut count, mut first) = (0, Vec::new());
+    for row in 0..table.len() {
+        if table.get(row, field) == id && table.state(row) == State::Live {
+            count += 1;
+            if first.len() < CHILDREN {
+                first.push(row);
+            }
+        }
+    }
+    (count, first)
 }
 
 /// The logged requests that a call asks for, newest first.
@@ -554,6 +588,20 @@ mod tests {
     fn numbers_are_grouped() {
         for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(n), text);
+        }
+    }
+
+    #[test]
+    fn names_are_found_whatever_their_case() {
+        for (text, wanted, expected) in [
+            ("Acme Gmbh", "gmbh", true),
+            ("Acme GMBH", "e g", true),
+            ("Acme", "acme inc", false),
+            ("Acme", "", true),
+            ("M\u{dc}LLER", "m\u{fc}ll", true),
+            ("aaab", "aab", true),
+        ] {
+            assert_eq!(holds(text, wanted), expected, "{text} {wanted}");
         }
     }
 

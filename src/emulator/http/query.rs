@@ -88,8 +88,15 @@ pub(super) fn ask(api: &Api<'_>, soql: &str, with_deleted: bool) -> Reply {
             }
         },
         Output::Rows => {
+            let mut rows = run(&store, &plan, with_deleted);
+            let object = &store.schema.objects[plan.object].name;
+            if !plan.is_ordered()
+                && let Some(nth) = api.org.faults.shuffles(object)
+            {
+                fastrand::Rng::with_seed(api.org.seed.wrapping_add(nth)).shuffle(&mut rows);
+            }
             let cursor = Cursor {
-                rows: run(&store, &plan, with_deleted),
+                rows,
                 page: page_size(api, &plan),
                 plan,
                 with_deleted,

@@ -39,9 +39,14 @@ fn walk(api: &Api<'_>, object: usize, id: &str, path: &[&str]) -> Result<End, Re
         let last = at + 1 == path.len();
         let row = match store.named(object, &id) {
             Ok(row) => row,
-            Err(error) if error.code == "ENTITY_IS_DELETED" => return Err(Reply::row_error(&error)),
+            Err(error) if error.code == "ENTITY_IS_DELETED" && access.is_all() => {
+                return Err(Reply::row_error(&error));
+            }
             Err(_) => return Ok(End::Nowhere),
         };
+        if !store.readable(access, object, row) {
+            return Ok(End::Nowhere);
+        }
         id = store.tables[object].get(row, 0).to_owned();
         let spec = &store.schema.objects[object];
         if let Some(field) = access.field(&store.schema, object, name)
@@ -59,7 +64,8 @@ fn walk(api: &Api<'_>, object: usize, id: &str, path: &[&str]) -> Result<End, Re
             continue;
         }
         let child = store.schema.children(object).iter().find(|(child, field)| {
-            access.sees(*child, *field)
+            access.rights(*child).read
+                && access.sees(*child, *field)
                 && store.schema.objects[*child].fields[*field]
                     .child_relationship
                     .as_deref()
@@ -70,7 +76,10 @@ fn walk(api: &Api<'_>, object: usize, id: &str, path: &[&str]) -> Result<End, Re
             _ => End::Nowhere,
         });
     }
-    Ok(End::Record(object, id))
+    Ok(match access.rights(object).read {
+        true => End::Record(object, id),
+        false => End::Nowhere,
+    })
 }
 
 /// The children of a record, as a query answers them.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::emulator::{
     faults::{FaultAnswer, Refusal},
+    soql::NOT_EMULATED,
     store::RowError,
 };
 
@@ -37,6 +38,11 @@ pub(super) struct Reply {
 }
 
 const JSON: &str = "application/json;charset=UTF-8";
+
+/// What is said of a feature that a real org has and this one has not; `feature` ends the sentence.
+pub(super) fn lacks(feature: &str) -> String {
+    format!("the emulated org has no {feature}")
+}
 
 impl Reply {
     fn new(status: u16, content_type: &'static str, body: Vec<Bytes>) -> Self {
@@ -125,8 +131,10 @@ impl Reply {
 
     /// A feature that a real org has and this one has not; `feature` ends the sentence.
     pub(super) fn not_emulated(feature: &str) -> Self {
-        let message = format!("the emulated org has no {feature}");
-        Reply::json(501, &json!([{"errorCode": "NOT_EMULATED", "message": message}]))
+        Reply::json(
+            501,
+            &json!([{"errorCode": NOT_EMULATED, "message": lacks(feature)}]),
+        )
     }
 
     /// A verb that a resource does not know.

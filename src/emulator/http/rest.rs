@@ -1,7 +1,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, Reply, blobs::Incoming, changes, described::described, json as text, query::soql_error, relations,
+    Api, Reply, blobs::Incoming, changes, conditions::Validators, described::described, json as text,
+    query::soql_error, relations,
 };
 use crate::emulator::{
     access::Access,
@@ -311,9 +312,17 @@ fn created(api: &Api<'_>, store: &Store, object: usize, done: &Done, with_create
 }
 
 /// The row that the URL names, or the answer when there is none.
-fn find(store: &Store, object: usize, id: &str) -> Result<u32, Reply> {
+fn find(api: &Api<'_>, store: &Store, object: usize, id: &str) -> Result<u32, Reply> {
     match store.named(object, id) {
         Ok(row) => Ok(row),
+        Err(error)
+            if error.code == "ENTITY_IS_DELETED"
+                && !store
+                    .row(object, &crate::record::id18(id))
+                    .is_some_and(|row| store.shown(&api.session.access, object, row)) =>
+        {
+            Err(Reply::missing())
+        }
         Err(error) if error.code == "ENTITY_IS_DELETED" => Err(Reply::row_error(&error)),
         Err(error) if error.code == "MALFORMED_ID" => {
             if id.parse::<crate::record::Id>().is_err() && !matches!(id.len(), 15 | 18) {
@@ -333,7 +342,7 @@ pub(super) fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key
     match method {
         "GET" | "HEAD" => {
             let store = api.read();
-            match find(&store, object, id) {
+            match find(api, &store, object, id) {
                 Ok(row) => read(api, &store, object, row),
                 Err(reply) => reply,
             }
@@ -350,18 +359,27 @@ pub(super) fn by_id(api: &Api<'_>, object: usize, id: &str, method: &str, as_key
                 Ok((Some(_), _)) => return field_in_body("Id"),
                 Err(error) => return Reply::row_error(&error),
             };
-            if let Err(reply) = find(&store, object, id) {
+            let row = match find(api, &store, object, id) {
+                Ok(row) => row,
+                Err(reply) => return reply,
+            };
+            if store.shown(&api.session.access, object, row)
+                && let Some(reply) = Validators::of(&store, object, row).refuse(api)
+            {
                 return reply;
             }
             match api.write_alone(&mut store, object, Op::Update, Some(id), &values) {
                 Ok(done) if as_key => created(api, &store, object, &done, true),
-                Ok(_) => Reply::empty(204),
+                Ok(_) => {
+                    let validators = Validators::of(&store, object, row);
+                    validators.tagged(Reply::empty(204))
+                }
                 Err(error) => Reply::row_error(&error),
             }
         }
         "DELETE" => {
             let mut store = api.write();
-            if let Err(reply) = find(&store, object, id) {
+            if let Err(reply) = find(api, &store, object, id) {
                 return reply;
             }
             delete(api, &mut store, object, id)
@@ -389,7 +407,7 @@ fn by_key(api: &Api<'_>, object: usize, field: &str, value: &str, method: &str) 
         );
     };
     let key_name = spec.fields[key].name.clone();
-    let rows = match store.matches(object, key, value) {
+    let rows = match store.matches(object, key, value, &api.session.access) {
         Ok(rows) => rows,
         Err(error) => return Reply::row_error(&error),
     };
@@ -422,6 +440,11 @@ fn by_key(api: &Api<'_>, object: usize, field: &str, value: &str, method: &str) 
             };
             if id.is_none() && api.call.param("updateOnly") == Some("true") {
                 return Reply::missing();
+            }
+            if let Some(row) = rows.first()
+                && let Some(reply) = Validators::of(&store, object, *row).refuse(api)
+            {
+                return reply;
             }
             match api.write_alone(&mut store, object, Op::Upsert(key), Some(value), &values) {
                 // Before v46 an update answered without a body, and nobody said `created`.
@@ -464,19 +487,15 @@ fn read(api: &Api<'_>, store: &Store, object: usize, row: u32) -> Reply {
     if store.tables[object].state(row) != State::Live || !store.shown(&api.session.access, object, row) {
         return Reply::missing();
     }
+    let validators = Validators::of(store, object, row);
+    if let Some(reply) = validators.refuse(api) {
+        return reply;
+    }
     match selection(store, &api.session.access, object, api.call.param("fields")) {
         Ok(plan) => {
             let mut out = String::new();
             text::record(&mut out, store, &plan.nodes, object, row, api.version);
-            let modified = store.text(object, row, "LastModifiedDate");
-            let reply = Reply::text(200, out);
-            match modified.parse::<jiff::Timestamp>() {
-                Ok(time) => reply.header(
-                    "Last-Modified",
-                    &time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
-                ),
-                Err(_) => reply,
-            }
+            validators.told(Reply::text(200, out))
         }
         Err(reply) => reply,
     }

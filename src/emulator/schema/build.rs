@@ -23,6 +23,11 @@ pub(crate) fn build(file: &OrgFile) -> Result<Schema, SchemaError> {
         objects: standard::objects(file.currencies.is_some()),
         ..Schema::default()
     };
+    if !file.contacts_to_multiple_accounts {
+        schema
+            .objects
+            .retain(|object| object.name != "AccountContactRelation");
+    }
     let mut custom = 0;
     features::before(&mut schema.objects, file);
     for (name, spec) in &file.sobjects {
@@ -84,6 +89,7 @@ pub(crate) fn build(file: &OrgFile) -> Result<Schema, SchemaError> {
     }
     rules::type_totals(&mut schema, file)?;
     schema.person_accounts = file.person_accounts;
+    schema.contact_relations = file.contacts_to_multiple_accounts;
     if let Some(currencies) = &file.currencies {
         let rate = |(code, rate): (&String, &f64)| (code.clone(), rate.to_string());
         schema.currencies = vec![(currencies.corporate.clone(), "1".to_owned())];
@@ -291,6 +297,12 @@ fn custom_field(object: &Object, name: &str, spec: &FieldSpec) -> Result<Field, 
         for value in list {
             let default = default.as_deref() == Some(value);
             field.picklist.push(PicklistValue::new(value, active, default));
+        }
+    }
+    for (value, label) in &spec.labels {
+        match field.picklist.iter_mut().find(|known| known.value == *value) {
+            Some(known) => known.label.clone_from(label),
+            None => return Err(format!("`labels` names `{value}`, which is none of its values")),
         }
     }
     let picklist = matches!(data.kind, Kind::Picklist | Kind::MultiPicklist | Kind::Combobox);

@@ -252,7 +252,7 @@ fn field(object: &Object, access: &Access, at: usize, place: usize) -> Value {
         .iter()
         .map(|p| {
             let valid_for = p.valid_for.as_deref().map(bits);
-            json!({"active": p.active, "defaultValue": p.default, "label": p.value, "validFor": valid_for, "value": p.value})
+            json!({"active": p.active, "defaultValue": p.default, "label": p.label, "validFor": valid_for, "value": p.value})
         })
         .collect();
     let picks = matches!(f.kind, Kind::Picklist | Kind::MultiPicklist | Kind::Combobox);

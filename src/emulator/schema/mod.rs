@@ -7,6 +7,7 @@ mod describe;
 mod features;
 mod rules;
 mod standard;
+mod totals;
 mod traits;
 
 use std::collections::HashMap;
@@ -113,6 +114,8 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct PicklistValue {
     pub(crate) value: String,
+    /// What people read.
+    pub(crate) label: String,
     pub(crate) active: bool,
     pub(crate) default: bool,
     /// Places of the controlling picklist's values that it goes with; none for a picklist that depends on nothing.
@@ -123,6 +126,7 @@ impl PicklistValue {
     pub(crate) fn new(value: &str, active: bool, default: bool) -> Self {
         PicklistValue {
             value: value.to_owned(),
+            label: value.to_owned(),
             active,
             default,
             valid_for: None,
@@ -467,6 +471,8 @@ pub(crate) struct Schema {
     /// The corporate currency first, when the org has several.
     pub(crate) currencies: Vec<(String, String)>,
     pub(crate) person_accounts: bool,
+    /// Contacts are related to several accounts.
+    pub(crate) contact_relations: bool,
     /// For each object, who points at it: `(object, field)`.
     children: Vec<Vec<(usize, usize)>>,
 }

@@ -1,4 +1,4 @@
-use super::{Kind, Object, Schema, build::SchemaError};
+use super::{Kind, Object, Schema, build::SchemaError, totals};
 use crate::emulator::{
     file::{self, Blanks, DuplicateAction, Event, MatchMethod, OrgFile, RuleTest, SummaryOperation},
     formula::{self, Formula, FormulaError, Pace, Purpose},
@@ -242,6 +242,7 @@ pub(super) fn resolve(schema: &mut Schema, file: &OrgFile) -> Result<(), SchemaE
             }
         }
     }
+    totals::standard(schema, &mut rules);
     for object in 0..rules.len() {
         order(schema, object, &mut rules[object].formulas)?;
         let formulas = std::mem::take(&mut rules[object].formulas);

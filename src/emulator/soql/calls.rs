@@ -55,7 +55,8 @@ impl Compiler<'_> {
                 if !labelled {
                     return Err(refuse("does not support the function toLabel"));
                 }
-                Function::Label
+                let labels = field.picklist.iter().filter(|p| p.label != p.value);
+                Function::Label(labels.map(|p| (p.value.clone(), p.label.clone())).collect())
             }
             "FORMAT" => Function::format(self.asker, value.kind, field),
             "CONVERTCURRENCY" => {

@@ -102,6 +102,7 @@ impl<'a> Compiler<'a> {
     pub(super) fn plan(&self, query: &Query) -> Result<Plan, SoqlError> {
         let mut plan = Plan {
             object: self.object,
+            access: self.asker.access.clone(),
             output: Output::Rows,
             columns: Vec::new(),
             nodes: Vec::new(),
@@ -279,12 +280,10 @@ impl<'a> Compiler<'a> {
         &self,
         plan: &mut Plan,
         seen: &mut Vec<Value>,
-        mut value: Value,
+        value: Value,
         alias: Option<String>,
     ) -> Result<(), SoqlError> {
-        if value.path.kind == Kind::Encrypted && !self.asker.access.may(Permission::ViewEncryptedData) {
-            value.calls.insert(0, Function::Mask);
-        }
+        let value = self.masked(value);
         if let Some(alias) = alias {
             plan.nodes.push(Node::Leaf(alias, value.clone()));
             plan.columns.push(value);
@@ -300,6 +299,14 @@ impl<'a> Compiler<'a> {
         seen.push(value.clone());
         plan.columns.push(value);
         Ok(())
+    }
+
+    /// Encrypted texts are shown to few.
+    fn masked(&self, mut value: Value) -> Value {
+        if value.path.kind == Kind::Encrypted && !self.asker.access.may(Permission::ViewEncryptedData) {
+            value.calls.insert(0, Function::Mask);
+        }
+        value
     }
 
     /// Puts a column into the tree of a record; keys carry the names of the metadata.
@@ -331,7 +338,7 @@ impl<'a> Compiler<'a> {
         {
             Some(at) => at,
             None => {
-                nodes.push(Node::Parent(key, *hop, Vec::new()));
+                nodes.push(Node::Parent(key, hop.clone(), Vec::new()));
                 nodes.len() - 1
             }
         };
@@ -438,7 +445,7 @@ impl<'a> Compiler<'a> {
             };
             let mut nodes = Vec::new();
             for path in fields {
-                let value = plain(branch.path(path)?, &path.text());
+                let value = self.masked(plain(branch.path(path)?, &path.text()));
                 branch.place(&mut nodes, &value, 0);
             }
             branches.push((object, nodes));
@@ -451,7 +458,7 @@ impl<'a> Compiler<'a> {
             );
             self.place(&mut otherwise, &value, 0);
         }
-        Ok(Node::TypeOf(key, *hop, branches, otherwise))
+        Ok(Node::TypeOf(key, hop.clone(), branches, otherwise))
     }
 
     /// The filter behind USING SCOPE.

@@ -66,6 +66,7 @@ fn passes(store: &Store, plan: &Plan, row: u32, with_deleted: bool) -> bool {
         State::Gone => false,
     };
     visible
+        && store.shown(&plan.access, plan.object, row)
         && plan
             .filter
             .as_ref()
@@ -190,7 +191,8 @@ fn step(store: &Store, at: (usize, u32), hop: &Hop) -> Option<(usize, u32)> {
         Some(to) => to,
         None => store.schema.by_id(id)?,
     };
-    Some((to, store.row(to, id)?))
+    let row = store.row(to, id)?;
+    store.readable(&hop.access, to, row).then_some((to, row))
 }
 
 /// The parent at the end of some steps.

@@ -15,7 +15,8 @@ use crate::emulator::schema::{Field, Kind};
 pub(crate) enum Function {
     /// What an encrypted field shows to whom it is not for.
     Mask,
-    Label,
+    /// Values and their labels, where these differ.
+    Label(Vec<(String, String)>),
     /// A text in the user's locale and time zone.
     Format(Box<Locale>),
     /// There is one currency, in which everything is kept.
@@ -107,7 +108,7 @@ impl Function {
     /// The kind of the outcome.
     pub(super) fn kind(&self, of: Kind) -> Kind {
         match self {
-            Function::Label | Function::Format(_) => Kind::Text,
+            Function::Label(_) | Function::Format(_) => Kind::Text,
             Function::Mask | Function::Currency | Function::Local(_) => of,
             Function::DayOnly => Kind::Date,
             Function::Date(_) => Kind::Int,
@@ -121,8 +122,15 @@ impl Function {
             return text;
         }
         match self {
-            // Values are their own labels.
-            Function::Label | Function::Currency | Function::Distance(_) => text,
+            Function::Currency | Function::Distance(_) => text,
+            Function::Label(labels) if labels.is_empty() => text,
+            Function::Label(labels) => {
+                let label = |value: &str| -> String {
+                    let found = labels.iter().find(|(known, _)| known == value);
+                    found.map_or_else(|| value.to_owned(), |(_, label)| label.clone())
+                };
+                Cow::Owned(text.split(';').map(label).collect::<Vec<_>>().join(";"))
+            }
             Function::Mask => Cow::Owned("*".repeat(text.chars().count())),
             Function::Format(locale) => Cow::Owned(locale.format(&text)),
             Function::Local(zone) => match local(&text, zone) {

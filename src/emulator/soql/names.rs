@@ -116,7 +116,12 @@ impl Compiler<'_> {
                 .collect();
             let several = self.schema.objects[from].fields[field].polymorphic();
             let to = if several { None } else { targets.first().copied() };
-            hops.push(Hop { from, field, to });
+            hops.push(Hop {
+                from,
+                field,
+                to,
+                access: self.asker.access.clone(),
+            });
             place = match to {
                 Some(object) => Place::Object(object),
                 None => Place::Name(targets),

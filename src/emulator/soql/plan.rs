@@ -1,6 +1,10 @@
 //! A statement that is known to fit the org's objects.
 
-use std::{collections::HashSet, sync::Arc, sync::OnceLock};
+use std::{
+    collections::HashSet,
+    hash::{Hash, Hasher},
+    sync::{Arc, OnceLock},
+};
 
 use rust_decimal::Decimal;
 
@@ -10,6 +14,7 @@ use super::{
     pattern::Pattern,
 };
 use crate::emulator::{
+    access::Access,
     schema::{Field, Kind, Schema},
     store::{Cell, fold},
 };
@@ -17,6 +22,8 @@ use crate::emulator::{
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) object: usize,
+    /// What the asker sees.
+    pub(super) access: Access,
     pub(crate) output: Output,
     /// What was selected, in its order, as flat columns.
     pub(crate) columns: Vec<Value>,
@@ -36,6 +43,11 @@ impl Plan {
     /// Whether records hold the records of children.
     pub(crate) fn has_children(&self) -> bool {
         self.nodes.iter().any(|n| matches!(n, Node::Children(..)))
+    }
+
+    /// Whether there is an ORDER BY.
+    pub(crate) fn is_ordered(&self) -> bool {
+        !self.order.is_empty()
     }
 
     pub(crate) fn has_type_of(&self) -> bool {
@@ -73,13 +85,36 @@ pub(crate) struct Children {
 }
 
 /// A step to a parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hop {
     /// The object that has the reference.
     pub(crate) from: usize,
     pub(crate) field: usize,
     /// The parent's object; `None` when its Id has to tell.
     pub(crate) to: Option<usize>,
+    /// What the asker sees: a parent that the asker may not read is as good as none.
+    pub(super) access: Access,
+}
+
+impl Hop {
+    /// Where it starts, by which field, and where it leads to.
+    fn place(&self) -> (usize, usize, Option<usize>) {
+        (self.from, self.field, self.to)
+    }
+}
+
+impl PartialEq for Hop {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Hop {}
+
+impl Hash for Hop {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place().hash(state);
+    }
 }
 
 /// A field, possibly of a parent.

@@ -50,7 +50,7 @@ impl Store {
             }
             let rows = self.live_children(child, field, &id);
             if !rows.is_empty() {
-                return Err(self.held(object, row, child, &rows));
+                return Err(self.held(object, row, child, &rows, call));
             }
         }
         let before = self.shares(object, row, call.now);
@@ -134,12 +134,17 @@ impl Store {
     }
 
     /// A record that others hold fast.
-    fn held(&self, object: usize, row: u32, child: usize, rows: &[u32]) -> RowError {
+    fn held(&self, object: usize, row: u32, child: usize, rows: &[u32], call: Call<'_>) -> RowError {
         let name = |object: usize, row: u32| {
             let field = self.schema.objects[object].name_field().unwrap_or_default();
             self.tables[object].get(row, field)
         };
-        let names: Vec<&str> = rows.iter().take(10).map(|r| name(child, *r)).collect();
+        let names: Vec<&str> = rows
+            .iter()
+            .filter(|r| self.readable(call.access, child, **r))
+            .take(10)
+            .map(|r| name(child, *r))
+            .collect();
         RowError::new(
             "DELETE_FAILED",
             format!(
@@ -168,6 +173,7 @@ impl Store {
 
     fn bring_back(&mut self, id: &str, call: Call<'_>, undo: &mut Vec<Undo>) -> Result<Done, RowError> {
         let (object, row) = self.binned(id)?;
+        self.may_change(object, row, true, call)?;
         let Some(deletion) = self.bin.remove(&(object, row)) else {
             return Err(not_in_bin());
         };
@@ -224,12 +230,11 @@ impl Store {
         if self.tables[object].state(row) != State::Deleted {
             return Ok(());
         }
-        for (at, field) in spec.fields.iter().enumerate().filter(|(_, f)| f.unique) {
+        for at in (0..spec.fields.len()).filter(|at| spec.fields[*at].unique) {
             let cell = Cell::new(self.tables[object].get(row, at));
             if !cell.is_empty() {
-                self.unique(object, Some(row), at, &cell)?;
+                self.unique(object, Some(row), at, &cell, call)?;
             }
-            let _ = field;
         }
         let before = self.shares(object, row, call.now);
         self.tables[object].set_state(row, State::Live);
@@ -253,13 +258,14 @@ impl Store {
                 self.put(object, row, at, Cell::default());
             }
         }
+        let mut changed: Vec<usize> = old.iter().map(|(at, _)| *at).collect();
         if !old.is_empty() {
             undo.push(Undo::Cells(object, row, old));
         }
         self.stamp(object, row, call, true, undo);
         if schema.rules[object].spread() {
-            self.work_out(object, row, call.now, undo);
-            self.spread(object, row, &before, &[], call.now, undo);
+            changed.extend(self.work_out(object, row, call.now, undo));
+            self.spread(object, row, &before, &changed, call.now, undo);
         }
         Ok(())
     }
@@ -288,8 +294,14 @@ impl Store {
     }
 
     /// Removes a record from the recycle bin for good.
-    pub(crate) fn empty_bin(&mut self, id: &str, undo: &mut Vec<Undo>) -> Result<Done, RowError> {
+    pub(crate) fn empty_bin(
+        &mut self,
+        id: &str,
+        call: Call<'_>,
+        undo: &mut Vec<Undo>,
+    ) -> Result<Done, RowError> {
         let (object, row) = self.binned(id)?;
+        self.may_change(object, row, true, call)?;
         let Some(deletion) = self.bin.remove(&(object, row)) else {
             return Err(not_in_bin());
         };

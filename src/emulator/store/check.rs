@@ -18,6 +18,8 @@ impl Store {
     ) -> Result<(), RowError> {
         let spec = &self.schema.objects[object];
         let table = &self.tables[object];
+        // Where there are rules a unique value is looked for once they let the row pass.
+        let later = self.schema.rules[object].check() && !call.loading;
         for (at, cell) in cells.iter_mut() {
             let field = &spec.fields[*at];
             let refers = field.kind == Kind::Reference;
@@ -30,8 +32,8 @@ impl Store {
             if refers {
                 self.check_reference(object, row, *at, cell, call)?;
             }
-            if field.unique {
-                self.unique(object, row, *at, cell)?;
+            if field.unique && !later {
+                self.unique(object, row, *at, cell, call)?;
             }
         }
         if call.loading {
@@ -95,17 +97,18 @@ impl Store {
                 "invalid cross reference id",
             ));
         };
+        let out_of_reach = || {
+            Err(RowError::new(
+                "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+                format!(
+                    "insufficient access rights on cross-reference id: {}",
+                    &cell[..15]
+                ),
+            ))
+        };
         match self.tables[target].state(parent) {
-            State::Live => {}
-            State::Deleted => {
-                return Err(RowError::new(
-                    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
-                    format!(
-                        "insufficient access rights on cross-reference id: {}",
-                        &cell[..15]
-                    ),
-                ));
-            }
+            State::Live if call.loading || self.readable(call.access, target, parent) => {}
+            State::Live | State::Deleted => return out_of_reach(),
             State::Gone => {
                 return Err(RowError::new(
                     "INVALID_CROSS_REFERENCE_KEY",
@@ -147,6 +150,18 @@ impl Store {
         Ok(())
     }
 
+    /// That no other row has one of the values of a row that is written already.
+    pub(super) fn unique_values(&self, object: usize, row: u32, call: Call<'_>) -> Result<(), RowError> {
+        let spec = &self.schema.objects[object];
+        for at in (0..spec.fields.len()).filter(|at| spec.fields[*at].unique) {
+            let cell = self.tables[object].get(row, at);
+            if !cell.is_empty() {
+                self.unique(object, Some(row), at, &Cell::new(cell), call)?;
+            }
+        }
+        Ok(())
+    }
+
     /// That no other row has a value of a unique field.
     pub(super) fn unique(
         &self,
@@ -154,6 +169,7 @@ impl Store {
         row: Option<u32>,
         at: usize,
         cell: &Cell,
+        call: Call<'_>,
     ) -> Result<(), RowError> {
         let field = &self.schema.objects[object].fields[at];
         let table = &self.tables[object];
@@ -174,14 +190,17 @@ impl Store {
             .find(|r| table.state(*r) == State::Live && Some(*r) != row)
         {
             None => Ok(()),
-            Some(other) => Err(RowError::new(
-                "DUPLICATE_VALUE",
-                format!(
-                    "duplicate value found: {} duplicates value on record with id: {}",
-                    field.name,
-                    table.get(other, 0)
-                ),
-            )),
+            Some(other) => {
+                // Whoever does not see the other record is not told which one it is.
+                let (name, id) = match call.loading || self.readable(call.access, object, other) {
+                    true => (field.name.as_str(), table.get(other, 0)),
+                    false => ("<unknown>", "<unknown>"),
+                };
+                Err(RowError::new(
+                    "DUPLICATE_VALUE",
+                    format!("duplicate value found: {name} duplicates value on record with id: {id}"),
+                ))
+            }
         }
     }
 }

@@ -66,7 +66,7 @@ impl Store {
             }
             let found = self.like(object, row, rule);
             if !found.is_empty() {
-                return Err(self.detected(object, rule, alerts, &found, call.duplicates));
+                return Err(self.detected(object, rule, alerts, &found, call));
             }
         }
         Ok(())
@@ -131,21 +131,23 @@ impl Store {
         rule: &DuplicateRule,
         allow_save: bool,
         found: &[(u32, f64)],
-        header: DuplicateHeader,
+        call: Call<'_>,
     ) -> RowError {
         let spec = &self.schema.objects[object];
         let fuzzy = rule
             .fields
             .iter()
             .any(|(_, method)| *method == MatchMethod::Fuzzy);
+        // Duplicates count whoever sees them, but only those that the caller sees are shown.
         let records: Vec<Value> = found
             .iter()
+            .filter(|(row, _)| self.readable(call.access, object, *row))
             .map(|(row, sure)| {
                 json!({
                     "additionalInformation": [],
                     "fieldDiffs": [],
                     "matchConfidence": sure,
-                    "record": self.match_record(object, *row, header),
+                    "record": self.match_record(object, *row, call),
                 })
             })
             .collect();
@@ -160,14 +162,15 @@ impl Store {
                 "matchEngine": if fuzzy { "FuzzyMatchEngine" } else { "ExactMatchEngine" },
                 "matchRecords": records,
                 "rule": rule.matching_rule,
-                "size": found.len(),
+                "size": records.len(),
                 "success": true,
             }],
         });
         RowError::new("DUPLICATES_DETECTED", rule.message.clone()).with_duplicates(result)
     }
 
-    fn match_record(&self, object: usize, row: u32, header: DuplicateHeader) -> Value {
+    fn match_record(&self, object: usize, row: u32, call: Call<'_>) -> Value {
+        let header = call.duplicates;
         let spec = &self.schema.objects[object];
         let table = &self.tables[object];
         let id = table.get(row, 0);
@@ -183,7 +186,7 @@ impl Store {
         if header.record_details {
             for (at, field) in spec.fields.iter().enumerate().skip(1) {
                 let cell = table.get(row, at);
-                if cell.is_empty() {
+                if cell.is_empty() || !call.access.sees(object, at) {
                     continue;
                 }
                 let value = match field.kind {

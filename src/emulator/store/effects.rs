@@ -13,6 +13,14 @@ use crate::emulator::{
 /// What a row adds to each roll-up of its parents: the parent's row, and the value.
 pub(super) type Shares = Vec<Option<(u32, Cell)>>;
 
+/// A walk along all that follows from a change.
+struct Walk<'w> {
+    now: &'w str,
+    undo: &'w mut Vec<Undo>,
+    /// How many records lie between the change and here.
+    depth: u32,
+}
+
 /// Formulas and roll-ups may lead to each other over so many records.
 const DEEPEST: u32 = 64;
 
@@ -120,26 +128,22 @@ impl Store {
         now: &str,
         undo: &mut Vec<Undo>,
     ) {
-        self.spread_from(object, row, before, changed, now, undo, 0);
+        let mut walk = Walk { now, undo, depth: 0 };
+        self.spread_from(object, row, before, changed, &mut walk);
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one step of a walk, with all that it carries along"
-    )]
     fn spread_from(
         &mut self,
         object: usize,
         row: u32,
         before: &Shares,
         changed: &[usize],
-        now: &str,
-        undo: &mut Vec<Undo>,
-        depth: u32,
+        walk: &mut Walk<'_>,
     ) {
-        if depth > DEEPEST {
+        if walk.depth > DEEPEST {
             return;
         }
+        let now = walk.now;
         let schema = self.schema.clone();
         let rules = &schema.rules[object];
         if !rules.summaries.is_empty() {
@@ -154,14 +158,14 @@ impl Store {
                 let (was, is) = (was.map(|s| s.1), is.map(|s| s.1));
                 match parents {
                     (Some(a), Some(b)) if a == b => {
-                        self.adjust(summary, object, a, was.as_ref(), is.as_ref(), now, undo, depth);
+                        self.adjust(summary, object, a, was.as_ref(), is.as_ref(), walk);
                     }
                     _ => {
                         if let Some(parent) = parents.0 {
-                            self.adjust(summary, object, parent, was.as_ref(), None, now, undo, depth);
+                            self.adjust(summary, object, parent, was.as_ref(), None, walk);
                         }
                         if let Some(parent) = parents.1 {
-                            self.adjust(summary, object, parent, None, is.as_ref(), now, undo, depth);
+                            self.adjust(summary, object, parent, None, is.as_ref(), walk);
                         }
                     }
                 }
@@ -183,18 +187,16 @@ impl Store {
         targets.dedup();
         for (object, row) in targets {
             let before = self.shares(object, row, now);
-            let changed = self.work_out(object, row, now, undo);
+            let changed = self.work_out(object, row, now, walk.undo);
             if !changed.is_empty() {
-                self.spread_from(object, row, &before, &changed, now, undo, depth + 1);
+                walk.depth += 1;
+                self.spread_from(object, row, &before, &changed, walk);
+                walk.depth -= 1;
             }
         }
     }
 
     /// Takes a value out of a roll-up and puts another one in.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one step of a walk, with all that it carries along"
-    )]
     fn adjust(
         &mut self,
         summary: &Summary,
@@ -202,9 +204,7 @@ impl Store {
         parent: u32,
         was: Option<&Cell>,
         is: Option<&Cell>,
-        now: &str,
-        undo: &mut Vec<Undo>,
-        depth: u32,
+        walk: &mut Walk<'_>,
     ) {
         let object = summary.parent;
         // What a deleted parent shows is what it showed when it went.
@@ -227,12 +227,12 @@ impl Store {
                     Some(is) if present.is_empty() || better(summary.operation, kind, is, &present) => {
                         is.clone()
                     }
-                    _ if gone => self.extreme(summary, child, parent, kind, now),
+                    _ if gone => self.extreme(summary, child, parent, kind, walk.now),
                     _ => present.clone(),
                 }
             }
         };
-        self.set_total(summary, parent, total, now, undo, depth);
+        self.set_total(summary, parent, total, walk);
     }
 
     /// The least or greatest value of all children.
@@ -255,16 +255,9 @@ impl Store {
             .collect()
     }
 
-    fn set_total(
-        &mut self,
-        summary: &Summary,
-        parent: u32,
-        total: Cell,
-        now: &str,
-        undo: &mut Vec<Undo>,
-        depth: u32,
-    ) {
+    fn set_total(&mut self, summary: &Summary, parent: u32, total: Cell, walk: &mut Walk<'_>) {
         let object = summary.parent;
+        let now = walk.now;
         if self.tables[object].get(parent, summary.total) == total {
             return;
         }
@@ -278,13 +271,15 @@ impl Store {
             .iter()
             .map(|(field, _)| (*field, Cell::new(self.tables[object].get(parent, *field))))
             .collect();
-        undo.push(Undo::Cells(object, parent, old));
+        walk.undo.push(Undo::Cells(object, parent, old));
         let mut changed: Vec<usize> = cells.iter().map(|(field, _)| *field).collect();
         for (field, cell) in cells {
             self.put(object, parent, field, cell);
         }
-        changed.extend(self.work_out(object, parent, now, undo));
-        self.spread_from(object, parent, &before, &changed, now, undo, depth + 1);
+        changed.extend(self.work_out(object, parent, now, walk.undo));
+        walk.depth += 1;
+        self.spread_from(object, parent, &before, &changed, walk);
+        walk.depth -= 1;
     }
 
     /// Summarizes all children of a row anew.
@@ -305,7 +300,7 @@ impl Store {
                 ),
                 SummaryOperation::Min | SummaryOperation::Max => self.extreme(summary, child, row, kind, now),
             };
-            self.set_total(summary, row, total, now, undo, 0);
+            self.set_total(summary, row, total, &mut Walk { now, undo, depth: 0 });
         }
     }
 

@@ -73,6 +73,7 @@ impl Store {
             return Err(error);
         }
         self.duplicates(object, row, new, call)?;
+        self.unique_values(object, row, call)?;
         let after = if new {
             Event::AfterInsert
         } else {
@@ -122,9 +123,6 @@ impl Store {
                     } else {
                         convert(field, Raw::Text(&cell))?
                     };
-                    if field.unique && !cell.is_empty() {
-                        self.unique(object, Some(row), *at, &cell)?;
-                    }
                     cells.push((*at, cell));
                 }
                 if !cells.is_empty() {

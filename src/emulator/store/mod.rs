@@ -14,12 +14,14 @@ mod effects;
 mod error;
 mod index;
 mod judge;
+mod names;
 mod rights;
 mod room;
 mod standard;
 mod state;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod write;
 
 use std::{collections::HashMap, sync::Arc};
@@ -38,7 +40,8 @@ pub(crate) use error::RowError;
 use index::{Index, Search};
 pub(crate) use standard::value_records;
 pub(crate) use state::StateFault;
-pub(crate) use write::{Call, Done, Incoming, Op, Target, Undo};
+pub(crate) use undo::Undo;
+pub(crate) use write::{Call, Done, Incoming, Op, Target};
 
 /// One value in canonical form; empty is null.
 pub(crate) type Cell = CompactString;

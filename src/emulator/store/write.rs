@@ -3,17 +3,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use bytes::Bytes;
 
 use super::{
-    Cell, Deletion, DuplicateHeader, RowError, State, Store, Table,
+    Cell, DuplicateHeader, RowError, State, Store, Table, Undo,
     check::{blank_owner, required},
     convert::{bytes, convert},
     index::Index,
     rights,
     standard::{self, Draft},
 };
-use crate::{
-    emulator::{access::Access, faults::Faults, schema::Kind},
-    record::Id,
-};
+use crate::emulator::{access::Access, faults::Faults, schema::Kind};
 
 use super::Raw;
 
@@ -68,16 +65,6 @@ pub(crate) type Incoming<'a> = [(Target, Raw<'a>)];
 pub(crate) struct Done {
     pub(crate) id: Cell,
     pub(crate) created: bool,
-}
-
-/// How to take a write back.
-#[derive(Debug)]
-pub(crate) enum Undo {
-    State(usize, u32, State),
-    Cells(usize, u32, Vec<(usize, Cell)>),
-    Blob(Cell, Option<Bytes>),
-    /// What the recycle bin knew of a row.
-    Bin(usize, u32, Option<Deletion>),
 }
 
 /// The cells of a row that is about to be written, each field once.
@@ -138,7 +125,7 @@ impl Store {
                     self.update(object, row, values, None, call, undo)
                 }
             },
-            Op::Upsert(field) => match self.holder(object, field, key.unwrap_or_default())? {
+            Op::Upsert(field) => match self.holder(object, field, key.unwrap_or_default(), call.access)? {
                 None if values.iter().any(|(t, _)| *t == Target::Field(field)) => {
                     self.insert(object, values, call, undo)
                 }
@@ -168,45 +155,6 @@ impl Store {
         }
     }
 
-    /// Takes writes back, the last one first.
-    pub(crate) fn undo(&mut self, undo: Vec<Undo>) {
-        for step in undo.into_iter().rev() {
-            match step {
-                Undo::State(object, row, State::Gone) if row + 1 == self.tables[object].len() => {
-                    self.unmake(object, row);
-                }
-                Undo::State(object, row, state) => self.tables[object].set_state(row, state),
-                Undo::Cells(object, row, cells) => {
-                    for (field, cell) in cells {
-                        self.put(object, row, field, cell);
-                    }
-                }
-                Undo::Blob(id, bytes) => self.blobs.set(id, bytes),
-                Undo::Bin(object, row, None) => {
-                    self.bin.remove(&(object, row));
-                }
-                Undo::Bin(object, row, Some(deletion)) => {
-                    self.bin.insert((object, row), deletion);
-                }
-            }
-        }
-    }
-
-    /// Forgets the newest row as if it had never been made, with its number and its auto numbers.
-    fn unmake(&mut self, object: usize, row: u32) {
-        let schema = self.schema.clone();
-        let spec = &schema.objects[object];
-        let table = &mut self.tables[object];
-        for &at in &spec.places.auto_numbers {
-            if let Some(pattern) = &spec.fields[at].auto_number
-                && auto_number(pattern, table.counters[at]) == table.get(row, at)
-            {
-                table.counters[at] -= 1;
-            }
-        }
-        table.pop();
-    }
-
     /// Changes cells of a row that follow from a write elsewhere.
     pub(super) fn follow_up(&mut self, object: usize, row: u32, cells: Cells, undo: &mut Vec<Undo>) {
         let now = self.moment.clone();
@@ -223,85 +171,6 @@ impl Store {
         if self.schema.rules[object].spread() {
             changed.extend(self.work_out(object, row, &now, undo));
             self.spread(object, row, &before, &changed, &now, undo);
-        }
-    }
-
-    /// The live rows whose key field has a value. Case makes no difference only for fields that are unique without
-    /// regard to case, and for e-mail addresses, which are stored in lower case.
-    pub(crate) fn matches(&self, object: usize, field: usize, value: &str) -> Result<Vec<u32>, RowError> {
-        let cell = self.key(object, field, value)?;
-        let spec = &self.schema.objects[object].fields[field];
-        let mut rows = self.find(object, field, &cell);
-        if !spec.key_folds_case() {
-            rows.retain(|row| self.tables[object].get(*row, field) == cell);
-        }
-        Ok(rows)
-    }
-
-    /// A key as it is stored.
-    fn key(&self, object: usize, field: usize, value: &str) -> Result<Cell, RowError> {
-        let spec = &self.schema.objects[object].fields[field];
-        let cell = convert(spec, Raw::Text(value))?;
-        if cell.is_empty() {
-            return Err(RowError::new(
-                "MISSING_ARGUMENT",
-                format!("{} not specified", spec.name),
-            ));
-        }
-        Ok(cell)
-    }
-
-    /// The one live row that an upsert's key names, if there is any.
-    fn holder(&self, object: usize, field: usize, value: &str) -> Result<Option<u32>, RowError> {
-        let cell = self.key(object, field, value)?;
-        let spec = &self.schema.objects[object].fields[field];
-        let table = &self.tables[object];
-        if let Ok(row) = self.glance(object, field, &cell) {
-            return Ok(row.filter(|row| spec.key_folds_case() || table.get(*row, field) == cell));
-        }
-        match self.matches(object, field, value)?[..] {
-            [] => Ok(None),
-            [row] => Ok(Some(row)),
-            ref rows => {
-                let ids: Vec<&str> = rows.iter().map(|row| table.get(*row, 0)).collect();
-                Err(RowError::new(
-                    "DUPLICATE_EXTERNAL_ID",
-                    format!(
-                        "{}: more than one record found for external id field: [{}]",
-                        spec.name,
-                        ids.join(", ")
-                    ),
-                ))
-            }
-        }
-    }
-
-    /// The row that an Id names.
-    pub(crate) fn named(&self, object: usize, id: &str) -> Result<u32, RowError> {
-        let spec = &self.schema.objects[object];
-        let malformed = || {
-            RowError::new(
-                "MALFORMED_ID",
-                format!("{}: id value of incorrect type: {id}", spec.fields[0].label),
-            )
-            .on("Id")
-        };
-        let parsed: Id = id.parse().map_err(|_| malformed())?;
-        if id.len() == 18 && parsed.as_str() != id {
-            return Err(malformed());
-        }
-        if !id.starts_with(spec.prefix.as_str()) {
-            return Err(malformed());
-        }
-        match self.row(object, parsed.as_str()) {
-            Some(row) if self.tables[object].state(row) == State::Live => Ok(row),
-            Some(row) if self.tables[object].state(row) == State::Deleted => {
-                Err(RowError::new("ENTITY_IS_DELETED", "entity is deleted"))
-            }
-            _ => Err(RowError::new(
-                "INVALID_CROSS_REFERENCE_KEY",
-                "invalid cross reference id",
-            )),
         }
     }
 
@@ -366,7 +235,7 @@ impl Store {
                         unwritable.push(&f.name);
                         continue;
                     }
-                    (field, self.related(object, parent, by, *raw)?)
+                    (field, self.related(object, parent, by, *raw, call)?)
                 }
             };
             match cells.iter_mut().find(|(f, _)| *f == field) {
@@ -386,40 +255,6 @@ impl Store {
         );
         error.fields = unwritable.into_iter().map(str::to_owned).collect();
         Err(error)
-    }
-
-    /// The Id of the parent that has a value in a field.
-    fn related(&self, object: usize, parent: usize, by: usize, raw: Raw<'_>) -> Result<Cell, RowError> {
-        let spec = &self.schema.objects[parent];
-        let field = &spec.fields[by];
-        let cell = convert(field, raw)?;
-        if cell.is_empty() {
-            return Ok(cell);
-        }
-        if parent != self.record_type
-            && let Ok(Some(row)) = self.glance(parent, by, &cell)
-        {
-            return Ok(Cell::new(self.tables[parent].get(row, 0)));
-        }
-        let mut rows = self.find(parent, by, &cell);
-        if parent == self.record_type {
-            let name = &self.schema.objects[object].name;
-            rows.retain(|row| self.text(parent, *row, "SobjectType") == name);
-        }
-        match rows[..] {
-            [row] => Ok(Cell::new(self.tables[parent].get(row, 0))),
-            [] => Err(RowError::new(
-                "INVALID_FIELD",
-                format!(
-                    "Foreign key external ID: {cell} not found for field {} in entity {}",
-                    field.name, spec.name
-                ),
-            )),
-            _ => Err(RowError::new(
-                "DUPLICATE_EXTERNAL_ID",
-                format!("{}: more than one record found for external id field", field.name),
-            )),
-        }
     }
 
     pub(super) fn insert(
@@ -641,7 +476,7 @@ impl Store {
             self.judge(object, row, Some(&old), call, undo)?;
         }
         if hooked {
-            standard::after_update(self, object, row, call, undo)?;
+            standard::after_update(self, object, row, &old, call, undo)?;
         }
         if rules.spread() {
             let changed = rules.touched(old.iter().map(|(field, _)| *field));
@@ -675,7 +510,7 @@ fn content(cells: &[(usize, Cell)], call: Call<'_>) -> u64 {
 }
 
 /// `INV-{0000}` and 7: `INV-0007`.
-fn auto_number(pattern: &str, number: u64) -> Cell {
+pub(super) fn auto_number(pattern: &str, number: u64) -> Cell {
     let Some((head, rest)) = pattern.split_once('{') else {
         return Cell::new(format!("{pattern}{number}"));
     };

@@ -164,8 +164,10 @@ async fn bytes_go_when_their_record_is_gone_for_good() {
     assert_eq!(org.emulator.count("ContentVersion"), 1);
     assert!(kept(&version));
     org.json("DELETE", &path, None).await;
-    act(&document, |store, id, _| {
-        store.empty_bin(id, &mut Vec::new()).expect("it was in the bin");
+    act(&document, |store, id, call| {
+        store
+            .empty_bin(id, call, &mut Vec::new())
+            .expect("it was in the bin");
     });
     assert!(!kept(&version));
     assert_eq!(storage().await["Remaining"], json!(free));

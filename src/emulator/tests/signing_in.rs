@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::redirect::Policy;
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey};
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 
 use super::*;
 
@@ -75,20 +75,20 @@ pub(super) async fn start() -> Org {
     }
 }
 
-fn refusal(error: &str, description: &str) -> (u16, Value) {
+pub(super) fn refusal(error: &str, description: &str) -> (u16, Value) {
     (400, json!({"error": error, "error_description": description}))
 }
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time");
     i64::try_from(since.as_secs()).expect("seconds")
 }
 
-fn key() -> RsaKeyPair {
+pub(super) fn key() -> RsaKeyPair {
     RsaKeyPair::from_pkcs8(include_bytes!("../http/auth/org_key.pk8")).expect("a key")
 }
 
-fn jwt(claims: &Value) -> String {
+pub(super) fn jwt(claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(&json!({"alg": "RS256"})), part(claims));
     let key = key();
@@ -104,7 +104,7 @@ fn jwt(claims: &Value) -> String {
 }
 
 impl Org {
-    async fn by_jwt(&self, claims: Value) -> (u16, Value) {
+    pub(super) async fn by_jwt(&self, claims: Value) -> (u16, Value) {
         let assertion = jwt(&claims);
         self.token(
             &[
@@ -117,7 +117,7 @@ impl Org {
     }
 
     /// The authorization page: status, where it leads, cookie, and the text.
-    async fn page(&self, query: &str, form: Option<&[(&str, &str)]>, cookie: &str) -> Page {
+    pub(super) async fn page(&self, query: &str, form: Option<&[(&str, &str)]>, cookie: &str) -> Page {
         let url = format!("{}/services/oauth2/authorize?{query}", self.emulator.url());
         let mut request = match form {
             None => self.client.get(url),
@@ -144,7 +144,7 @@ impl Org {
         }
     }
 
-    async fn plain(&self, path: &str, token: &str) -> (u16, String) {
+    pub(super) async fn plain(&self, path: &str, token: &str) -> (u16, String) {
         let mut request = self.client.get(format!("{}{path}", self.emulator.url()));
         if !token.is_empty() {
             request = request.bearer_auth(token);
@@ -154,14 +154,14 @@ impl Org {
     }
 }
 
-struct Page {
-    status: u16,
-    location: String,
-    cookie: String,
-    text: String,
+pub(super) struct Page {
+    pub(super) status: u16,
+    pub(super) location: String,
+    pub(super) cookie: String,
+    pub(super) text: String,
 }
 
-fn code_of(location: &str) -> String {
+pub(super) fn code_of(location: &str) -> String {
     let url = url::Url::parse(location).expect("a URL");
     url.query_pairs()
         .find(|(name, _)| name == "code")
@@ -317,385 +317,6 @@ async fn assertions_are_checked() {
 }
 
 #[tokio::test]
-async fn a_person_signs_in_on_the_page_and_allows_the_app() {
-    let org = start().await;
-    let base = "response_type=code&client_id=web&redirect_uri=http%3A%2F%2Flocalhost%3A9%2Fcb";
-    let query = format!(
-        "{base}&state=a%20b%26c&scope=api%20refresh_token%20openid&nonce=n1&login_hint=ann%40hq.example"
-    );
-    let page = org.page(&query, None, "").await;
-    assert_eq!(page.status, 200);
-    for words in [
-        "id=\"username\"",
-        "value=\"ann@hq.example\"",
-        "name=\"pw\"",
-        "Web &amp; more",
-        "&lt;hq&gt;",
-    ] {
-        assert!(page.text.contains(words), "{words}: {}", page.text);
-    }
-    for (user, password) in [
-        ("ann@hq.example", "wrong"),
-        ("gone@hq.example", "x"),
-        ("shut@hq.example", "x"),
-        ("no", "x"),
-    ] {
-        let page = org
-            .page(&query, Some(&[("username", user), ("pw", password)]), "")
-            .await;
-        assert!(
-            page.status == 200 && page.text.contains("Please check your username"),
-            "{user}"
-        );
-        assert!(page.cookie.is_empty());
-    }
-    let page = org
-        .page(
-            &query,
-            Some(&[("username", "ann@hq.example"), ("pw", "pass word")]),
-            "",
-        )
-        .await;
-    assert!(
-        page.text.contains("Manage user data via APIs (api)"),
-        "{}",
-        page.text
-    );
-    assert!(page.text.contains("ann@hq.example") && page.text.contains("oaapprove"));
-    let cookie = page.cookie;
-    assert!(cookie.starts_with("sid=00D"), "{cookie}");
-    let page = org.page(&query, Some(&[("deny", "1")]), &cookie).await;
-    assert_eq!(
-        (page.status, page.location.as_str()),
-        (
-            302,
-            "http://localhost:9/cb?error=access_denied&error_description=end-user+denied+authorization&state=a+b%26c"
-        )
-    );
-    let page = org.page(&query, Some(&[("allow", "1")]), &cookie).await;
-    assert!(
-        page.status == 302 && page.location.contains("%3D%3D&state=a+b%26c"),
-        "{}",
-        page.location
-    );
-    let code = code_of(&page.location);
-    let form = |code: &str| {
-        [
-            ("grant_type", "authorization_code".to_owned()),
-            ("code", code.to_owned()),
-            ("client_id", "web".to_owned()),
-            ("client_secret", "s3".to_owned()),
-            ("redirect_uri", "http://localhost:9/cb".to_owned()),
-        ]
-    };
-    let exchange = async |form: &[(&str, String)]| {
-        let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        org.token(&form, None).await
-    };
-    let mut elsewhere = form(&code);
-    elsewhere[4].1 = "http://localhost:9/other".to_owned();
-    assert_eq!(
-        exchange(&elsewhere).await,
-        refusal("redirect_uri_mismatch", "redirect_uri must match configuration")
-    );
-    assert_eq!(
-        exchange(&form("aPrxnothing")).await,
-        refusal("invalid_grant", "invalid authorization code")
-    );
-    let (status, tokens) = exchange(&form(&code)).await;
-    assert_eq!(
-        (status, &tokens["scope"]),
-        (200, &json!("api refresh_token openid")),
-        "{tokens}"
-    );
-    assert!(
-        tokens["refresh_token"]
-            .as_str()
-            .is_some_and(|t| t.starts_with("5Aep861"))
-    );
-    assert_eq!(
-        exchange(&form(&code)).await,
-        refusal("invalid_grant", "expired authorization code")
-    );
-    id_token_is_signed(&org, &tokens).await;
-    // Once allowed, the page sends the browser back at once, also without asking who it is.
-    let again = org.page(&format!("{base}&prompt=none"), None, &cookie).await;
-    assert!(again.location.contains("?code="), "{}", again.location);
-    let consent = org.page(&format!("{base}&prompt=consent"), None, &cookie).await;
-    assert!(consent.status == 200 && consent.text.contains("oaapprove"));
-    let login = org.page(&format!("{base}&prompt=login"), None, &cookie).await;
-    assert!(login.text.contains("id=\"username\""));
-    let none = org.page(&format!("{base}&prompt=none"), None, "").await;
-    assert!(
-        none.location.contains("error=login_required"),
-        "{}",
-        none.location
-    );
-    let (status, text) = org.plain("/secur/logout.jsp", "").await;
-    assert!(status == 200 && text.contains("Signed out"));
-}
-
-async fn id_token_is_signed(org: &Org, tokens: &Value) {
-    let (_, config) = org.plain("/.well-known/openid-configuration", "").await;
-    let config: Value = serde_json::from_str(&config).expect("JSON");
-    let at = config["jwks_uri"]
-        .as_str()
-        .expect("a URL")
-        .replace(&org.emulator.url(), "");
-    let (_, keys) = org.plain(&at, "").await;
-    let keys: Value = serde_json::from_str(&keys).expect("JSON");
-    assert_eq!(keys["keys"][0]["e"], "AQAB");
-    let token = tokens["id_token"].as_str().expect("an ID token");
-    let (signed, signature) = token.rsplit_once('.').expect("three parts");
-    UnparsedPublicKey::new(
-        &RSA_PKCS1_2048_8192_SHA256,
-        ring::signature::KeyPair::public_key(&key()),
-    )
-    .verify(
-        signed.as_bytes(),
-        &URL_SAFE_NO_PAD.decode(signature).expect("base64"),
-    )
-    .expect("a true signature");
-    let claims = signed.split_once('.').expect("two parts").1;
-    let claims: Value =
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).expect("base64")).expect("JSON");
-    assert_eq!((&claims["nonce"], &claims["aud"]), (&json!("n1"), &json!("web")));
-    assert_eq!(claims["sub"], tokens["id"]);
-}
-
-#[tokio::test]
-async fn links_that_lead_nowhere_say_so() {
-    let org = start().await;
-    for (query, words) in [
-        ("client_id=what", "error=invalid_client_id"),
-        (
-            "response_type=code&client_id=web&redirect_uri=http://localhost:9/cb/",
-            "error=redirect_uri_mismatch",
-        ),
-        (
-            "response_type=code&client_id=server&redirect_uri=http://localhost:9/cb",
-            "error=redirect_uri_mismatch",
-        ),
-    ] {
-        let page = org.page(query, None, "").await;
-        assert!(page.status == 400 && page.text.contains(words), "{}", page.text);
-        assert!(page.location.is_empty());
-    }
-    let base = "redirect_uri=http%3A%2F%2Flocalhost%3A9%2Fcb%3Fx%3D1&client_id=web";
-    for (query, words) in [
-        ("response_type=token", "cb?x=1&error=unsupported_response_type"),
-        ("response_type=code&scope=api+full", "&error=invalid_scope"),
-        (
-            "response_type=code&code_challenge=x&code_challenge_method=plain",
-            "&error=invalid_request",
-        ),
-    ] {
-        let page = org.page(&format!("{base}&{query}"), None, "").await;
-        assert!(
-            page.status == 302 && page.location.contains(words),
-            "{}",
-            page.location
-        );
-    }
-    let page = org
-        .page(
-            "response_type=code&client_id=public&redirect_uri=http%3A%2F%2Flocalhost%3A9%2Fcb",
-            None,
-            "",
-        )
-        .await;
-    assert!(
-        page.location.contains("missing+required+code+challenge"),
-        "{}",
-        page.location
-    );
-}
-
-#[tokio::test]
-async fn codes_are_bound_to_their_verifier() {
-    let org = start().await;
-    let query = "response_type=code&client_id=public&redirect_uri=http%3A%2F%2Flocalhost%3A9%2Fcb&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-    let ask = async |verifier: Option<&str>| {
-        let code = code_of(&org.page(query, None, "").await.location);
-        let mut form = vec![
-            ("grant_type", "authorization_code"),
-            ("client_id", "public"),
-            ("redirect_uri", "http://localhost:9/cb"),
-            ("code", code.as_str()),
-        ];
-        form.extend(verifier.map(|v| ("code_verifier", v)));
-        org.token(&form, None).await
-    };
-    let (status, body) = ask(Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")).await;
-    assert_eq!(status, 200, "{body}");
-    assert_eq!(
-        ask(Some("another")).await,
-        refusal("invalid_grant", "invalid code verifier")
-    );
-    assert_eq!(
-        ask(None).await,
-        refusal("invalid_request", "missing required code verifier")
-    );
-    // A public client refreshes without a secret, again and again, as nothing rotates.
-    let old = body["refresh_token"].as_str().expect("a refresh token");
-    for _ in 0..2 {
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("client_id", "public"),
-            ("refresh_token", old),
-        ];
-        let (status, body) = org.token(&form, None).await;
-        assert!(status == 200 && body.get("refresh_token").is_none(), "{body}");
-    }
-}
-
-#[tokio::test]
-async fn codes_grow_old() {
-    let org = start().await;
-    let query =
-        "response_type=code&client_id=public&redirect_uri=http%3A%2F%2Flocalhost%3A9%2Fcb&code_challenge=x";
-    let code = code_of(&org.page(query, None, "").await.location);
-    org.emulator.org.clock.advance(Duration::from_secs(16 * 60));
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("client_id", "public"),
-        ("redirect_uri", "http://localhost:9/cb"),
-        ("code", code.as_str()),
-    ];
-    assert_eq!(
-        org.token(&form, None).await,
-        refusal("invalid_grant", "expired authorization code")
-    );
-}
-
-#[tokio::test]
-async fn refresh_tokens_rotate_and_are_revoked() {
-    let org = start().await;
-    let base = "response_type=code&client_id=web&redirect_uri=http%3A%2F%2Flocalhost%3A9%2Fcb&scope=api+refresh_token";
-    let page = org
-        .page(
-            base,
-            Some(&[("username", "ann@hq.example"), ("pw", "pass word")]),
-            "",
-        )
-        .await;
-    let page = org.page(base, Some(&[("allow", "1")]), &page.cookie).await;
-    let code = code_of(&page.location);
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("code", code.as_str()),
-        ("redirect_uri", "http://localhost:9/cb"),
-    ];
-    let (_, tokens) = org.token(&form, Some(("web", "s3"))).await;
-    let first = tokens["refresh_token"].as_str().expect("a token").to_owned();
-    let refresh = async |token: &str, client: (&str, &str)| {
-        org.token(
-            &[("grant_type", "refresh_token"), ("refresh_token", token)],
-            Some(client),
-        )
-        .await
-    };
-    assert_eq!(
-        refresh(&first, ("web", "no")).await,
-        refusal("invalid_client", "invalid client credentials")
-    );
-    assert_eq!(
-        refresh(&first, ("server", "s3")).await,
-        refusal("invalid_grant", "expired access/refresh token")
-    );
-    let (status, body) = refresh(&first, ("web", "s3")).await;
-    assert_eq!(status, 200);
-    let second = body["refresh_token"].as_str().expect("a new token").to_owned();
-    let access = body["access_token"].as_str().expect("a token").to_owned();
-    assert_eq!(org.plain("/services/oauth2/userinfo", &access).await.0, 200);
-    // The old one is dead, and whoever uses it ends the new one too.
-    assert_eq!(
-        refresh(&first, ("web", "s3")).await,
-        refusal("invalid_grant", "expired access/refresh token")
-    );
-    assert_eq!(
-        refresh(&second, ("web", "s3")).await,
-        refusal("invalid_grant", "expired access/refresh token")
-    );
-    assert_eq!(org.plain("/services/oauth2/userinfo", &access).await.0, 403);
-}
-
-#[tokio::test]
-async fn tokens_are_revoked_and_looked_at() {
-    let org = start().await;
-    let form = [("grant_type", "client_credentials")];
-    let (_, body) = org.token(&form, Some(("server", "s3"))).await;
-    let token = body["access_token"].as_str().expect("a token").to_owned();
-    let introspect = async |client: (&str, &str)| {
-        let answer = org
-            .client
-            .post(format!("{}/services/oauth2/introspect", org.emulator.url()))
-            .basic_auth(client.0, Some(client.1))
-            .form(&[("token", token.as_str()), ("token_type_hint", "access_token")])
-            .send()
-            .await
-            .expect("an answer");
-        (
-            answer.status().as_u16(),
-            answer.json::<Value>().await.expect("JSON"),
-        )
-    };
-    let (status, seen) = introspect(("server", "s3")).await;
-    assert_eq!(
-        (status, &seen["active"], &seen["username"]),
-        (200, &json!(true), &json!("ann@hq.example"))
-    );
-    let keys: Vec<&String> = seen.as_object().expect("an object").keys().collect();
-    assert_eq!(
-        keys,
-        [
-            "active",
-            "scope",
-            "client_id",
-            "username",
-            "sub",
-            "token_type",
-            "exp",
-            "iat",
-            "nbf"
-        ]
-    );
-    assert_eq!(
-        introspect(("signed", "s3")).await,
-        (200, json!({"active": false}))
-    );
-    assert_eq!(introspect(("server", "no")).await.0, 401);
-    let (status, script) = org
-        .plain(
-            &format!("/services/oauth2/revoke?token={token}&callback=done"),
-            "",
-        )
-        .await;
-    assert_eq!((status, script.as_str()), (200, "done({});"));
-    assert_eq!(introspect(("server", "s3")).await.1, json!({"active": false}));
-    let (status, text) = org
-        .plain(&format!("/services/oauth2/revoke?token={token}"), "")
-        .await;
-    assert_eq!(
-        (status, text.as_str()),
-        (
-            400,
-            r#"{"error":"invalid_token","error_description":"invalid token"}"#
-        )
-    );
-    let again = org
-        .client
-        .post(format!("{}/services/oauth2/revoke", org.emulator.url()))
-        .form(&[("token", "fixed!token")])
-        .send()
-        .await
-        .expect("an answer");
-    assert_eq!(again.status(), 200);
-    assert_eq!(again.text().await.expect("a body"), "");
-    assert_eq!(org.ask("GET", "/limits", None).await.status(), 401);
-}
-
-#[tokio::test]
 async fn passwords_need_the_token_behind_them_and_run_out() {
     let org = start().await;
     let ask = async |client: &str, user: &str, password: &str| {
@@ -753,169 +374,6 @@ async fn logins_have_a_rate() {
     );
     org.emulator.org.clock.advance(Duration::from_secs(3_601));
     assert_eq!(org.token(&form, Some(("server", "s3"))).await.0, 200);
-}
-
-#[tokio::test]
-async fn tokens_end_by_being_idle_and_reach_as_far_as_their_scope() {
-    let mut org = start().await;
-    let form = [("grant_type", "client_credentials")];
-    let (_, body) = org.token(&form, Some(("brief", "s3"))).await;
-    org.token = body["access_token"].as_str().expect("a token").to_owned();
-    for (pause, status) in [(40, 200), (50, 200), (59, 200), (61, 401)] {
-        org.emulator.org.clock.advance(Duration::from_secs(pause));
-        assert_eq!(org.ask("GET", "/limits", None).await.status(), status, "{pause}");
-    }
-    let (_, body) = org.token(&form, Some(("chat", "s3"))).await;
-    org.token = body["access_token"].as_str().expect("a token").to_owned();
-    let (status, body) = org.json("GET", "/limits", None).await;
-    assert_eq!(
-        (status, body),
-        (
-            401,
-            json!([{"message": "This session is not valid for use with the REST API", "errorCode": "INVALID_SESSION_ID"}])
-        )
-    );
-    assert_eq!(
-        org.plain("/services/oauth2/userinfo", &org.token).await,
-        (403, "Bad_OAuth_Token".to_owned())
-    );
-    org.token = "dan!token".to_owned();
-    let (status, body) = org.json("GET", "/sobjects", None).await;
-    assert_eq!(
-        (status, &body[0]["errorCode"]),
-        (403, &json!("API_DISABLED_FOR_ORG"))
-    );
-}
-
-#[tokio::test]
-async fn a_token_says_whose_it_is() {
-    let org = start().await;
-    let (_, body) = org
-        .token(&[("grant_type", "client_credentials")], Some(("server", "s3")))
-        .await;
-    let id = body["id"]
-        .as_str()
-        .expect("a URL")
-        .replace(&org.emulator.url(), "");
-    let (status, text) = org
-        .plain(&id, body["access_token"].as_str().expect("a token"))
-        .await;
-    assert_eq!(status, 200);
-    let who: Value = serde_json::from_str(&text).expect("JSON");
-    let keys: Vec<&str> = who
-        .as_object()
-        .expect("an object")
-        .keys()
-        .map(String::as_str)
-        .collect();
-    assert_eq!(
-        keys,
-        [
-            "id",
-            "asserted_user",
-            "user_id",
-            "organization_id",
-            "username",
-            "nick_name",
-            "display_name",
-            "email",
-            "email_verified",
-            "first_name",
-            "last_name",
-            "timezone",
-            "photos",
-            "addr_street",
-            "addr_city",
-            "addr_state",
-            "addr_country",
-            "addr_zip",
-            "mobile_phone",
-            "mobile_phone_verified",
-            "is_lightning_login_user",
-            "status",
-            "urls",
-            "active",
-            "user_type",
-            "language",
-            "locale",
-            "utcOffset",
-            "last_modified_date",
-            "is_app_installed"
-        ]
-    );
-    assert_eq!(who["utcOffset"], json!(-28_800_000));
-    assert_eq!(who["urls"].as_object().expect("an object").len(), 17);
-    assert!(
-        who["urls"]["rest"]
-            .as_str()
-            .is_some_and(|u| u.ends_with("/services/data/v{version}/"))
-    );
-    let (_, text) = org.plain(&format!("{id}?version=latest"), "fixed!token").await;
-    assert!(text.contains("/services/data/v68.0/sobjects/"), "{text}");
-    let (org_id, user) = id["/id/".len()..].split_once('/').expect("two Ids");
-    for (path, token, answer) in [
-        (id.clone(), "", (403, "Missing_OAuth_Token")),
-        (id.clone(), "what", (403, "Bad_OAuth_Token")),
-        (
-            format!("/id/00D000000000001AAA/{user}"),
-            "fixed!token",
-            (403, "Wrong_Org"),
-        ),
-        (
-            format!("/id/{org_id}/005000000000000AAA"),
-            "fixed!token",
-            (404, "Bad_Id"),
-        ),
-    ] {
-        let (status, text) = org.plain(&path, token).await;
-        assert_eq!((status, text.as_str()), answer, "{path}");
-    }
-    assert_eq!(
-        org.plain(&format!("/id/{}/{}", &org_id[..15], &user[..15]), "fixed!token")
-            .await
-            .0,
-        200
-    );
-    let (_, text) = org.plain("/services/oauth2/userinfo", "fixed!token").await;
-    let info: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!((&info["sub"], &info["given_name"]), (&body["id"], &json!("Ann")));
-    assert!(info["photos"]["thumbnail"].is_string() && info["address"].is_object());
-}
-
-#[tokio::test]
-async fn a_token_opens_a_browser_session_once() {
-    let org = start().await;
-    let answer = org
-        .client
-        .post(format!("{}/services/oauth2/singleaccess", org.emulator.url()))
-        .bearer_auth("fixed!token")
-        .send()
-        .await
-        .expect("an answer");
-    let body: Value = answer.json().await.expect("JSON");
-    let door = body["frontdoor_uri"].as_str().expect("a URL").to_owned();
-    for (url, location, cookie) in [
-        (format!("{door}&startURL=/001"), "/001", true),
-        (door.clone(), "/?ec=302", false),
-        (
-            format!(
-                "{}/secur/frontdoor.jsp?sid=fixed!token&retURL=//evil",
-                org.emulator.url()
-            ),
-            "/",
-            true,
-        ),
-        (
-            format!("{}/secur/frontdoor.jsp?sid=what", org.emulator.url()),
-            "/?ec=302",
-            false,
-        ),
-    ] {
-        let answer = org.client.get(&url).send().await.expect("an answer");
-        assert_eq!(answer.headers()["location"], location, "{url}");
-        assert_eq!(answer.headers().contains_key("set-cookie"), cookie, "{url}");
-    }
-    assert!(!format!("{:?}", org.emulator.request_log()).contains("fixed!token"));
 }
 
 #[tokio::test]

@@ -169,6 +169,16 @@ impl Account {
     }
 }
 
+impl Org {
+    /// Ends all tokens of a user, and what they can be renewed with.
+    pub(super) fn sign_out(&self, user: &str) {
+        lock(&self.tokens).retain(|_, session| session.user != user);
+        let mut state = lock(&self.logins.state);
+        state.refresh.retain(|_, refresh| refresh.user != user);
+        state.browsers.retain(|_, other| other != user);
+    }
+}
+
 /// Signs a user in with a password and the security token behind it, as the SOAP login does.
 pub(in super::super) fn password_login(
     org: &Org,

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use super::{
     super::{Call, Org, Reply},
-    LETTERS, random,
+    LETTERS,
+    login::active,
+    random,
 };
 use crate::emulator::{
     access::{Access, Permission},
@@ -83,6 +85,12 @@ pub(super) fn open(org: &Org, session: Session) -> String {
 /// The session of a token that has not ended.
 pub(in super::super) fn live(org: &Org, token: &str) -> Option<Session> {
     let now = org.time();
+    let user = lock(&org.tokens).get(token)?.user.clone();
+    if !active(org, &user) {
+        // A deactivated user is signed out everywhere, and stays so when somebody activates him again.
+        org.sign_out(&user);
+        return None;
+    }
     let mut tokens = lock(&org.tokens);
     let session = tokens.get_mut(token)?;
     if session.expires() <= now.as_second() {

@@ -145,6 +145,7 @@ fn refresh(org: &Org, call: &Call, form: &[(String, String)]) -> Reply {
         return expired();
     }
     if !active(org, &old.user) {
+        org.sign_out(&old.user);
         return refuse("invalid_grant", "inactive user");
     }
     if let Err(reply) = admit(org, app, &old.user) {

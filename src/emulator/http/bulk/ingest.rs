@@ -3,9 +3,9 @@ use serde_json::Value;
 
 use super::{
     super::{Api, Org, Reply, blobs::parts},
-    Files, Job, State, Work, blank, change, csv, format, invalid, job, list,
+    Files, Job, State, Work, blank, change, csv, format, invalid, list,
     load::{self, load},
-    patch_state, register, remove,
+    own_job, patch_state, register, remove,
     results::Results,
     start,
 };
@@ -17,7 +17,7 @@ pub(in super::super) fn route(api: &Api<'_>, rest: &[&str]) -> Reply {
         ([], "POST") => create(api),
         ([], "GET") => list(api, false),
         ([], _) => api.not_allowed("GET,HEAD,POST"),
-        ([id], "GET" | "HEAD") => match job(api.org, id, false) {
+        ([id], "GET" | "HEAD") => match own_job(api, id, false) {
             Ok(job) => Reply::json(200, &job.json(false, true)),
             Err(reply) => reply,
         },
@@ -84,7 +84,7 @@ fn create(api: &Api<'_>) -> Reply {
     let made = register(api, blank(operation, object, &name, format, work));
     if content.is_some() {
         close(api, &made);
-        return match job(api.org, &made.id, false) {
+        return match own_job(api, &made.id, false) {
             Ok(job) => Reply::json(200, &job.json(false, false)),
             Err(reply) => reply,
         };
@@ -154,7 +154,7 @@ pub(super) fn target(
 }
 
 fn upload(api: &Api<'_>, id: &str) -> Reply {
-    let found = match job(api.org, id, false) {
+    let found = match own_job(api, id, false) {
         Ok(found) => found,
         Err(reply) => return reply,
     };
@@ -196,7 +196,7 @@ fn close(api: &Api<'_>, found: &Job) {
 }
 
 fn results(api: &Api<'_>, id: &str, which: &str) -> Reply {
-    let found = match job(api.org, id, false) {
+    let found = match own_job(api, id, false) {
         Ok(found) => found,
         Err(reply) => return reply,
     };

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Api, Org, Reply, org::fresh};
 use crate::emulator::{
-    access::Access,
+    access::{Access, Permission},
     faults::lock,
     store::{Cell, Op},
 };
@@ -214,6 +214,22 @@ fn job(org: &Org, id: &str, query: bool) -> Result<Job, Reply> {
         .ok_or_else(Reply::missing)
 }
 
+/// A job that the caller of a request may know of: his own, or any for who may do everything.
+fn own_job(api: &Api<'_>, id: &str, query: bool) -> Result<Job, Reply> {
+    let job = job(api.org, id, query)?;
+    if knows(api, &job.user) {
+        Ok(job)
+    } else {
+        Err(Reply::missing())
+    }
+}
+
+/// Whether the caller may know of a user's jobs.
+fn knows(api: &Api<'_>, user: &str) -> bool {
+    let session = &api.session;
+    session.user == user || session.access.is_all() || session.access.may(Permission::ViewAllData)
+}
+
 /// Jobs that nobody closed end after a day, results are kept for a week.
 fn forget_old(org: &Org) {
     let now = org.time();
@@ -378,7 +394,7 @@ fn patch_state(api: &Api<'_>, id: &str, query: bool, close: impl FnOnce(&Job) ->
         Ok(body) => body,
         Err(reply) => return reply,
     };
-    let found = match job(api.org, id, query) {
+    let found = match own_job(api, id, query) {
         Ok(found) => found,
         Err(reply) => return reply,
     };
@@ -410,14 +426,14 @@ fn patch_state(api: &Api<'_>, id: &str, query: bool, close: impl FnOnce(&Job) ->
 }
 
 fn answer_short(api: &Api<'_>, id: &str, query: bool) -> Reply {
-    match job(api.org, id, query) {
+    match own_job(api, id, query) {
         Ok(job) => Reply::json(200, &job.json(true, false)),
         Err(reply) => reply,
     }
 }
 
 fn remove(api: &Api<'_>, id: &str, query: bool) -> Reply {
-    match job(api.org, id, query) {
+    match own_job(api, id, query) {
         Err(reply) => reply,
         Ok(job) if job.state.terminal() || job.state == State::UploadComplete && !query => {
             lock(&api.org.jobs).remove(&job.id);
@@ -450,7 +466,7 @@ fn list(api: &Api<'_>, query: bool) -> Reply {
     };
     let mut jobs: Vec<Job> = lock(&api.org.jobs)
         .values()
-        .filter(|j| j.is_query() == query)
+        .filter(|j| j.is_query() == query && knows(api, &j.user))
         .cloned()
         .collect();
     // Splitting by primary key and serial work are told of jobs of version 1.0 only, which are not listed here.

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     super::{Api, Org, Reply, query},
-    Files, Job, State, Work, blank, csv, format, invalid, job, list, patch_state, register, remove, start,
+    Files, Job, State, Work, blank, csv, format, invalid, list, own_job, patch_state, register, remove,
+    start,
 };
 use crate::emulator::{
     schema::Kind,
@@ -20,7 +21,7 @@ pub(in super::super) fn route(api: &Api<'_>, rest: &[&str]) -> Reply {
         ([], "POST") => create(api),
         ([], "GET") => list(api, true),
         ([], _) => api.not_allowed("GET,HEAD,POST"),
-        ([id], "GET" | "HEAD") => match job(api.org, id, true) {
+        ([id], "GET" | "HEAD") => match own_job(api, id, true) {
             Ok(job) => Reply::json(200, &job.json(false, true)),
             Err(reply) => reply,
         },
@@ -179,7 +180,7 @@ pub(super) fn table(store: &Store, job: &Job, plan: &Plan, rows: &[u32]) -> File
 
 /// A finished job's files, when the caller may have them.
 fn finished(api: &Api<'_>, id: &str) -> Result<(Job, Files), Reply> {
-    let job = job(api.org, id, true)?;
+    let job = own_job(api, id, true)?;
     if job.version != api.version {
         return Err(Reply::error(
             409,

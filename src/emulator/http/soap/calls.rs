@@ -218,7 +218,7 @@ fn from_bin(api: &Api<'_>, ids: &[&str], back: bool, all_or_none: bool) -> Strin
             let done = if back {
                 store.undelete(id, api.writing(&now), &mut undo)
             } else {
-                store.empty_bin(id, &mut undo)
+                store.empty_bin(id, api.writing(&now), &mut undo)
             };
             done.map(|done| done.id.to_string())
         })

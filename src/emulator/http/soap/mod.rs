@@ -12,10 +12,12 @@ use axum::http::HeaderValue;
 use bytes::Bytes;
 
 use super::{
-    Api, Call, Org, Reply, auth, supported,
+    Api, Call, Org, Reply, auth,
+    reply::lacks,
+    supported,
     xml::{Element, HEAD, tag},
 };
-use crate::emulator::faults::lock;
+use crate::emulator::{faults::lock, soql::NOT_EMULATED};
 
 /// Why a call is refused: the code and its text.
 struct Fault {
@@ -32,7 +34,7 @@ impl Fault {
     }
 
     fn not_emulated(what: &str) -> Self {
-        Fault::new("NOT_EMULATED", format!("the emulated org has no {what}"))
+        Fault::new(NOT_EMULATED, lacks(what))
     }
 }
 

@@ -28,7 +28,27 @@ pub(super) fn statuses(
     Ok(())
 }
 
-/// A member is a contact or a lead, once in a campaign, with a status that the campaign knows.
+/// Nobody is twice in a campaign.
+pub(super) fn once(store: &Store, object: usize, row: u32) -> Result<(), RowError> {
+    let campaign = store.text(object, row, "CampaignId");
+    let field = match store.text(object, row, "ContactId") {
+        "" => "LeadId",
+        _ => "ContactId",
+    };
+    let Some(at) = store.schema.objects[object].field(field) else {
+        return Ok(());
+    };
+    let others = store.find(object, at, store.tables[object].get(row, at));
+    match others
+        .into_iter()
+        .any(|other| other != row && store.text(object, other, "CampaignId") == campaign)
+    {
+        true => Err(RowError::new("DUPLICATE_VALUE", "Already a campaign member.")),
+        false => Ok(()),
+    }
+}
+
+/// A member is a contact or a lead, with a status that the campaign knows.
 pub(super) fn member(draft: &mut Draft<'_>) -> Result<(), RowError> {
     let store = draft.store;
     let (lead, contact) = (draft.get("LeadId").to_owned(), draft.get("ContactId").to_owned());
@@ -45,14 +65,6 @@ pub(super) fn member(draft: &mut Draft<'_>) -> Result<(), RowError> {
                 "a lead or a contact must be specified for a campaign member",
             )
             .on("LeadId"));
-        }
-        if let Some(at) = draft.spec.field(field)
-            && store
-                .find(draft.object, at, person)
-                .into_iter()
-                .any(|row| store.text(draft.object, row, "CampaignId") == campaign)
-        {
-            return Err(RowError::new("DUPLICATE_VALUE", "Already a campaign member."));
         }
         if let Some(object) = store.schema.by_id(person)
             && let Some(row) = store.live_row(object, person)

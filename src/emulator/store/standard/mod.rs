@@ -8,7 +8,9 @@
 mod campaigns;
 mod draft;
 mod files;
+mod orders;
 mod persons;
+mod relations;
 mod sales;
 mod values;
 mod work;
@@ -45,6 +47,10 @@ pub(super) fn complete(draft: &mut Draft<'_>) -> Result<(), RowError> {
         Behaviour::PricebookEntry => sales::price(draft)?,
         Behaviour::OpportunityLineItem => sales::line(draft)?,
         Behaviour::CampaignMember => campaigns::member(draft)?,
+        Behaviour::AccountContactRelation => relations::relation(draft)?,
+        Behaviour::Contract => orders::contract(draft)?,
+        Behaviour::Order => orders::order(draft)?,
+        Behaviour::OrderItem => orders::line(draft),
         Behaviour::Case => work::case(draft),
         Behaviour::Task => work::task(draft),
         Behaviour::Event => work::event(draft)?,
@@ -118,8 +124,10 @@ pub(super) fn after_insert(
         Behaviour::Account => persons::account_stored(store, object, row, call, undo),
         Behaviour::Campaign => campaigns::statuses(store, object, row, call, undo),
         Behaviour::ContentVersion => files::version_stored(store, object, row, call, undo),
+        Behaviour::Contact => relations::contact_stored(store, object, row, call, undo),
+        Behaviour::CampaignMember => campaigns::once(store, object, row),
         Behaviour::OpportunityLineItem => {
-            sales::lines_changed(store, object, row, call, undo);
+            sales::line_changed(store, object, row, Default::default(), call, undo);
             Ok(())
         }
         Behaviour::OpportunityContactRole => {
@@ -134,6 +142,7 @@ pub(super) fn after_insert(
 pub(super) fn wants_updates(schema: &Schema, spec: &Object) -> bool {
     match spec.behaviour {
         Behaviour::Account => schema.person_accounts,
+        Behaviour::Contact => schema.contact_relations,
         Behaviour::ContentVersion
         | Behaviour::ContentDocument
         | Behaviour::OpportunityLineItem
@@ -142,11 +151,12 @@ pub(super) fn wants_updates(schema: &Schema, spec: &Object) -> bool {
     }
 }
 
-/// A changed row is stored.
+/// A changed row is stored; `old` is what it was.
 pub(super) fn after_update(
     store: &mut Store,
     object: usize,
     row: u32,
+    old: &[(usize, Cell)],
     call: Call<'_>,
     undo: &mut Vec<Undo>,
 ) -> Result<(), RowError> {
@@ -156,8 +166,10 @@ pub(super) fn after_update(
             Ok(())
         }
         Behaviour::Account => persons::account_changed(store, object, row, undo),
+        Behaviour::Contact => relations::contact_changed(store, object, row, call, undo),
         Behaviour::OpportunityLineItem => {
-            sales::lines_changed(store, object, row, call, undo);
+            let was = sales::share_before(store, object, row, old);
+            sales::line_changed(store, object, row, was, call, undo);
             Ok(())
         }
         Behaviour::OpportunityContactRole => {
@@ -170,10 +182,11 @@ pub(super) fn after_update(
 
 /// Whether a row may be deleted.
 pub(super) fn before_delete(store: &Store, object: usize, row: u32) -> Result<(), RowError> {
-    if store.schema.objects[object].behaviour == Behaviour::Contact {
-        persons::keep_contact(store, object, row)?;
+    match store.schema.objects[object].behaviour {
+        Behaviour::Contact => persons::keep_contact(store, object, row),
+        Behaviour::AccountContactRelation => relations::keep_direct(store, object, row),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// A row, and what hung on it, is deleted.
@@ -185,7 +198,8 @@ pub(super) fn after_delete(
     undo: &mut Vec<Undo>,
 ) -> Result<(), RowError> {
     if store.schema.objects[object].behaviour == Behaviour::OpportunityLineItem {
-        sales::lines_changed(store, object, row, call, undo);
+        let was = sales::share_before(store, object, row, &[]);
+        sales::line_changed(store, object, row, was, call, undo);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 
 use super::{Draft, set_along};
-use crate::emulator::store::{Call, RowError, State, Store, Undo};
+use crate::emulator::store::{Call, Cell, RowError, State, Store, Undo};
 
 /// Probability and forecast category of the stages that every org starts with; others follow from their names.
 pub(super) fn stage(name: &str) -> (bool, bool, &'static str, &'static str) {
@@ -250,11 +250,37 @@ pub(super) fn line(draft: &mut Draft<'_>) -> Result<(), RowError> {
     Ok(())
 }
 
-/// The lines of an opportunity have changed: they make its amount, and the first one its price book.
-pub(super) fn lines_changed(
+/// What a line adds to its opportunity: its price and its quantity.
+type Share = (Decimal, Decimal);
+
+/// What a line adds to its opportunity now; nothing when it is deleted.
+fn share(store: &Store, object: usize, row: u32) -> Share {
+    match store.tables[object].state(row) {
+        State::Live => (
+            decimal(store.text(object, row, "TotalPrice")),
+            decimal(store.text(object, row, "Quantity")),
+        ),
+        State::Deleted | State::Gone => Share::default(),
+    }
+}
+
+/// What a line added before an update replaced some of its cells.
+pub(super) fn share_before(store: &Store, object: usize, row: u32, old: &[(usize, Cell)]) -> Share {
+    let was = |name: &str| {
+        let field = store.schema.objects[object].field(name);
+        let old = old.iter().find(|(at, _)| Some(*at) == field);
+        decimal(old.map_or_else(|| store.text(object, row, name), |(_, cell)| cell))
+    };
+    (was("TotalPrice"), was("Quantity"))
+}
+
+/// A line of an opportunity has changed: lines make its amount, and the first one its price book. Only the difference
+/// is added, so that a line costs the same whatever number of lines there is.
+pub(super) fn line_changed(
     store: &mut Store,
     object: usize,
     row: u32,
+    was: Share,
     call: Call<'_>,
     undo: &mut Vec<Undo>,
 ) {
@@ -268,15 +294,23 @@ pub(super) fn lines_changed(
     let Some(opportunity) = store.live_row(opportunities, &id) else {
         return;
     };
-    let lines = store.find(object, by, &id);
-    let sum = |name: &str| -> Decimal { lines.iter().map(|l| decimal(store.text(object, *l, name))).sum() };
-    let (amount, quantity) = (sum("TotalPrice"), sum("Quantity"));
+    let live = store.tables[object].state(row) == State::Live;
+    let has_lines = live || !store.find(object, by, &id).is_empty();
+    let is = share(store, object, row);
+    // What was there before the first line is forgotten.
+    let first = store.text(opportunities, opportunity, "HasOpportunityLineItem") != "true";
+    let sum = |name: &str, is: Decimal, was: Decimal| match first {
+        true => is,
+        false => decimal(store.text(opportunities, opportunity, name)) + is - was,
+    };
+    let amount = sum("Amount", is.0, was.0);
+    let quantity = sum("TotalOpportunityQuantity", is.1, was.1);
     let probability = decimal(store.text(opportunities, opportunity, "Probability"));
     let mut cells = vec![
-        ("HasOpportunityLineItem", (!lines.is_empty()).to_string()),
+        ("HasOpportunityLineItem", has_lines.to_string()),
         ("SystemModstamp", call.now.to_owned()),
     ];
-    if !lines.is_empty() {
+    if has_lines {
         cells.push(("Amount", plain(amount)));
         cells.push(("TotalOpportunityQuantity", plain(quantity)));
         cells.push((
@@ -284,7 +318,7 @@ pub(super) fn lines_changed(
             plain(amount * probability / Decimal::ONE_HUNDRED),
         ));
     }
-    if store.tables[object].state(row) == State::Live
+    if live
         && store.text(opportunities, opportunity, "Pricebook2Id").is_empty()
         && let Some(entries) = store.schema.object("PricebookEntry")
         && let Some(entry) = store.live_row(entries, store.text(object, row, "PricebookEntryId"))

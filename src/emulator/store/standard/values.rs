@@ -40,7 +40,7 @@ pub(crate) fn value_records(schema: &Schema) -> Vec<(&'static str, Values)> {
             order += 1;
             let text = value.value.as_str();
             let mut row: Values = vec![
-                ("MasterLabel", text.to_owned()),
+                ("MasterLabel", value.label.clone()),
                 ("ApiName", text.to_owned()),
                 ("SortOrder", order.to_string()),
             ];

@@ -163,6 +163,7 @@ fn job(api: &Api<'_>, id: &str) -> Result<BatchJob, Problem> {
     let mut jobs = lock(&api.org.batch_jobs);
     jobs.retain(|_, job| fresh(job.born, now, 7));
     jobs.get(crate::record::id18(id).as_str())
+        .filter(|job| super::knows(api, &job.user))
         .cloned()
         .ok_or_else(|| ("InvalidJob", format!("Unable to find job: {id}")))
 }
