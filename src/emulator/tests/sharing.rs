@@ -206,7 +206,7 @@ async fn no_statement_tells_of_hidden_rows() {
             0,
         ),
         (
-            "SELECT Name, (SELECT Name FROM Drawers) FROM Vault__c".to_owned(),
+            "SELECT Name, (SELECT Name FROM Drawers__r) FROM Vault__c".to_owned(),
             0,
         ),
         (
@@ -319,8 +319,6 @@ async fn no_resource_tells_of_hidden_rows() {
         case,
         ..
     } = &it;
-    let since = "start=2020-01-01T00:00:00Z&end=2020-01-02T00:00:00Z";
-    let _ = since;
     let rows: Vec<(&str, String, u16)> = vec![
         ("GET", format!("/sobjects/Account/{account}"), 404),
         ("HEAD", format!("/sobjects/Account/{account}"), 404),
@@ -328,10 +326,10 @@ async fn no_resource_tells_of_hidden_rows() {
         ("DELETE", "/sobjects/Account/Key__c/SECRET-K".to_owned(), 404),
         ("GET", format!("/sobjects/Drawer__c/{drawer}"), 404),
         ("GET", format!("/sobjects/Account/{account}/Contacts"), 404),
-        ("GET", format!("/sobjects/Vault__c/{vault}/Drawers"), 404),
+        ("GET", format!("/sobjects/Vault__c/{vault}/Drawers__r"), 404),
         ("GET", format!("/sobjects/Contact/{contact}/Account"), 404),
         ("GET", format!("/sobjects/Contact/{contact}/Vault__r"), 404),
-        ("GET", format!("/sobjects/Contact/{contact}/Vault__r/Drawers"), 404),
+        ("GET", format!("/sobjects/Contact/{contact}/Vault__r/Drawers__r"), 404),
         // Cases may not be read at all.
         ("GET", format!("/sobjects/Contact/{contact}/Cases"), 404),
         ("GET", format!("/sobjects/Case/{case}"), 404),
