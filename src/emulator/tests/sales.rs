@@ -291,11 +291,7 @@ async fn picklists_have_labels_of_their_own() {
         [""; 0]
     );
     let file = OrgFile::parse(&format!("{ORG}{MORE}").replace("xl: Very", "xxl: Very"), ".").expect("a file");
-    let error = Emulator::start(file, 0)
-        .await
-        .err()
-        .expect("an error")
-        .to_string();
+    let error = Emulator::start(file, 0).await.expect_err("an error").to_string();
     assert!(error.contains("Size__c") && error.contains("`xxl`"), "{error}");
 }
 
