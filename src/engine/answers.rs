@@ -86,6 +86,7 @@ async fn references(
     );
     let asked = ids.to_vec();
     let mut answers = blocking(move || store.refs(links, book, &asked)).await?;
+    person_contacts(shared, asking, of, ids, last, &mut answers).await?;
     let plan = &shared.plan.steps[of];
     let under_way = !last && shared.plan.steps[asking].second_pass_after.contains(&of);
     let Some(key) = plan.found_by.as_ref().filter(|_| !under_way) else {
@@ -117,6 +118,80 @@ async fn references(
         }
     }
     Ok(answers)
+}
+
+/// The first characters of a contact's Id.
+const CONTACT: &str = "003";
+
+/// A person account's contact counts as written with it: whoever asks for the contact is led by the account. Asked only
+/// when a contact is asked for, so that other accounts cost nothing.
+async fn person_contacts(
+    shared: &Arc<Shared>,
+    asking: usize,
+    of: usize,
+    ids: &[CompactString],
+    last: bool,
+    answers: &mut [RefAnswer],
+) -> Result<(), EngineError> {
+    let plan = &shared.plan.steps[of];
+    let both = [
+        (plan.read.connection.as_str(), plan.read.source.as_str()),
+        (plan.write.connection.as_str(), plan.write.object.as_str()),
+    ];
+    let have_persons = both.into_iter().all(|(connection, object)| {
+        let describe = shared.schemas.get(connection, object);
+        describe.is_some_and(|d| d.has_person_accounts())
+    });
+    let places: Vec<usize> = (0..ids.len())
+        .filter(|at| answers[*at] == RefAnswer::Unknown && ids[*at].starts_with(CONTACT))
+        .collect();
+    if !have_persons || places.is_empty() {
+        return Ok(());
+    }
+    let contact = FieldPath::from("PersonContactId");
+    let theirs = Search {
+        object: "Account",
+        by: std::slice::from_ref(&contact),
+        condition: None,
+        select: &[],
+    };
+    let keys: Vec<LookupKey> = places.iter().map(|at| vec![Some(ids[*at].clone())]).collect();
+    let found = find(shared, &plan.read.connection, &theirs, &keys).await?;
+    let (places, accounts): (Vec<usize>, Vec<CompactString>) = places
+        .into_iter()
+        .zip(&found)
+        .filter_map(|(at, rows)| Some((at, rows.first()?.id.clone())))
+        .unzip();
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let written = Box::pin(references(shared, asking, of, &accounts, last)).await?;
+    let keys: Vec<LookupKey> = written
+        .iter()
+        .map(|answer| match answer {
+            RefAnswer::Linked(account) => vec![Some(account.clone())],
+            RefAnswer::Parked | RefAnswer::Filtered | RefAnswer::Unknown => vec![None],
+        })
+        .collect();
+    let by = [FieldPath::from("Id")];
+    let select = [(contact, FieldType::Reference)];
+    let ours = Search {
+        object: "Account",
+        by: &by,
+        condition: None,
+        select: &select,
+    };
+    let found = find(shared, &plan.write.connection, &ours, &keys).await?;
+    for ((at, account), rows) in places.into_iter().zip(written).zip(found) {
+        let person = rows.first().and_then(|row| row.values.first());
+        answers[at] = match (account, person.and_then(Value::as_text)) {
+            (RefAnswer::Linked(_), Some(contact)) => RefAnswer::Linked(contact.into()),
+            // A business account there: it has no contact of its own.
+            (RefAnswer::Linked(_), None) => RefAnswer::Unknown,
+            (other, _) => other,
+        };
+    }
+    Ok(())
 }
 
 async fn look_up(

@@ -342,17 +342,27 @@ impl Sides<'_> {
                 otherwise: Missing::Park,
             });
         }
-        let steps: Vec<usize> = (0..self.pipeline.steps.len())
-            .filter(|i| {
-                let other = &self.pipeline.steps[*i];
-                !other.target.operation.deletes()
-                    && other.target.connection == self.step.target.connection
-                    && field
-                        .reference_to
-                        .iter()
-                        .any(|o| o.eq_ignore_ascii_case(&other.target.object))
-            })
-            .collect();
+        let writers = |object: &str| -> Vec<usize> {
+            (0..self.pipeline.steps.len())
+                .filter(|i| {
+                    let other = &self.pipeline.steps[*i].target;
+                    !other.operation.deletes()
+                        && other.file.is_none()
+                        && other.connection == self.step.target.connection
+                        && other.object.eq_ignore_ascii_case(object)
+                })
+                .collect()
+        };
+        let mut steps: Vec<usize> = field.reference_to.iter().flat_map(|o| writers(o)).collect();
+        // A contact may be that of a person account, which is written with it.
+        let account = self.schemas.get(&self.step.target.connection, "Account");
+        if field.reference_to.iter().any(|o| o.eq_ignore_ascii_case("Contact"))
+            && account.is_some_and(SObjectDescribe::has_person_accounts)
+        {
+            steps.extend(writers("Account"));
+        }
+        let mut seen = std::collections::HashSet::new();
+        steps.retain(|step| seen.insert(*step));
         (!steps.is_empty()).then(|| MapValue::Ref {
             steps,
             of: Box::new(column_value(column)),

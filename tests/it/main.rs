@@ -10,6 +10,7 @@ mod manual;
 mod robust;
 mod rooms;
 mod schemas;
+mod shapes;
 mod support;
 mod targets;
 mod validate;

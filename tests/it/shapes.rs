@@ -1,0 +1,146 @@
+//! Known shapes: persons and companies in one step, drafts that become active when their children are in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::support::{Org, Project, runtime};
+
+const LEGACY: &str = "{ type: Text(40), external_id: true, unique: true, case_sensitive: true }";
+
+type Record = BTreeMap<String, Option<String>>;
+
+fn text<'r>(record: &'r Record, field: &str) -> &'r str {
+    record.get(field).and_then(Option::as_deref).unwrap_or_default()
+}
+
+/// Two fields of each record, in the records' order.
+fn pairs(org: &Org, object: &str, fields: [&str; 2]) -> Vec<(String, String)> {
+    let rows = org.emulator.rows(object);
+    let pair = |row: &Record| (text(row, fields[0]).to_owned(), text(row, fields[1]).to_owned());
+    rows.iter().map(pair).collect()
+}
+
+fn pipeline(steps: &str) -> String {
+    format!("version: 1\nfrom: src\nto: dst\nsteps:\n{steps}")
+}
+
+/// Three persons and two companies, with cases of persons, of a company's contact, and of nobody.
+fn persons() -> String {
+    "seed: 5\nperson_accounts: true\nrecords:\n  - object: Account\n    rows:\n      - { FirstName: Ann, LastName: Lee, PersonEmail: ann@x.example, Phone: \"1\" }\n      - { Name: Acme, Phone: \"2\" }\n      - { FirstName: Ben, LastName: Okafor, PersonEmail: ben@x.example }\n      - { Name: Bolt }\n  - object: Contact\n    rows: [{ LastName: Clerk, Account: { Name: Acme } }]\n  - object: Case\n    rows:\n      - { Subject: of Ann, Contact: { Email: ann@x.example } }\n      - { Subject: of Ben, Contact: { Email: ben@x.example } }\n      - { Subject: of the clerk, Contact: { Name: Clerk } }\n      - { Subject: of nobody }\n".to_owned()
+}
+
+#[test]
+fn persons_and_companies_go_in_one_step_and_their_contacts_are_found() {
+    for (api, source, account) in [
+        ("rest", "object: Account", "copy: [Name, FirstName, LastName, PersonEmail, Phone]"),
+        ("bulk", "object: Account", "copy: all\n    except: [OwnerId, RecordTypeId]"),
+        // The last name alone tells here.
+        (
+            "rest",
+            "soql: \"SELECT Name, FirstName, LastName, PersonEmail, Phone, IsPersonAccount FROM Account\"",
+            "copy: [Name, FirstName, PersonEmail, Phone]",
+        ),
+    ] {
+        let runtime = runtime();
+        let src = Org::start(&runtime, "src", &persons());
+        let legacy = |object: &str| format!("  {object}:\n    fields:\n      Legacy_Id__c: {LEGACY}\n");
+        let dst = Org::start(
+            &runtime,
+            "dst",
+            &format!(
+                "seed: 6\nperson_accounts: true\nsobjects:\n{}{}{}",
+                legacy("Account"),
+                legacy("Contact"),
+                legacy("Case")
+            ),
+        );
+        let project = Project::new(&src, &dst);
+        let last = if account.contains("LastName") || account.contains("all") {
+            ""
+        } else {
+            "\n      LastName: { expr: LastName, when: IsPersonAccount }"
+        };
+        project.write(
+            "people.yaml",
+            &pipeline(&format!("  accounts:\n    source: {{ {source} }}\n    target: {{ object: Account, key: Legacy_Id__c, api: {api} }}\n    {account}\n    map:\n      Legacy_Id__c: Id{last}\n  contacts:\n    source: {{ object: Contact, where: IsPersonAccount = false }}\n    target: {{ key: Legacy_Id__c, api: {api} }}\n    copy: [LastName, AccountId]\n    map: {{ Legacy_Id__c: Id }}\n  cases:\n    source: {{ object: Case }}\n    target: {{ key: Legacy_Id__c, api: {api} }}\n    copy: [Subject, ContactId]\n    map: {{ Legacy_Id__c: Id }}\n")),
+        );
+        for _ in 0..2 {
+            let report = project.run_pipeline("people.yaml", &[], 0);
+            report.adds_up();
+            let mut accounts: Vec<String> = dst
+                .emulator
+                .rows("Account")
+                .iter()
+                .map(|row| {
+                    ["Name", "FirstName", "PersonEmail", "Phone", "IsPersonAccount"]
+                        .map(|field| text(row, field))
+                        .join("|")
+                })
+                .collect();
+            accounts.sort();
+            assert_eq!(
+                accounts,
+                [
+                    "Acme|||2|false",
+                    "Ann Lee|Ann|ann@x.example|1|true",
+                    "Ben Okafor|Ben|ben@x.example||true",
+                    "Bolt||||false"
+                ],
+                "{api}"
+            );
+            assert_eq!(dst.emulator.count("Contact"), 3, "{api}");
+            let names: BTreeMap<String, String> = pairs(&dst, "Contact", ["Id", "Name"]).into_iter().collect();
+            let cases: BTreeSet<(String, String)> = pairs(&dst, "Case", ["Subject", "ContactId"])
+                .into_iter()
+                .map(|(subject, id)| (subject, names.get(&id).cloned().unwrap_or_default()))
+                .collect();
+            let expected = [
+                ("of Ann", "Ann Lee"),
+                ("of Ben", "Ben Okafor"),
+                ("of the clerk", "Clerk"),
+                ("of nobody", ""),
+            ];
+            let expected = expected.map(|(a, b)| (a.to_owned(), b.to_owned()));
+            assert_eq!(cases, expected.into(), "{api}");
+        }
+    }
+}
+
+#[test]
+fn drafts_are_activated_when_their_children_are_in() {
+    let fields = |rule: &str| {
+        format!(
+            "sobjects:\n  Purchase__c:\n    fields:\n      Legacy_Id__c: {LEGACY}\n      Status__c: {{ type: Picklist, values: [Draft, Activated] }}\n  Line__c:\n    fields:\n      Legacy_Id__c: {LEGACY}\n      Purchase__c: {{ type: Master-Detail(Purchase__c), child_relationship: Lines }}\n{rule}"
+        )
+    };
+    // Lines cannot be added to what is activated.
+    let rule = "    validation_rules:\n      - { name: Open, when: 'ISPICKVAL(Purchase__r.Status__c, \"Activated\")', message: it is activated }\n";
+    let mut records = "records:\n  - object: Purchase__c\n    rows:\n".to_owned();
+    for n in 0..30 {
+        let status = if n % 3 == 0 { "Draft" } else { "Activated" };
+        records += &format!("      - {{ Legacy_Id__c: B-{n}, Status__c: {status} }}\n");
+    }
+    records += "  - object: Line__c\n    rows:\n";
+    for n in 0..90 {
+        records += &format!("      - {{ Legacy_Id__c: L-{n}, Purchase__r: {{ Legacy_Id__c: B-{} }} }}\n", n % 30);
+    }
+    for api in ["rest", "bulk"] {
+        let runtime = runtime();
+        let src = Org::start(&runtime, "src", &format!("seed: 5\n{}{records}", fields("")));
+        let dst = Org::start(&runtime, "dst", &format!("seed: 6\n{}", fields(rule)));
+        let project = Project::new(&src, &dst);
+        project.write(
+            "purchases.yaml",
+            &pipeline(&format!("  purchases:\n    source: {{ object: Purchase__c }}\n    target: {{ key: Legacy_Id__c, api: {api} }}\n    copy: [Legacy_Id__c]\n    map: {{ Status__c: {{ value: Draft }} }}\n  lines:\n    source: {{ object: Line__c }}\n    target: {{ key: Legacy_Id__c, api: {api} }}\n    copy: [Legacy_Id__c, Purchase__c]\n  activated:\n    source: {{ object: Purchase__c, where: \"Status__c = 'Activated'\" }}\n    target: {{ operation: update, key: Id, api: {api} }}\n    map:\n      Id: {{ ref: purchases, of: Id }}\n      Status__c: {{ value: Activated }}\n    needs: [lines]\n")),
+        );
+        let report = project.run_pipeline("purchases.yaml", &[], 0);
+        report.adds_up();
+        assert_eq!(
+            (report.count("lines", "created"), report.count("activated", "updated")),
+            (90, 20),
+            "{api}"
+        );
+        let ours: BTreeSet<_> = pairs(&src, "Purchase__c", ["Legacy_Id__c", "Status__c"]).into_iter().collect();
+        let theirs: BTreeSet<_> = pairs(&dst, "Purchase__c", ["Legacy_Id__c", "Status__c"]).into_iter().collect();
+        assert_eq!(ours, theirs, "{api}");
+    }
+}
