@@ -62,6 +62,23 @@ pub fn build(
     Ok((Plan { steps }, findings))
 }
 
+/// Whether a step waits for another one by `needs`, its own or those of a step in between.
+pub(super) fn waits(pipeline: &Pipeline, step: usize, on: usize) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next = vec![step];
+    while let Some(step) = next.pop() {
+        for needed in &pipeline.steps[step].needs {
+            if *needed == on {
+                return true;
+            }
+            if seen.insert(*needed) {
+                next.push(*needed);
+            }
+        }
+    }
+    false
+}
+
 /// What waits for what: `needs`, refs, relationship paths, lookups.
 fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
     let mut edges = Vec::new();
@@ -89,17 +106,20 @@ fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
             if write.operation.deletes() {
                 continue;
             }
-            let writes = |object: &str, other: &Built| {
-                !other.step.write.operation.takes_key_only()
-                    && other.step.write.connection == write.connection
-                    && other.step.write.object.eq_ignore_ascii_case(object)
+            let writes = |object: &str, other: usize| {
+                let theirs = &built[other].step.write;
+                !theirs.operation.takes_key_only()
+                    && theirs.connection == write.connection
+                    && theirs.object.eq_ignore_ascii_case(object)
+                    // A step that comes behind this one by its `needs` changes what others have brought.
+                    && !waits(pipeline, other, from)
             };
             for object in &this.parents[at] {
-                let to = (0..built.len()).filter(|to| writes(object, &built[*to]));
+                let to = (0..built.len()).filter(|to| writes(object, *to));
                 edges.extend(to.map(|to| Edge { from, to, strength }));
             }
             for object in &lookups {
-                let to = (0..built.len()).filter(|to| *to != from && writes(object, &built[*to]));
+                let to = (0..built.len()).filter(|to| *to != from && writes(object, *to));
                 edges.extend(to.map(|to| Edge {
                     from,
                     to,

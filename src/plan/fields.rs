@@ -356,13 +356,20 @@ impl Sides<'_> {
         let mut steps: Vec<usize> = field.reference_to.iter().flat_map(|o| writers(o)).collect();
         // A contact may be that of a person account, which is written with it.
         let account = self.schemas.get(&self.step.target.connection, "Account");
-        if field.reference_to.iter().any(|o| o.eq_ignore_ascii_case("Contact"))
+        if field
+            .reference_to
+            .iter()
+            .any(|o| o.eq_ignore_ascii_case("Contact"))
             && account.is_some_and(SObjectDescribe::has_person_accounts)
         {
             steps.extend(writers("Account"));
         }
         let mut seen = std::collections::HashSet::new();
-        steps.retain(|step| seen.insert(*step));
+        // A step that comes behind this one by its `needs` changes what others have brought.
+        let own = self.pipeline.steps.iter().position(|s| s.name == self.step.name);
+        steps.retain(|step| {
+            seen.insert(*step) && own.is_none_or(|own| !super::build::waits(self.pipeline, *step, own))
+        });
         (!steps.is_empty()).then(|| MapValue::Ref {
             steps,
             of: Box::new(column_value(column)),

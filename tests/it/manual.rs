@@ -147,12 +147,13 @@ impl Block {
             }
             other => panic!("{}: `{other}` is no kind of block", self.place),
         };
-        let vars = if kind == "vars" {
+        // Only what the block names: what nothing uses is warned about.
+        let vars = if kind == "vars" || !text.contains("region") {
             ""
         } else {
             "vars: { region: EMEA }\n"
         };
-        let tables = if kind == "tables" {
+        let tables = if kind == "tables" || !text.contains("industry") {
             ""
         } else {
             "tables:\n  industry: { Agri: Agriculture, Fin: Finance }\n"

@@ -31,8 +31,16 @@ fn persons() -> String {
 #[test]
 fn persons_and_companies_go_in_one_step_and_their_contacts_are_found() {
     for (api, source, account) in [
-        ("rest", "object: Account", "copy: [Name, FirstName, LastName, PersonEmail, Phone]"),
-        ("bulk", "object: Account", "copy: all\n    except: [OwnerId, RecordTypeId]"),
+        (
+            "rest",
+            "object: Account",
+            "copy: [Name, FirstName, LastName, PersonEmail, Phone]",
+        ),
+        (
+            "bulk",
+            "object: Account",
+            "copy: all\n    except: [OwnerId, RecordTypeId]",
+        ),
         // The last name alone tells here.
         (
             "rest",
@@ -88,7 +96,8 @@ fn persons_and_companies_go_in_one_step_and_their_contacts_are_found() {
                 "{api}"
             );
             assert_eq!(dst.emulator.count("Contact"), 3, "{api}");
-            let names: BTreeMap<String, String> = pairs(&dst, "Contact", ["Id", "Name"]).into_iter().collect();
+            let names: BTreeMap<String, String> =
+                pairs(&dst, "Contact", ["Id", "Name"]).into_iter().collect();
             let cases: BTreeSet<(String, String)> = pairs(&dst, "Case", ["Subject", "ContactId"])
                 .into_iter()
                 .map(|(subject, id)| (subject, names.get(&id).cloned().unwrap_or_default()))
@@ -121,7 +130,10 @@ fn drafts_are_activated_when_their_children_are_in() {
     }
     records += "  - object: Line__c\n    rows:\n";
     for n in 0..90 {
-        records += &format!("      - {{ Legacy_Id__c: L-{n}, Purchase__r: {{ Legacy_Id__c: B-{} }} }}\n", n % 30);
+        records += &format!(
+            "      - {{ Legacy_Id__c: L-{n}, Purchase__r: {{ Legacy_Id__c: B-{} }} }}\n",
+            n % 30
+        );
     }
     for api in ["rest", "bulk"] {
         let runtime = runtime();
@@ -135,12 +147,19 @@ fn drafts_are_activated_when_their_children_are_in() {
         let report = project.run_pipeline("purchases.yaml", &[], 0);
         report.adds_up();
         assert_eq!(
-            (report.count("lines", "created"), report.count("activated", "updated")),
+            (
+                report.count("lines", "created"),
+                report.count("activated", "updated")
+            ),
             (90, 20),
             "{api}"
         );
-        let ours: BTreeSet<_> = pairs(&src, "Purchase__c", ["Legacy_Id__c", "Status__c"]).into_iter().collect();
-        let theirs: BTreeSet<_> = pairs(&dst, "Purchase__c", ["Legacy_Id__c", "Status__c"]).into_iter().collect();
+        let ours: BTreeSet<_> = pairs(&src, "Purchase__c", ["Legacy_Id__c", "Status__c"])
+            .into_iter()
+            .collect();
+        let theirs: BTreeSet<_> = pairs(&dst, "Purchase__c", ["Legacy_Id__c", "Status__c"])
+            .into_iter()
+            .collect();
         assert_eq!(ours, theirs, "{api}");
     }
 }
