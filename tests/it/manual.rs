@@ -4,6 +4,7 @@
 //! blocks with a file name are written there first, so that a block may include another or name its table.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -281,4 +282,63 @@ fn pages_are_listed_and_links_lead_somewhere() {
             assert!(to.exists(), "{name}: {link} leads nowhere");
         }
     }
+}
+
+/// Each reason for which orgferry itself parks a row has its line on the page of outcomes, and no line is left over.
+#[test]
+fn every_parking_code_has_its_line() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/reference/outcomes.md")).expect("the page");
+    let table = page.split("| code | why |").nth(1).expect("the table of codes");
+    let table = table.split("\n\n").next().expect("the table ends");
+    let listed: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    let mut raised = BTreeSet::new();
+    for room in ["engine", "load", "transform", "extract"] {
+        for text in sources(&root.join("src").join(room)) {
+            // Tests make reasons up.
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            raised.extend(codes(code).map(str::to_owned));
+        }
+    }
+    // Rows left out by an inner `skip` are filtered, so that nobody reads this one.
+    raised.remove("skipped");
+    let raised: BTreeSet<&str> = raised.iter().map(String::as_str).collect();
+    assert!(raised.len() > 10, "{raised:?}");
+    let unlisted: Vec<_> = raised.difference(&listed).collect();
+    let idle: Vec<_> = listed.difference(&raised).collect();
+    assert!(
+        unlisted.is_empty() && idle.is_empty(),
+        "not on the page: {unlisted:?}; never raised: {idle:?}"
+    );
+}
+
+fn sources(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a room") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+            found.push(fs::read_to_string(&path).expect("a source file"));
+        }
+    }
+    found
+}
+
+/// The literals that become a `ParkReason`'s code: written as its field, or as the first argument of `reason`.
+fn codes(source: &str) -> impl Iterator<Item = &str> {
+    ["code: \"", "reason(\""]
+        .into_iter()
+        .flat_map(move |mark| source.split(mark).skip(1))
+        .chain(
+            source
+                .split("reason(\n")
+                .skip(1)
+                .filter_map(|rest| rest.trim_start().strip_prefix('"')),
+        )
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
 }
