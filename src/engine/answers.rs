@@ -13,10 +13,14 @@ use super::{
 };
 use crate::{
     load::fold,
-    pipeline::{model::Lookup, soql::quote},
+    pipeline::{
+        model::{Lookup, StepRef},
+        soql::quote,
+    },
     plan::bind_condition,
     record::{FieldPath, RefAnswer, Row, Value, id18},
     salesforce::{Client, ClientError, FieldType, row},
+    state::StepRun,
     transform::{Demand, Known, LookupAnswer, LookupKey, Shape, ShapeKind, encode},
 };
 
@@ -38,11 +42,13 @@ pub(super) async fn resolve(
     known: &mut Known,
     last: bool,
 ) -> Result<(), EngineError> {
-    let mut refs: HashMap<usize, Vec<CompactString>> = HashMap::new();
+    let mut refs: HashMap<StepRef, Vec<CompactString>> = HashMap::new();
+    let mut gives: HashMap<(StepRef, FieldPath), Vec<CompactString>> = HashMap::new();
     let mut lookups: HashMap<usize, (Arc<Lookup>, Vec<LookupKey>)> = HashMap::new();
     for demand in demands {
         match demand {
             Demand::Ref { step, id } => refs.entry(step).or_default().push(id),
+            Demand::Give { step, field, id } => gives.entry((step, field)).or_default().push(id),
             Demand::Lookup { lookup, key } => {
                 let same = Arc::as_ptr(&lookup) as usize;
                 lookups
@@ -54,17 +60,24 @@ pub(super) async fn resolve(
         }
     }
     for (target, ids) in refs {
-        let answers = references(shared, step, shared.place(target), &ids, last).await?;
-        // While the other step is on its way only a link is an answer: all else may change until the second pass.
-        let under_way = !last
-            && shared.plan.steps[step]
-                .second_pass_after
-                .contains(&shared.place(target));
+        let (answers, under_way) = match target {
+            StepRef::Own(index) => {
+                let place = shared.place(index);
+                // While the other step is on its way only a link is an answer: all else may change until the second
+                // pass.
+                let under_way = !last && shared.plan.steps[step].second_pass_after.contains(&place);
+                (references(shared, step, place, &ids, last).await?, under_way)
+            }
+            StepRef::Foreign(index) => (foreign_references(shared, step, index, &ids).await?, false),
+        };
         for (id, answer) in ids.iter().zip(answers) {
             if !under_way || matches!(answer, RefAnswer::Linked(_)) {
                 known.learn_ref(target, id, answer);
             }
         }
+    }
+    for ((target, field), ids) in gives {
+        give(shared, step, target, &field, ids, known).await?;
     }
     for (lookup, keys) in lookups.into_values() {
         look_up(shared, step, &lookup, keys, known).await?;
@@ -92,32 +105,111 @@ async fn references(
     let Some(key) = plan.found_by.as_ref().filter(|_| !under_way) else {
         return Ok(answers);
     };
+    ask_target(
+        shared,
+        &plan.write.connection,
+        &plan.write.object,
+        key,
+        ids,
+        &mut answers,
+    )
+    .await?;
+    Ok(answers)
+}
+
+/// What state, and then the target, knows of rows that another file's step wrote.
+async fn foreign_references(
+    shared: &Arc<Shared>,
+    asking: usize,
+    of: usize,
+    ids: &[CompactString],
+) -> Result<Vec<RefAnswer>, EngineError> {
+    let connection = &shared.plan.steps[asking].write.connection;
+    let mut answers = vec![RefAnswer::Unknown; ids.len()];
+    if let Some(links) = shared.foreign.get(&(of, connection.clone())).copied() {
+        let (store, asked) = (Arc::clone(&shared.store), ids.to_vec());
+        // No step of this run has written them.
+        answers = blocking(move || store.refs(links, StepRun(-1), &asked)).await?;
+    }
+    let other = &shared.foreign_steps[of];
+    if let Some(key) = &other.found_by {
+        ask_target(shared, connection, &other.object, key, ids, &mut answers).await?;
+    }
+    Ok(answers)
+}
+
+/// Asks the target by key for the rows that state does not know.
+async fn ask_target(
+    shared: &Shared,
+    connection: &str,
+    object: &str,
+    key: &str,
+    ids: &[CompactString],
+    answers: &mut [RefAnswer],
+) -> Result<(), EngineError> {
     let unknown: Vec<usize> = (0..ids.len())
         .filter(|i| answers[*i] == RefAnswer::Unknown)
         .collect();
     if unknown.is_empty() {
-        return Ok(answers);
+        return Ok(());
     }
-    let by = [FieldPath::from(key.as_str())];
+    let by = [FieldPath::from(key)];
     let keys: Vec<LookupKey> = unknown.iter().map(|i| vec![Some(ids[*i].clone())]).collect();
-    let found = find(
-        shared,
-        &plan.write.connection,
-        &Search {
-            object: &plan.write.object,
-            by: &by,
-            condition: None,
-            select: &[],
-        },
-        &keys,
-    )
-    .await?;
+    let search = Search {
+        object,
+        by: &by,
+        condition: None,
+        select: &[],
+    };
+    let found = find(shared, connection, &search, &keys).await?;
     for (i, rows) in unknown.into_iter().zip(found) {
         if let [one] = rows.as_slice() {
             answers[i] = RefAnswer::Linked(one.id.clone());
         }
     }
-    Ok(answers)
+    Ok(())
+}
+
+/// Asks the target for a field of records that refs have found.
+async fn give(
+    shared: &Arc<Shared>,
+    asking: usize,
+    of: StepRef,
+    field: &FieldPath,
+    ids: Vec<CompactString>,
+    known: &mut Known,
+) -> Result<(), EngineError> {
+    let (connection, object) = match of {
+        StepRef::Own(index) => {
+            let write = &shared.plan.steps[shared.place(index)].write;
+            (&write.connection, write.object.as_str())
+        }
+        StepRef::Foreign(index) => (
+            &shared.plan.steps[asking].write.connection,
+            shared.foreign_steps[index].object.as_str(),
+        ),
+    };
+    let select = [(
+        field.clone(),
+        shared.schemas.field_type(connection, object, field).0,
+    )];
+    let by = [FieldPath::from("Id")];
+    let search = Search {
+        object,
+        by: &by,
+        condition: None,
+        select: &select,
+    };
+    let keys: Vec<LookupKey> = ids.iter().map(|id| vec![Some(id.clone())]).collect();
+    let found = find(shared, connection, &search, &keys).await?;
+    for (id, rows) in ids.iter().zip(found) {
+        let value = rows
+            .into_iter()
+            .next()
+            .map(|found| found.values.into_iter().next().unwrap_or(Value::Null));
+        known.learn_give(of, field, id, value);
+    }
+    Ok(())
 }
 
 /// The first characters of a contact's Id.
@@ -219,17 +311,28 @@ async fn look_up(
         None => None,
     };
     let by: Vec<FieldPath> = lookup.by.iter().map(|(path, _)| path.clone()).collect();
+    let select: Vec<(FieldPath, FieldType)> = lookup
+        .give
+        .iter()
+        .map(|(path, _)| {
+            let kind = shared.schemas.field_type(connection, &lookup.object, path).0;
+            (path.clone(), kind)
+        })
+        .collect();
     let search = Search {
         object: &lookup.object,
         by: &by,
         condition: condition.as_deref(),
-        select: &[],
+        select: &select,
     };
     let found = find(shared, connection, &search, &keys).await?;
     for (key, rows) in keys.into_iter().zip(found) {
         let answer = match rows.as_slice() {
             [] => LookupAnswer::None,
-            [one] => LookupAnswer::Found(one.id.clone()),
+            [one] => LookupAnswer::Found(match one.values.first() {
+                Some(given) => given.clone(),
+                None => Value::Text(one.id.clone()),
+            }),
             several => LookupAnswer::Several(several.len()),
         };
         known.learn_lookup(lookup, key, answer);

@@ -10,7 +10,7 @@ use crate::{
     pipeline::{
         Pipeline,
         credentials::{ExternalCredential, NamedCredential, Principal, Writes},
-        model::{Operation, Source},
+        model::{ForeignSource, Operation, Source},
     },
     plan::Orgs,
     salesforce::{ApiVersion, Callout, Client},
@@ -66,6 +66,14 @@ fn connections(pipeline: &Pipeline) -> BTreeMap<String, Use> {
         let target = all.entry(step.target.connection.clone()).or_default();
         target.org = true;
         target.written |= step.target.operation != Operation::Match;
+    }
+    // State keeps the links of another file's step by what that step reads.
+    for other in &pipeline.foreign {
+        match &other.source {
+            ForeignSource::Org(name) => all.entry(name.clone()).or_default().org = true,
+            ForeignSource::Callout(name) => all.entry(name.clone()).or_default().called = true,
+            ForeignSource::File(_) => {}
+        }
     }
     all
 }

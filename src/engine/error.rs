@@ -29,6 +29,14 @@ pub enum EngineError {
         /// Why.
         source: AuthError,
     },
+    /// The key of `mask` is not there, or can be guessed. Nothing was sent.
+    #[error("{message}")]
+    MaskKey {
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
     /// The target may not be written to.
     #[error("`{connection}` may not be written to: {why}")]
     WritesRefused {
@@ -117,7 +125,7 @@ impl EngineError {
     /// Its kind.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            EngineError::Findings => ErrorKind::Findings,
+            EngineError::Findings | EngineError::MaskKey { .. } => ErrorKind::Findings,
             EngineError::Access { .. } | EngineError::Login { .. } | EngineError::WritesRefused { .. } => {
                 ErrorKind::Login
             }
@@ -156,6 +164,7 @@ impl EngineError {
     pub fn help(&self) -> Option<String> {
         match self {
             EngineError::Findings | EngineError::Interrupted => None,
+            EngineError::MaskKey { help, .. } => help.clone(),
             EngineError::Access { refusal, connection } => Some(match refusal {
                 Refusal::NoRunAs => "name a permission set in the pipeline: `run_as: SET`".to_owned(),
                 Refusal::PipelineNotCovered { set, pipeline } => {

@@ -116,7 +116,7 @@ async fn transform_all(
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
     let mapping = Arc::new(plan.mapping.clone());
-    let mut known = Known::new(Arc::clone(&plan.record_types));
+    let mut known = Known::new(Arc::clone(&plan.record_types)).masking(shared.masker.clone());
     let mut ordinal = 0u64;
     while let Some(batch) = incoming.recv().await {
         if shared.halted() {
@@ -131,6 +131,7 @@ async fn transform_all(
         known = again;
         ordinal += count;
         let rows = look_first(shared, step, rows).await?;
+        let rows = settle_held(shared, step, rows).await?;
         if !rows.is_empty() && ready.send(rows).await.is_err() {
             return Err(EngineError::Interrupted);
         }
@@ -404,6 +405,52 @@ fn duplicate_key(plan: &PlanStep, row: &WriteRow) -> ParkReason {
         ),
         field: key.and_then(|k| Some(k.fields.first()?.field.as_str().into())),
         help: "make the keys differ, or let `when` choose one of the rows".into(),
+    }
+}
+
+/// Rows whose mapping failed in a field that is sent only when a record is created, or only when it is updated, end
+/// here if it is: what is done with each row is known now.
+async fn settle_held(
+    shared: &Arc<Shared>,
+    step: usize,
+    rows: Vec<WriteRow>,
+) -> Result<Vec<WriteRow>, EngineError> {
+    let plan = &shared.plan.steps[step];
+    let (mut ready, mut ended, mut aside) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
+    let mut stop = None;
+    for mut row in rows {
+        let reason = match row.settle_held(&plan.write) {
+            None | Some(RowEnd::Mapped(_)) => {
+                ready.push(row);
+                continue;
+            }
+            Some(RowEnd::Filtered) => {
+                ended.push(RowResult {
+                    source_id: row.source_id,
+                    target_id: None,
+                    outcome: Outcome::Filtered,
+                    reason: None,
+                });
+                continue;
+            }
+            Some(RowEnd::Pending) => unanswered(),
+            Some(RowEnd::Parked(reason)) => reason,
+            Some(RowEnd::Stop(reason)) => {
+                stop.get_or_insert((row.source_id.clone(), reason.clone()));
+                reason
+            }
+        };
+        aside.push(shared.parked_row(plan, &row.source_id, &row.source));
+        ended.push(parked(row.source_id, row.record_id, reason));
+    }
+    shared.record(step, Phase::Written, ended, aside).await?;
+    match stop {
+        None => Ok(ready),
+        Some((source_id, reason)) => Err(EngineError::RowStopped {
+            step: plan.name.clone(),
+            source_id: source_id.to_string(),
+            reason: Box::new(reason),
+        }),
     }
 }
 

@@ -133,6 +133,7 @@ fn is_same(plan: &PlanStep, row: &WriteRow, found: &Found) -> bool {
                 _ if !field.updateable => true,
                 Plain::Clear => same_value(None, theirs),
                 Plain::Value(ours) => same_value(Some(ours), theirs),
+                Plain::Held(_) => false,
             })
 }
 

@@ -18,16 +18,20 @@ use std::sync::Arc;
 pub use connect::check_access;
 pub use error::{EngineError, ErrorKind};
 
+use secrecy::ExposeSecret;
+
 use crate::{
-    auth::Environment,
+    auth::{self, Environment},
     diag::Finding,
     event::{Event, Events},
     pipeline::{
         Pipeline,
         expr::{RunInfo, Vars},
+        model::MapValue,
     },
     plan::{self, Plan},
     state::{RunStatus, Store},
+    transform::Masker,
 };
 use connect::Signed;
 use shared::Shared;
@@ -102,6 +106,7 @@ async fn attempt(
     signed: &mut Signed,
     findings: &mut Vec<Finding>,
 ) -> Result<u64, EngineError> {
+    let masker = masker(request)?;
     let connections = connect::connect(request, signed).await?;
     let orgs = &signed.orgs;
     let pipeline = &request.pipeline;
@@ -124,8 +129,42 @@ async fn attempt(
     request.events.send(Event::Planned {
         steps: planned(&plan),
     });
-    let shared = Shared::new(request, plan, schemas, signed.clone(), connections, run).await?;
+    let shared = Shared::new(request, plan, schemas, signed.clone(), connections, run, masker).await?;
     shared::run_steps(Arc::new(shared)).await
+}
+
+/// What masks values. Its key is asked for before anything is sent, and only when something is masked.
+fn masker(request: &RunRequest) -> Result<Option<Arc<Masker>>, EngineError> {
+    /// Shorter keys can be guessed by trying.
+    const SHORTEST_KEY: usize = 16;
+
+    let pipeline = &request.pipeline;
+    let masks = |value: &MapValue| matches!(value, MapValue::Mask { .. });
+    let mut lines = pipeline.steps.iter().flat_map(|step| &step.map);
+    let Some(reference) = pipeline
+        .mask_key
+        .as_ref()
+        .filter(|_| lines.any(|line| line.value.any(masks)))
+    else {
+        return Ok(None);
+    };
+    let key = auth::resolve(reference, &request.environment, "`mask_key`").map_err(|source| {
+        EngineError::MaskKey {
+            message: source.to_string(),
+            help: source.help(),
+        }
+    })?;
+    let key = key.expose_secret().as_bytes();
+    if key.len() < SHORTEST_KEY {
+        return Err(EngineError::MaskKey {
+            message: format!(
+                "`mask_key` has {} bytes, and {SHORTEST_KEY} are the least",
+                key.len()
+            ),
+            help: Some("make one that nobody can guess, for example with `openssl rand -hex 32`".into()),
+        });
+    }
+    Ok(Some(Arc::new(Masker::new(key))))
 }
 
 fn planned(plan: &Plan) -> Vec<crate::event::PlannedStep> {

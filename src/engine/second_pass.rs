@@ -39,7 +39,7 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
     let mut loader = Loader::new(client, Arc::clone(&write), &plan.policy, retrying(shared, step));
     let mut before: HashMap<CompactString, Outcome> = HashMap::new();
     let mut after: Option<CompactString> = None;
-    let mut known = Known::new(Arc::clone(&plan.record_types));
+    let mut known = Known::new(Arc::clone(&plan.record_types)).masking(shared.masker.clone());
     let mut result = Ok(());
     while result.is_ok() && !shared.halted() {
         match next_page(shared, step, &mapping, &write, &mut after, &mut known).await {
@@ -204,9 +204,16 @@ fn map_row(
                     row.action = Action::Update;
                     // A record that the first pass made has nothing to clear.
                     if deferred.outcome == Outcome::Created {
-                        for cell in row.cells.iter_mut().filter(|c| **c == Plain::Clear) {
-                            *cell = Plain::Omit;
+                        // Nor does it get what only records that were there before get.
+                        for (cell, field) in row.cells.iter_mut().zip(&write.fields) {
+                            if *cell == Plain::Clear || !field.createable {
+                                *cell = Plain::Omit;
+                            }
                         }
+                    }
+                    if let Some(RowEnd::Parked(reason)) = row.settle_held(write) {
+                        page.reparked.push(park(reason));
+                        return;
                     }
                     if row.is_empty(write) {
                         page.idle += 1

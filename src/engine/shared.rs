@@ -1,8 +1,11 @@
 //! What all steps of a run share, and the order in which they run.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{sync::watch, task::JoinSet};
@@ -14,10 +17,14 @@ use super::{
 };
 use crate::{
     event::{Counts, Event, Events},
-    pipeline::expr::{RunInfo, Vars},
+    pipeline::{
+        expr::{RunInfo, Vars},
+        model::ForeignStep,
+    },
     plan::{Plan, PlanStep, Schemas},
     record::{Outcome, RowResult},
     state::{LinkSet, ParkedRow, StepRun, Store},
+    transform::Masker,
 };
 
 /// What all steps of a run share.
@@ -31,6 +38,12 @@ pub(super) struct Shared {
     pub(super) events: Events,
     /// In the order of the plan's steps.
     pub(super) books: Vec<Book>,
+    /// The id maps of other files' steps that refs name, by their index and the named credential that is written.
+    pub(super) foreign: HashMap<(usize, String), LinkSet>,
+    /// Those steps.
+    pub(super) foreign_steps: Vec<ForeignStep>,
+    /// What masks values, where the project has a key.
+    pub(super) masker: Option<Arc<Masker>>,
     cancel: watch::Receiver<bool>,
     halted: AtomicBool,
 }
@@ -94,6 +107,7 @@ impl Shared {
         signed: Signed,
         connections: Connections,
         run: RunInfo,
+        masker: Option<Arc<Masker>>,
     ) -> Result<Shared, EngineError> {
         let mut books = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
@@ -118,7 +132,22 @@ impl Shared {
                 tally: std::sync::Mutex::default(),
             });
         }
+        let mut foreign = HashMap::new();
+        let written: BTreeSet<&String> = plan.steps.iter().map(|step| &step.write.connection).collect();
+        for (at, other) in request.pipeline.foreign.iter().enumerate() {
+            for connection in &written {
+                let store = Arc::clone(&request.store);
+                let (pipeline, step) = (other.pipeline.clone(), other.step.clone());
+                let source = connections.identity(other.source.connection());
+                let target = connections.identity(connection);
+                let links = blocking(move || store.link_set(&pipeline, &step, &source, &target)).await?;
+                foreign.insert((at, (*connection).clone()), links);
+            }
+        }
         Ok(Shared {
+            foreign,
+            foreign_steps: request.pipeline.foreign.clone(),
+            masker,
             plan,
             schemas,
             signed,

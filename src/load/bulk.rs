@@ -140,7 +140,7 @@ fn cells<'r>(row: &'r WriteRow, write: &'r Write, action: Action) -> impl Iterat
     id.into_iter().chain(sent.map(|(_, (_, cell))| match cell {
         Plain::Value(value) => value.as_text().map_or(Cell::Keep, Cell::Text),
         Plain::Clear => Cell::Clear,
-        Plain::Omit => Cell::Keep,
+        Plain::Omit | Plain::Held(_) => Cell::Keep,
     }))
 }
 

@@ -9,7 +9,7 @@ use crate::{
     pipeline::model::{Nulls, Operation},
     plan::{KeyField, NullRule, TargetField, Write},
     record::{Id, ParkReason, Row, Value},
-    transform::{Cell, LookupKey, MappedRow},
+    transform::{Cell, LookupKey, MappedRow, RowEnd},
 };
 
 /// A row that is ready to be sent.
@@ -53,6 +53,8 @@ pub enum Plain {
     Clear,
     /// Written.
     Value(Value),
+    /// The row ends so, if the field is sent at all; settled before rows are sent.
+    Held(Box<RowEnd>),
 }
 
 /// Applies `policy.nulls` and what each field says of null, and finds key and action.
@@ -80,6 +82,10 @@ pub fn prepare(
             _ if !ordered && nulls == Nulls::Keep => Ok(Plain::Omit),
             NullRule::Clears => Ok(Plain::Clear),
             NullRule::LeftOut => Ok(Plain::Omit),
+            // A field that is sent only then is required only then.
+            NullRule::Parks if field.createable != field.updateable => {
+                Ok(Plain::Held(Box::new(RowEnd::Parked(required(field)))))
+            }
             NullRule::Parks => Err(required(field)),
         };
         let cell = match cell {
@@ -91,6 +97,7 @@ pub fn prepare(
             Cell::Null => null(false),
             Cell::Clear => null(true),
             Cell::Value(value) => Ok(Plain::Value(value)),
+            Cell::Held(end) => Ok(Plain::Held(end)),
         };
         match cell {
             Ok(cell) => plain.push(cell),
@@ -143,7 +150,7 @@ impl WriteRow {
     pub(super) fn size(&self) -> usize {
         let cell = |cell: &Plain| match cell {
             Plain::Value(value) => value.as_text().map_or(8, str::len) + 8,
-            Plain::Clear | Plain::Omit => 4,
+            Plain::Clear | Plain::Omit | Plain::Held(_) => 4,
         };
         self.cells.iter().map(cell).sum::<usize>() + 32
     }
@@ -195,7 +202,7 @@ impl WriteRow {
     fn part(&self, field: &KeyField) -> Option<&str> {
         match self.cells.get(field.at)? {
             Plain::Value(value) => value.as_text(),
-            Plain::Omit | Plain::Clear => None,
+            Plain::Omit | Plain::Clear | Plain::Held(_) => None,
         }
     }
 
@@ -216,6 +223,23 @@ impl WriteRow {
             .map(|part| part.map_or_else(|| "null".to_owned(), String::from))
             .collect();
         parts.join(", ")
+    }
+
+    /// Once it is known what is done with the row: how it ends because of a field that is sent then. Fields that are
+    /// not are left out.
+    pub fn settle_held(&mut self, write: &Write) -> Option<RowEnd> {
+        let (action, mut end) = (self.action, None);
+        for (cell, field) in self.cells.iter_mut().zip(&write.fields) {
+            if !matches!(cell, Plain::Held(_)) {
+                continue;
+            }
+            if let Plain::Held(held) = std::mem::replace(cell, Plain::Omit)
+                && sends(action, field)
+            {
+                end.get_or_insert(*held);
+            }
+        }
+        end
     }
 
     /// The key as the target compares it; `None` where there is none.
@@ -246,18 +270,13 @@ impl WriteRow {
     pub(super) fn group(&self, write: &Write) -> Option<&str> {
         match self.cells.get(write.group?)? {
             Plain::Value(value) => value.as_text(),
-            Plain::Omit | Plain::Clear => None,
+            Plain::Omit | Plain::Clear | Plain::Held(_) => None,
         }
     }
 
     /// Whether the field is sent with this row's action.
     fn sends(&self, field: &TargetField) -> bool {
-        match self.action {
-            Action::Upsert => field.createable || field.updateable,
-            Action::Insert => field.createable,
-            Action::Update => field.updateable,
-            Action::Delete | Action::HardDelete => false,
-        }
+        sends(self.action, field)
     }
 
     /// The fields that are sent, without the key of an upsert and without `Id`.
@@ -313,7 +332,7 @@ impl WriteRow {
                 (Plain::Clear, _) => {
                     record.insert(field.name.clone(), Json::Null);
                 }
-                (Plain::Omit, _) => {}
+                (Plain::Omit | Plain::Held(_), _) => {}
             }
         }
         record
@@ -353,6 +372,15 @@ impl WriteRow {
             };
         }
         breaks
+    }
+}
+
+fn sends(action: Action, field: &TargetField) -> bool {
+    match action {
+        Action::Upsert => field.createable || field.updateable,
+        Action::Insert => field.createable,
+        Action::Update => field.updateable,
+        Action::Delete | Action::HardDelete => false,
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    credentials::Credentials,
+    credentials::{Credentials, ValueRef},
     expr::Expr,
     soql::{Condition, Query},
 };
@@ -41,6 +41,56 @@ pub struct Pipeline {
     pub vars: Vec<Var>,
     /// In the file's order, which says nothing about the order of execution.
     pub steps: Vec<Step>,
+    /// Steps of other files that refs name.
+    pub foreign: Vec<ForeignStep>,
+    /// Where the key of `mask` comes from.
+    pub mask_key: Option<ValueRef>,
+}
+
+/// A step that a `ref` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StepRef {
+    /// A step of this pipeline, by index.
+    Own(usize),
+    /// A step of another file: an index into [`Pipeline::foreign`].
+    Foreign(usize),
+}
+
+/// A step of another file, as far as refs need to know it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForeignStep {
+    /// The other pipeline's name.
+    pub pipeline: String,
+    /// The step's name.
+    pub step: String,
+    /// The sobject that it writes.
+    pub object: String,
+    /// What it reads.
+    pub source: ForeignSource,
+    /// Its key, where that is the row id alone: then the target itself knows which record a row became.
+    pub found_by: Option<String>,
+    /// Where it is first named here.
+    pub span: Span,
+}
+
+/// What a step of another file reads; state keeps its links by that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForeignSource {
+    /// The org of a named credential.
+    Org(String),
+    /// The system of a named credential.
+    Callout(String),
+    /// A file: what state knows it by.
+    File(String),
+}
+
+impl ForeignSource {
+    /// The named credential, or what stands for it.
+    pub fn connection(&self) -> &str {
+        match self {
+            ForeignSource::Org(name) | ForeignSource::Callout(name) | ForeignSource::File(name) => name,
+        }
+    }
 }
 
 /// A declared var.
@@ -126,17 +176,92 @@ impl Step {
 }
 
 impl MapValue {
-    /// Whether there is a `lookup` in it.
-    pub fn looks_up(&self) -> bool {
+    /// The mapping values inside this one, one level down.
+    pub fn parts(&self) -> Vec<&MapValue> {
         match self {
-            MapValue::Expr(_) | MapValue::Literal(_) => false,
-            MapValue::Lookup { .. } => true,
-            MapValue::First(values) => values.iter().any(MapValue::looks_up),
+            MapValue::Expr(_) | MapValue::Literal(_) | MapValue::Omit => Vec::new(),
+            MapValue::First(values) | MapValue::Lookup { of: values, .. } => values.iter().collect(),
             MapValue::When { then: of, .. }
+            | MapValue::Only { then: of, .. }
             | MapValue::Table { of, .. }
             | MapValue::Ref { of, .. }
             | MapValue::RecordType { of, .. }
-            | MapValue::JsonPath { of, .. } => of.looks_up(),
+            | MapValue::JsonPath { of, .. }
+            | MapValue::Mask { of, .. } => vec![of],
+        }
+    }
+
+    /// Calls `visit` with this value and all inside it.
+    pub fn each(&self, visit: &mut dyn FnMut(&MapValue)) {
+        visit(self);
+        for part in self.parts() {
+            part.each(visit);
+        }
+    }
+
+    /// Whether this value, or one inside it, is such a one.
+    pub fn any(&self, is: impl Fn(&MapValue) -> bool) -> bool {
+        let mut found = false;
+        self.each(&mut |value| found |= is(value));
+        found
+    }
+
+    /// Whether there is a `lookup` in it.
+    pub fn looks_up(&self) -> bool {
+        self.any(|value| matches!(value, MapValue::Lookup { .. }))
+    }
+
+    /// What is left of it for a record that is created, or for one that is updated: `only` settled.
+    pub fn on(&self, action: Only) -> MapValue {
+        let inner = |value: &MapValue| Box::new(value.on(action));
+        match self {
+            MapValue::Only { on, then } if *on == action => then.on(action),
+            MapValue::Only { .. } | MapValue::Omit => MapValue::Omit,
+            MapValue::Expr(_) | MapValue::Literal(_) => self.clone(),
+            MapValue::First(values) => MapValue::First(values.iter().map(|v| v.on(action)).collect()),
+            MapValue::When { condition, then } => MapValue::When {
+                condition: condition.clone(),
+                then: inner(then),
+            },
+            MapValue::Table { table, of, otherwise } => MapValue::Table {
+                table: Arc::clone(table),
+                of: inner(of),
+                otherwise: otherwise.clone(),
+            },
+            MapValue::Ref {
+                steps,
+                of,
+                give,
+                missing,
+                span,
+            } => MapValue::Ref {
+                steps: steps.clone(),
+                of: inner(of),
+                give: give.clone(),
+                missing: missing.clone(),
+                span: span.clone(),
+            },
+            MapValue::Lookup {
+                lookup,
+                of,
+                otherwise,
+            } => MapValue::Lookup {
+                lookup: Arc::clone(lookup),
+                of: of.iter().map(|v| v.on(action)).collect(),
+                otherwise: otherwise.clone(),
+            },
+            MapValue::RecordType { of, otherwise } => MapValue::RecordType {
+                of: inner(of),
+                otherwise: otherwise.clone(),
+            },
+            MapValue::JsonPath { path, of } => MapValue::JsonPath {
+                path: path.clone(),
+                of: inner(of),
+            },
+            MapValue::Mask { kind, of } => MapValue::Mask {
+                kind: *kind,
+                of: inner(of),
+            },
         }
     }
 }
@@ -475,6 +600,15 @@ pub enum MapValue {
         /// The value.
         then: Box<MapValue>,
     },
+    /// The value where the record is created, or updated; else the field is left out.
+    Only {
+        /// Which of the two.
+        on: Only,
+        /// The value.
+        then: Box<MapValue>,
+    },
+    /// Nothing: the field is left out. Not written by users; what `only` comes to.
+    Omit,
     /// The first of several values that is neither null, nor missing, nor left out.
     First(Vec<MapValue>),
     /// A value mapping.
@@ -488,10 +622,12 @@ pub enum MapValue {
     },
     /// Id in the target of the row that a step wrote.
     Ref {
-        /// The steps, by index.
-        steps: Vec<usize>,
+        /// The steps, in the order in which they are asked.
+        steps: Vec<StepRef>,
         /// The source row's id.
         of: Box<MapValue>,
+        /// This field of the record instead of its Id.
+        give: Option<(FieldPath, Span)>,
         /// When there is no such row.
         missing: Missing,
         /// Where it stands, for findings.
@@ -520,6 +656,54 @@ pub enum MapValue {
         /// The JSON value.
         of: Box<MapValue>,
     },
+    /// Repeatable anonymisation.
+    Mask {
+        /// What the value looks like.
+        kind: Mask,
+        /// The value.
+        of: Box<MapValue>,
+    },
+}
+
+/// `only`, and what a test's row becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Only {
+    /// A record that the target does not have yet.
+    #[default]
+    Create,
+    /// A record that it has.
+    Update,
+}
+
+/// What a masked value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mask {
+    /// An e-mail address that reaches nobody.
+    Email,
+    /// A name that can be read.
+    Name,
+    /// A phone number of the same shape.
+    Phone,
+    /// A text of the same length and shape.
+    Text,
+    /// As many digits.
+    Digits,
+}
+
+impl Mask {
+    /// All of them.
+    pub const ALL: [Mask; 5] = [Mask::Email, Mask::Name, Mask::Phone, Mask::Text, Mask::Digits];
+
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mask::Email => "email",
+            Mask::Name => "name",
+            Mask::Phone => "phone",
+            Mask::Text => "text",
+            Mask::Digits => "digits",
+        }
+    }
 }
 
 /// A value mapping: texts to values, exactly.
@@ -548,6 +732,8 @@ pub struct Lookup {
     pub condition_span: Span,
     /// The fields that the condition looks at.
     pub filters: Vec<FieldUse>,
+    /// This field of the record found instead of its Id.
+    pub give: Option<(FieldPath, Span)>,
 }
 
 /// What a table, ref, lookup or record type does when there is no match.
@@ -679,8 +865,10 @@ pub struct MappingTest {
     pub given: Vec<Value>,
     /// Where the values stand that it gives, by column.
     pub given_places: Vec<(usize, Span)>,
-    /// Answers for `ref`: (step, source row id, target id).
-    pub refs: Vec<(usize, String, String)>,
+    /// Whether the row's record is created or updated, for `only`.
+    pub action: Only,
+    /// Answers for `ref`: (step, source row id, target id, or what `give` asks for).
+    pub refs: Vec<(StepRef, String, String)>,
     /// Answers for `lookup`: (object, key, target id); of several `by` fields the keys joined by `, `.
     pub lookups: Vec<(String, String, String)>,
     /// Vars of this test, over the defaults.

@@ -12,7 +12,7 @@ use crate::{
     pipeline::{
         Pipeline,
         expr::{RunInfo, Vars},
-        model::MapValue,
+        model::{MapValue, StepRef},
     },
 };
 
@@ -132,22 +132,17 @@ fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
 }
 
 fn visit(value: &MapValue, refs: &mut BTreeSet<usize>, objects: &mut BTreeSet<String>) {
-    match value {
-        MapValue::Expr(_) | MapValue::Literal(_) => {}
-        MapValue::When { then, .. } => visit(then, refs, objects),
-        MapValue::First(values) => values.iter().for_each(|v| visit(v, refs, objects)),
-        MapValue::Ref { steps, of, .. } => {
-            refs.extend(steps);
-            visit(of, refs, objects);
-        }
-        MapValue::Lookup { lookup, of, .. } => {
+    value.each(&mut |value| match value {
+        MapValue::Ref { steps, .. } => refs.extend(steps.iter().filter_map(|step| match step {
+            StepRef::Own(index) => Some(index),
+            // It has run, or will run, by itself.
+            StepRef::Foreign(_) => None,
+        })),
+        MapValue::Lookup { lookup, .. } => {
             objects.insert(lookup.object.clone());
-            of.iter().for_each(|v| visit(v, refs, objects));
         }
-        MapValue::Table { of, .. } | MapValue::RecordType { of, .. } | MapValue::JsonPath { of, .. } => {
-            visit(of, refs, objects);
-        }
-    }
+        _ => {}
+    });
 }
 
 fn loop_finding(pipeline: &Pipeline, way: &[usize]) -> Finding {

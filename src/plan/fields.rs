@@ -7,7 +7,7 @@ use crate::{
     diag::{Finding, Span, did_you_mean},
     pipeline::{
         Pipeline,
-        model::{Copy, MapValue, Missing, Operation, Step, Table},
+        model::{Copy, MapValue, Missing, Only, Operation, Step, StepRef, Table},
     },
     record::{FieldPath, Value},
     salesforce::{Field, FieldType, SObjectDescribe},
@@ -39,23 +39,50 @@ impl Sides<'_> {
         let mut drafts = Vec::new();
         self.copied(columns, &mut drafts, findings);
         for map in &self.step.map {
-            let draft = if map.field.is_relationship() {
-                self.by_relationship(&map.field, &map.span, &map.value, findings)
-            } else {
-                self.by_field(
-                    map.field.as_str(),
-                    &map.span,
-                    &map.value,
-                    &map.value_span,
-                    columns,
-                    findings,
-                )
-            };
-            drafts.extend(draft);
+            for (value, on) in self.by_action(&map.value) {
+                let draft = if map.field.is_relationship() {
+                    self.by_relationship(&map.field, &map.span, &value, findings)
+                } else {
+                    self.by_field(
+                        map.field.as_str(),
+                        &map.span,
+                        &value,
+                        &map.value_span,
+                        columns,
+                        findings,
+                    )
+                };
+                let Some(mut draft) = draft else { break };
+                match on {
+                    Some(Only::Create) => draft.target.updateable = false,
+                    Some(Only::Update) => draft.target.createable = false,
+                    None => {}
+                }
+                draft.mapped.partial = draft.target.createable != draft.target.updateable;
+                drafts.push(draft);
+            }
         }
         self.twice(&drafts, findings);
         self.required(&drafts, findings);
         drafts
+    }
+
+    /// The value, or, where an `only` makes a difference, what it is for records that are created and for those that
+    /// are updated.
+    fn by_action(&self, value: &MapValue) -> Vec<(MapValue, Option<Only>)> {
+        if !value.any(|value| matches!(value, MapValue::Only { .. })) {
+            return vec![(value.clone(), None)];
+        }
+        let actions: &[Only] = match self.step.target.operation {
+            Operation::Insert => &[Only::Create],
+            Operation::Update => &[Only::Update],
+            _ => &[Only::Create, Only::Update],
+        };
+        actions
+            .iter()
+            .map(|action| (value.on(*action), Some(*action)))
+            .filter(|(value, _)| !matches!(value, MapValue::Omit))
+            .collect()
     }
 
     fn by_field(
@@ -371,8 +398,9 @@ impl Sides<'_> {
             seen.insert(*step) && own.is_none_or(|own| !super::build::waits(self.pipeline, *step, own))
         });
         (!steps.is_empty()).then(|| MapValue::Ref {
-            steps,
+            steps: steps.into_iter().map(StepRef::Own).collect(),
             of: Box::new(column_value(column)),
+            give: None,
             missing: Missing::Park,
             span: self.step.span.clone(),
         })
@@ -506,7 +534,10 @@ impl Sides<'_> {
     fn twice(&self, drafts: &[Draft], findings: &mut Vec<Finding>) {
         let mut seen: BTreeMap<String, &Span> = BTreeMap::new();
         for draft in drafts {
-            if let Some(first) = seen.insert(draft.target.name.to_ascii_lowercase(), &draft.span) {
+            if let Some(first) = seen.insert(draft.target.name.to_ascii_lowercase(), &draft.span)
+                // One line may have a value for new records and another for old ones.
+                && *first != draft.span
+            {
                 findings.push(
                     Finding::error(
                         "mapped-twice",
@@ -528,22 +559,29 @@ impl Sides<'_> {
         }
         // A person account has LastName where a business account has Name: one of the two is enough.
         let either = self.target.either_required_on_create().filter(|pair| {
-            !pair
-                .iter()
-                .any(|field| drafts.iter().any(|d| d.target.name == field.name))
+            !pair.iter().any(|field| {
+                drafts
+                    .iter()
+                    .any(|d| d.target.name == field.name && d.target.createable)
+            })
         });
         let missing: Vec<&Field> = self
             .target
             .required_on_create()
             .into_iter()
             .chain(either.map(|pair| pair[0]))
-            .filter(|f| !drafts.iter().any(|d| d.target.name == f.name))
             .filter(|f| {
-                !self
-                    .step
-                    .map
+                !drafts
                     .iter()
-                    .any(|m| m.field.as_str().eq_ignore_ascii_case(&f.name))
+                    .any(|d| d.target.name == f.name && d.target.createable)
+            })
+            // What is wrong with a line was said already; one for old records alone is none for new ones.
+            .filter(|f| {
+                !self.step.map.iter().any(|m| {
+                    m.field.as_str().eq_ignore_ascii_case(&f.name)
+                        && !drafts.iter().any(|d| d.target.name == f.name)
+                        && !matches!(m.value.on(Only::Create), MapValue::Omit)
+                })
             })
             .collect();
         if missing.is_empty() {
@@ -590,6 +628,7 @@ fn draft(
             value,
             shape: Some(shape),
             looping: false,
+            partial: field.createable != field.updateable,
         },
         target: TargetField {
             name: field.name.to_string(),

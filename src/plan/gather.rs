@@ -8,7 +8,7 @@ use super::{Plan, ReadFrom, Schemas, schemas::Resolved};
 use crate::{
     pipeline::{
         Pipeline,
-        model::{MapValue, Source},
+        model::{MapValue, Source, StepRef},
     },
     record::FieldPath,
     salesforce::{Client, ClientError},
@@ -135,7 +135,7 @@ fn wants(pipeline: &Pipeline, schemas: &Schemas) -> Vec<(String, String)> {
         follow(&step.target.connection, &step.target.object, &id);
         for map in &step.map {
             follow(&step.target.connection, &step.target.object, &map.field);
-            lookups(&map.value, &mut |object, paths| {
+            lookups(pipeline, &map.value, &mut |object, paths| {
                 for path in paths {
                     follow(&step.target.connection, object, path);
                 }
@@ -160,11 +160,12 @@ fn wants(pipeline: &Pipeline, schemas: &Schemas) -> Vec<(String, String)> {
     wants
 }
 
-/// Visits each `lookup` with the paths that it compares.
-fn lookups(value: &MapValue, visit: &mut dyn FnMut(&str, &[FieldPath])) {
-    match value {
-        MapValue::Lookup { lookup, of, .. } => {
+/// Visits each `lookup` with the paths that it compares and gives, and each field that a `ref` gives.
+fn lookups(pipeline: &Pipeline, value: &MapValue, visit: &mut dyn FnMut(&str, &[FieldPath])) {
+    value.each(&mut |value| match value {
+        MapValue::Lookup { lookup, .. } => {
             let mut paths: Vec<FieldPath> = lookup.by.iter().map(|(path, _)| path.clone()).collect();
+            paths.extend(lookup.give.iter().map(|(path, _)| path.clone()));
             paths.extend(
                 lookup
                     .condition
@@ -172,14 +173,25 @@ fn lookups(value: &MapValue, visit: &mut dyn FnMut(&str, &[FieldPath])) {
                     .flat_map(|c| c.binds.iter().filter_map(|b| b.field.clone())),
             );
             visit(&lookup.object, &paths);
-            of.iter().for_each(|v| lookups(v, visit));
         }
-        MapValue::When { then, .. } => lookups(then, visit),
-        MapValue::First(values) => values.iter().for_each(|v| lookups(v, visit)),
-        MapValue::Table { of, .. }
-        | MapValue::Ref { of, .. }
-        | MapValue::RecordType { of, .. }
-        | MapValue::JsonPath { of, .. } => lookups(of, visit),
-        MapValue::Expr(_) | MapValue::Literal(_) => {}
-    }
+        MapValue::Ref { steps, give, .. } => {
+            for step in steps {
+                let given = give.iter().map(|(path, _)| path.clone());
+                match step {
+                    StepRef::Own(index) => {
+                        if let Some(step) = pipeline.steps.get(*index) {
+                            visit(&step.target.object, &given.collect::<Vec<_>>());
+                        }
+                    }
+                    StepRef::Foreign(index) => {
+                        if let Some(other) = pipeline.foreign.get(*index) {
+                            let key = other.found_by.as_deref().map(FieldPath::from);
+                            visit(&other.object, &given.chain(key).collect::<Vec<_>>());
+                        }
+                    }
+                }
+            }
+        }
+        _ => {}
+    });
 }

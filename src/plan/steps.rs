@@ -17,7 +17,7 @@ use crate::{
     pipeline::{
         Pipeline,
         expr::{Context, RunInfo, Vars},
-        model::{self, Api, Compare, FilePath, Lookup, MapValue, Operation, RowId, Source, Step},
+        model::{self, Api, Compare, FilePath, Lookup, MapValue, Operation, RowId, Source, Step, StepRef},
     },
     record::FieldPath,
     salesforce::{Field, FieldType, SObjectDescribe},
@@ -69,7 +69,7 @@ pub(super) fn build_step(
     }
     .drafts(&mut columns, findings);
     for draft in &drafts {
-        lookups(&draft.mapped.value, step, schemas, vars, findings);
+        lookups(pipeline, &draft.mapped.value, step, schemas, vars, findings);
     }
     let key = key(step, target, &drafts, findings);
     if let Source::Soql { .. } | Source::Object { .. } = &step.source {
@@ -560,22 +560,81 @@ fn found_by(step: &Step, columns: &[FieldPath], drafts: &[Draft], key: Option<&T
     same.then(|| key.field.clone())
 }
 
-/// What a lookup names has to exist in the target.
-fn lookups(value: &MapValue, step: &Step, schemas: &Schemas, vars: &Vars, findings: &mut Vec<Finding>) {
-    match value {
-        MapValue::Lookup { lookup, of, .. } => {
-            check_lookup(lookup, step, schemas, vars, findings);
-            of.iter().for_each(|v| lookups(v, step, schemas, vars, findings));
+/// What a lookup names has to exist in the target, and so has what a ref gives.
+fn lookups(
+    pipeline: &Pipeline,
+    value: &MapValue,
+    step: &Step,
+    schemas: &Schemas,
+    vars: &Vars,
+    findings: &mut Vec<Finding>,
+) {
+    value.each(&mut |value| match value {
+        MapValue::Lookup { lookup, .. } => check_lookup(lookup, step, schemas, vars, findings),
+        MapValue::Ref { steps, give, .. } => {
+            for of in steps {
+                let (connection, object) = match of {
+                    StepRef::Own(index) => {
+                        let target = &pipeline.steps[*index].target;
+                        (&target.connection, &target.object)
+                    }
+                    StepRef::Foreign(index) => {
+                        let other = &pipeline.foreign[*index];
+                        let connection = &step.target.connection;
+                        if sobject(schemas, connection, &other.object, &other.span, findings).is_none() {
+                            continue;
+                        }
+                        (connection, &other.object)
+                    }
+                };
+                if let Some((path, span)) = give {
+                    check_path(
+                        schemas,
+                        connection,
+                        object,
+                        path,
+                        span,
+                        "given, and unknown",
+                        findings,
+                    );
+                }
+            }
         }
-        MapValue::When { then, .. } => lookups(then, step, schemas, vars, findings),
-        MapValue::First(values) => values
-            .iter()
-            .for_each(|v| lookups(v, step, schemas, vars, findings)),
-        MapValue::Table { of, .. }
-        | MapValue::Ref { of, .. }
-        | MapValue::RecordType { of, .. }
-        | MapValue::JsonPath { of, .. } => lookups(of, step, schemas, vars, findings),
-        MapValue::Expr(_) | MapValue::Literal(_) => {}
+        _ => {}
+    });
+}
+
+/// A path of names that the target has to have.
+fn check_path(
+    schemas: &Schemas,
+    connection: &str,
+    object: &str,
+    path: &FieldPath,
+    span: &Span,
+    label: &str,
+    findings: &mut Vec<Finding>,
+) {
+    if let Resolved::NoField {
+        object,
+        name,
+        suggestion,
+    }
+    | Resolved::NoRelationship {
+        object,
+        name,
+        suggestion,
+    } = schemas.resolve(connection, object, path)
+    {
+        let mut finding = Finding::error(
+            "unknown-target-field",
+            span.clone(),
+            format!("`{object}` of `{connection}` has no field `{name}`"),
+        )
+        .label(label);
+        if let Some(close) = suggestion {
+            finding = finding.help(format!("did you mean `{close}`?"));
+        }
+        findings.push(finding);
     }
 }
 
@@ -596,27 +655,25 @@ fn check_lookup(lookup: &Lookup, step: &Step, schemas: &Schemas, vars: &Vars, fi
         );
     }
     for (path, span) in &lookup.by {
-        if let Resolved::NoField {
-            object,
-            name,
-            suggestion,
-        }
-        | Resolved::NoRelationship {
-            object,
-            name,
-            suggestion,
-        } = schemas.resolve(connection, &lookup.object, path)
-        {
-            let mut finding = Finding::error(
-                "unknown-target-field",
-                span.clone(),
-                format!("`{object}` of `{connection}` has no field `{name}`"),
-            )
-            .label("looked up by an unknown field");
-            if let Some(close) = suggestion {
-                finding = finding.help(format!("did you mean `{close}`?"));
-            }
-            findings.push(finding);
-        }
+        check_path(
+            schemas,
+            connection,
+            &lookup.object,
+            path,
+            span,
+            "looked up by an unknown field",
+            findings,
+        );
+    }
+    if let Some((path, span)) = &lookup.give {
+        check_path(
+            schemas,
+            connection,
+            &lookup.object,
+            path,
+            span,
+            "given, and unknown",
+            findings,
+        );
     }
 }

@@ -6,19 +6,26 @@ use std::{
 
 use compact_str::CompactString;
 
+use super::Masker;
 use crate::{
-    pipeline::model::Lookup,
-    record::{RefAnswer, id18},
+    pipeline::model::{Lookup, StepRef},
+    record::{FieldPath, RefAnswer, Value, id18},
 };
 
 /// What a mapping asks of the world outside its row.
 pub trait Answers {
-    /// What became of the source row `id` in step `step` (index in the pipeline). `None`: not known yet, and the
-    /// question has been noted.
-    fn reference(&self, step: usize, id: &str) -> Option<RefAnswer>;
+    /// What became of the source row `id` in a step. `None`: not known yet, and the question has been noted.
+    fn reference(&self, step: StepRef, id: &str) -> Option<RefAnswer>;
+
+    /// A field of the record `id` that a step wrote; `Some(None)`: the record is not there any more. `None`: not known
+    /// yet, and the question has been noted.
+    fn given(&self, step: StepRef, field: &FieldPath, id: &str) -> Option<Option<Value>>;
 
     /// The target's record for a key. `None`: not known yet, and the question has been noted.
     fn lookup(&self, lookup: &Arc<Lookup>, key: &LookupKey) -> Option<LookupAnswer>;
+
+    /// What masks values; `None`: the project has no key.
+    fn masker(&self) -> Option<&Masker>;
 
     /// The target's record type of this developer name.
     fn record_type(&self, developer_name: &str) -> Option<CompactString>;
@@ -28,10 +35,10 @@ pub trait Answers {
 pub type LookupKey = Vec<Option<CompactString>>;
 
 /// What a lookup found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum LookupAnswer {
-    /// One record.
-    Found(CompactString),
+    /// One record: its Id, or what `give` asks for.
+    Found(Value),
     /// No record.
     None,
     /// Several records; which one is meant is not ours to guess.
@@ -43,9 +50,18 @@ pub enum LookupAnswer {
 pub enum Demand {
     /// What became of a source row.
     Ref {
-        /// The step's index in the pipeline.
-        step: usize,
+        /// The step.
+        step: StepRef,
         /// The source row's id, 18 characters where it is a Salesforce Id.
+        id: CompactString,
+    },
+    /// A field of a record that a step wrote.
+    Give {
+        /// The step.
+        step: StepRef,
+        /// The field.
+        field: FieldPath,
+        /// The record's Id.
         id: CompactString,
     },
     /// A record of the target.
@@ -60,15 +76,25 @@ pub enum Demand {
 /// Answers gathered so far, and the questions that were asked in vain.
 #[derive(Default)]
 pub struct Known {
-    refs: HashMap<(usize, CompactString), RefAnswer>,
+    refs: HashMap<(StepRef, CompactString), RefAnswer>,
+    gives: HashMap<GiveKey, Option<Value>>,
     lookups: HashMap<(usize, LookupKey), LookupAnswer>,
     record_types: Arc<HashMap<String, CompactString>>,
+    masker: Option<Arc<Masker>>,
     asked: RefCell<Asked>,
+}
+
+/// Which field of which record of which step; the field in lower case.
+type GiveKey = (StepRef, CompactString, CompactString);
+
+fn give_key(step: StepRef, field: &FieldPath, id: &str) -> GiveKey {
+    (step, field.as_str().to_ascii_lowercase().into(), id18(id))
 }
 
 #[derive(Default)]
 struct Asked {
-    refs: HashSet<(usize, CompactString)>,
+    refs: HashSet<(StepRef, CompactString)>,
+    gives: HashMap<GiveKey, FieldPath>,
     lookups: HashMap<(usize, LookupKey), Arc<Lookup>>,
 }
 
@@ -81,9 +107,19 @@ impl Known {
         }
     }
 
+    /// Masks with this.
+    pub fn masking(self, masker: Option<Arc<Masker>>) -> Self {
+        Known { masker, ..self }
+    }
+
     /// Learns what became of a source row.
-    pub fn learn_ref(&mut self, step: usize, id: &str, answer: RefAnswer) {
+    pub fn learn_ref(&mut self, step: StepRef, id: &str, answer: RefAnswer) {
         self.refs.insert((step, id18(id)), answer);
+    }
+
+    /// Learns a field of a record; `None`: there is no such record.
+    pub fn learn_give(&mut self, step: StepRef, field: &FieldPath, id: &str, value: Option<Value>) {
+        self.gives.insert(give_key(step, field, id), value);
     }
 
     /// Learns what a lookup found.
@@ -99,12 +135,17 @@ impl Known {
             .lookups
             .into_iter()
             .map(|((_, key), lookup)| Demand::Lookup { lookup, key });
-        refs.chain(lookups).collect()
+        let gives = asked
+            .gives
+            .into_iter()
+            .map(|((step, _, id), field)| Demand::Give { step, field, id });
+        refs.chain(gives).chain(lookups).collect()
     }
 
     /// Forgets the refs of the batch before: the state has them, and memory must not grow with rows.
     pub fn next_batch(&mut self, most_lookups: usize) {
         self.refs.clear();
+        self.gives.clear();
         *self.asked.borrow_mut() = Asked::default();
         if self.lookups.len() > most_lookups {
             self.lookups.clear();
@@ -118,11 +159,20 @@ fn identity(lookup: &Arc<Lookup>) -> usize {
 }
 
 impl Answers for Known {
-    fn reference(&self, step: usize, id: &str) -> Option<RefAnswer> {
+    fn reference(&self, step: StepRef, id: &str) -> Option<RefAnswer> {
         let key = (step, id18(id));
         let answer = self.refs.get(&key).cloned();
         if answer.is_none() {
             self.asked.borrow_mut().refs.insert(key);
+        }
+        answer
+    }
+
+    fn given(&self, step: StepRef, field: &FieldPath, id: &str) -> Option<Option<Value>> {
+        let key = give_key(step, field, id);
+        let answer = self.gives.get(&key).cloned();
+        if answer.is_none() {
+            self.asked.borrow_mut().gives.insert(key, field.clone());
         }
         answer
     }
@@ -134,6 +184,10 @@ impl Answers for Known {
             self.asked.borrow_mut().lookups.insert(full, Arc::clone(lookup));
         }
         answer
+    }
+
+    fn masker(&self) -> Option<&Masker> {
+        self.masker.as_deref()
     }
 
     fn record_type(&self, developer_name: &str) -> Option<CompactString> {

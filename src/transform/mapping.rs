@@ -34,6 +34,9 @@ pub struct MappedField {
     pub shape: Option<Shape>,
     /// Its reference loops: what cannot be answered now is written in the second pass.
     pub looping: bool,
+    /// It is sent only when the record is created, or only when it is updated: which of them it will be is not known
+    /// yet, and so its failure may not count.
+    pub partial: bool,
 }
 
 /// A target field's value in one row.
@@ -49,6 +52,8 @@ pub enum Cell {
     Value(Value),
     /// To be written in the second pass.
     Later,
+    /// The row ends so, if the field is sent at all.
+    Held(Box<RowEnd>),
 }
 
 /// What mapping a row came to.
@@ -106,6 +111,7 @@ impl Mapping {
             match field.cell(context, answers, last_pass) {
                 Ok(cell) => cells.push(cell),
                 Err(RowEnd::Pending) => pending = true,
+                Err(end) if field.partial => cells.push(Cell::Held(Box::new(end))),
                 Err(end) => return end,
             }
         }
@@ -190,15 +196,12 @@ fn asks(value: &MapValue) -> bool {
 }
 
 fn rounds(value: &MapValue) -> usize {
+    let parts = value.parts().into_iter().map(rounds);
     match value {
-        MapValue::Expr(_) | MapValue::Literal(_) => 0,
-        MapValue::Ref { of, .. } => 1 + rounds(of),
-        MapValue::Lookup { of, .. } => 1 + of.iter().map(rounds).max().unwrap_or(0),
-        MapValue::When { then, .. } => rounds(then),
         // The next value is looked at only when the one before has come to nothing.
-        MapValue::First(values) => values.iter().map(rounds).sum(),
-        MapValue::Table { of, .. } | MapValue::RecordType { of, .. } | MapValue::JsonPath { of, .. } => {
-            rounds(of)
-        }
+        MapValue::First(_) => parts.sum(),
+        MapValue::Ref { give, .. } => 1 + usize::from(give.is_some()) + parts.max().unwrap_or(0),
+        MapValue::Lookup { .. } => 1 + parts.max().unwrap_or(0),
+        _ => parts.max().unwrap_or(0),
     }
 }

@@ -5,10 +5,12 @@
 mod answers;
 mod encode;
 mod mapping;
+mod mask;
 mod test;
 mod value;
 
 pub use answers::{Answers, Demand, Known, LookupAnswer, LookupKey};
 pub use encode::{EncodeError, Shape, ShapeKind, encode};
 pub use mapping::{Cell, MappedField, MappedRow, Mapping, RowEnd};
+pub use mask::Masker;
 pub use test::{Difference, TestResult, run_test};

@@ -1,20 +1,24 @@
 //! Tests that stand in a pipeline file: a row goes in, fields come out, orgs are faked.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use compact_str::CompactString;
 
 use super::{
+    Masker,
     answers::{Answers, LookupAnswer, LookupKey},
     mapping::{Cell, MappedField, Mapping, RowEnd},
 };
 use crate::{
     pipeline::{
         expr::{Context, RunInfo, Vars},
-        model::{Copy, Expectation, Lookup, MapValue, MappingTest, Step},
+        model::{Copy, Expectation, Lookup, MapValue, MappingTest, Only, Step, StepRef},
     },
-    record::{RefAnswer, Value, same_id},
+    record::{FieldPath, RefAnswer, Value, same_id},
 };
+
+/// The key that tests mask under.
+const TEST_KEY: &[u8] = b"orgferry test";
 
 /// What a test came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +53,7 @@ pub fn run_test(step: &Step, test: &MappingTest, vars: &Vars, run: &RunInfo) -> 
     }
     let mapping = Mapping {
         when: step.when.clone(),
-        fields: fields(step),
+        fields: fields(step, test.action),
     };
     let context = Context {
         row: &test.given,
@@ -65,7 +69,7 @@ pub fn run_test(step: &Step, test: &MappingTest, vars: &Vars, run: &RunInfo) -> 
 }
 
 /// The fields of a step as its file has them: without a describe, a copied lookup is a plain copy.
-fn fields(step: &Step) -> Vec<MappedField> {
+fn fields(step: &Step, action: Only) -> Vec<MappedField> {
     let copied = match &step.copy {
         Copy::Fields(fields) => fields.as_slice(),
         Copy::Nothing | Copy::All { .. } => &[],
@@ -75,12 +79,14 @@ fn fields(step: &Step) -> Vec<MappedField> {
         value: MapValue::Expr(crate::pipeline::expr::Expr::column(c.column)),
         shape: None,
         looping: false,
+        partial: false,
     });
     let mapped = step.map.iter().map(|m| MappedField {
         name: m.field.clone(),
-        value: m.value.clone(),
+        value: m.value.on(action),
         shape: None,
         looping: false,
+        partial: false,
     });
     copied.chain(mapped).collect()
 }
@@ -109,7 +115,7 @@ fn compare(mapping: &Mapping, expect: &Expectation, end: RowEnd) -> Vec<Differen
                     found: match found {
                         Cell::Value(value) => show(value),
                         Cell::Null | Cell::Clear => "null".into(),
-                        Cell::Omit | Cell::Later => "left out".into(),
+                        Cell::Omit | Cell::Later | Cell::Held(_) => "left out".into(),
                     },
                 })
             })
@@ -121,7 +127,7 @@ fn compare(mapping: &Mapping, expect: &Expectation, end: RowEnd) -> Vec<Differen
 /// Expected values come from YAML: there a number may stand for the text of the same digits.
 fn same(expected: &Value, found: &Cell) -> bool {
     match found {
-        Cell::Null | Cell::Clear | Cell::Omit | Cell::Later => expected.is_null(),
+        Cell::Null | Cell::Clear | Cell::Omit | Cell::Later | Cell::Held(_) => expected.is_null(),
         Cell::Value(Value::Number(found)) => match expected {
             Value::Number(e) => {
                 e.to_decimal() == found.to_decimal() && e.to_decimal().is_some() || e == found
@@ -155,7 +161,7 @@ fn describe(end: &RowEnd) -> String {
 struct Fakes<'t>(&'t MappingTest);
 
 impl Answers for Fakes<'_> {
-    fn reference(&self, step: usize, id: &str) -> Option<RefAnswer> {
+    fn reference(&self, step: StepRef, id: &str) -> Option<RefAnswer> {
         let found = self
             .0
             .refs
@@ -164,6 +170,17 @@ impl Answers for Fakes<'_> {
         Some(found.map_or(RefAnswer::Unknown, |(_, _, target)| {
             RefAnswer::Linked(target.into())
         }))
+    }
+
+    /// What a test answers for a ref is what the ref gives, be it an Id or another field.
+    fn given(&self, _: StepRef, _: &FieldPath, id: &str) -> Option<Option<Value>> {
+        Some(Some(Value::text(id)))
+    }
+
+    /// Tests mask under a key of their own, so that what they expect is the same for everybody.
+    fn masker(&self) -> Option<&Masker> {
+        static MASKER: OnceLock<Masker> = OnceLock::new();
+        Some(MASKER.get_or_init(|| Masker::new(TEST_KEY)))
     }
 
     fn lookup(&self, lookup: &Arc<Lookup>, key: &LookupKey) -> Option<LookupAnswer> {
@@ -179,7 +196,7 @@ impl Answers for Fakes<'_> {
             .filter(|(object, given, _)| object.eq_ignore_ascii_case(&lookup.object) && *given == key);
         Some(match (found.next(), found.count()) {
             (None, _) => LookupAnswer::None,
-            (Some((_, _, target)), 0) => LookupAnswer::Found(target.into()),
+            (Some((_, _, target)), 0) => LookupAnswer::Found(Value::text(target.as_str())),
             (Some(_), more) => LookupAnswer::Several(more + 1),
         })
     }

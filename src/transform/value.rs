@@ -8,9 +8,9 @@ use super::answers::{Answers, LookupAnswer, LookupKey};
 use crate::{
     pipeline::{
         expr::Context,
-        model::{Lookup, MapValue, Missing, Table},
+        model::{Lookup, MapValue, Missing, StepRef, Table},
     },
-    record::{ParkReason, RefAnswer, Value},
+    record::{FieldPath, ParkReason, RefAnswer, Value},
 };
 
 /// What a mapping value came to, before its `otherwise` is applied.
@@ -56,6 +56,9 @@ pub(super) fn eval<'m>(
             Ok(value) => Raw::Value(value),
             Err(error) => Raw::Park(expression_reason(&error.to_string(), field)),
         },
+        // Plans settle `only` beforehand: what is left of it is what holds.
+        MapValue::Only { then, .. } => eval(then, context, answers, field),
+        MapValue::Omit => Raw::Omit,
         MapValue::Literal(Value::Null) => Raw::Clear,
         MapValue::Literal(value) => Raw::Value(value.clone()),
         MapValue::When { condition, then } => match condition.holds(context) {
@@ -68,9 +71,14 @@ pub(super) fn eval<'m>(
             from_table(table, input, otherwise, field)
         }),
         MapValue::Ref {
-            steps, of, missing, ..
+            steps,
+            of,
+            give,
+            missing,
+            ..
         } => with(of, context, answers, field, |input| {
-            reference(steps, input, missing, answers, field)
+            let give = give.as_ref().map(|(path, _)| path);
+            reference(steps, give, input, missing, answers, field)
         }),
         MapValue::Lookup {
             lookup,
@@ -95,6 +103,21 @@ pub(super) fn eval<'m>(
         }),
         MapValue::JsonPath { path, of } => with(of, context, answers, field, |input| {
             json_path(path, &input, field)
+        }),
+        MapValue::Mask { kind, of } => with(of, context, answers, field, |input| {
+            let masked = match answers.masker() {
+                Some(masker) => masker.mask(*kind, &input).map_err(|error| error.to_string()),
+                None => Err("there is no key for `mask`".to_owned()),
+            };
+            match masked {
+                Ok(value) => Raw::Value(value),
+                Err(message) => Raw::Park(reason(
+                    "type",
+                    message,
+                    field,
+                    "make a text of it first, or leave the field out",
+                )),
+            }
         }),
     }
 }
@@ -181,7 +204,14 @@ fn from_table<'m>(table: &Table, input: Value, otherwise: &'m Missing, field: &s
     {
         let mut out = Vec::with_capacity(entries.len());
         for entry in entries {
-            let text = Value::from_json(entry).as_text().unwrap_or_default().to_owned();
+            let entry_value = Value::from_json(entry);
+            // An empty entry is not a missing one.
+            if entry_value.is_null() {
+                continue;
+            }
+            let text = entry_value
+                .as_text()
+                .map_or_else(|| entry.to_string(), str::to_owned);
             match (table.entries.get(&text), otherwise) {
                 (Some(value), _) => out.push(value.to_json()),
                 (None, Missing::Keep) => out.push(entry.clone()),
@@ -200,7 +230,8 @@ fn from_table<'m>(table: &Table, input: Value, otherwise: &'m Missing, field: &s
 }
 
 fn reference<'m>(
-    steps: &[usize],
+    steps: &[StepRef],
+    give: Option<&FieldPath>,
     input: Value,
     missing: &'m Missing,
     answers: &dyn Answers,
@@ -218,7 +249,27 @@ fn reference<'m>(
     for step in steps {
         match answers.reference(*step, id) {
             None => unknown = true,
-            Some(RefAnswer::Linked(target)) => return Raw::Value(Value::Text(target)),
+            Some(RefAnswer::Linked(target)) => {
+                let Some(give) = give else {
+                    return Raw::Value(Value::Text(target));
+                };
+                return match answers.given(*step, give, &target) {
+                    None => Raw::Unknown,
+                    Some(Some(value)) => Raw::Value(value),
+                    Some(None) => Raw::Missing {
+                        policy: missing,
+                        reason: reason(
+                            "missing_parent",
+                            format!(
+                                "the record `{target}`, which the row `{id}` became, is not in the target any more"
+                            ),
+                            field,
+                            "load the other step again, or say what to do with `missing` (skip, null, omit)",
+                        ),
+                        input,
+                    },
+                };
+            }
             Some(RefAnswer::Parked) => parked = true,
             Some(RefAnswer::Filtered | RefAnswer::Unknown) => {}
         }
@@ -259,7 +310,9 @@ fn search<'m>(
     for part in of {
         match settle(eval(part, context, answers, field)) {
             Settled::Value(value) => key.push(value.as_text().map(CompactString::from)),
-            Settled::Clear | Settled::Omit => key.push(None),
+            Settled::Clear => key.push(None),
+            // As with every other form: an inner value that is left out leaves the field out.
+            Settled::Omit => return Raw::Omit,
             Settled::Park(reason) => return Raw::Park(reason),
             Settled::Unknown => return Raw::Unknown,
             Settled::Skip => {
@@ -297,7 +350,7 @@ fn search<'m>(
     };
     match answers.lookup(lookup, &key) {
         None => Raw::Unknown,
-        Some(LookupAnswer::Found(id)) => Raw::Value(Value::Text(id)),
+        Some(LookupAnswer::Found(found)) => Raw::Value(found),
         Some(LookupAnswer::Several(n)) => Raw::Park(reason(
             "ambiguous",
             format!("{n} records of {} have {} `{}`", lookup.object, by(), shown()),

@@ -6,7 +6,8 @@ use orgferry::{
     pipeline::{
         Pipeline, apply_vars, load,
         model::{
-            Api, Copy, Expectation, MapValue, Missing, Operation, RowId, Source, Step, VarDefault, VarKind,
+            Api, Copy, Expectation, MapValue, Missing, Operation, RowId, Source, Step, StepRef, VarDefault,
+            VarKind,
         },
     },
     record::{FieldPath, Value},
@@ -83,7 +84,10 @@ fn the_example_of_the_language_page() {
     let MapValue::Ref { steps, missing, .. } = value(accounts, "ParentId") else {
         panic!("a ref");
     };
-    assert_eq!((steps.as_slice(), missing), (&[0][..], &Missing::Park));
+    assert_eq!(
+        (steps.as_slice(), missing),
+        (&[StepRef::Own(0)][..], &Missing::Park)
+    );
     let MapValue::Lookup {
         lookup,
         of,
@@ -106,7 +110,7 @@ fn the_example_of_the_language_page() {
     assert!(matches!(&test.expect, Expectation::Fields(fields) if fields.len() == 2));
     assert_eq!(
         accounts.tests[1].refs,
-        [(0, "001X".to_owned(), "001T".to_owned())]
+        [(StepRef::Own(0), "001X".to_owned(), "001T".to_owned())]
     );
     assert_eq!(accounts.tests[1].expect, Expectation::Parked);
 

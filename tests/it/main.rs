@@ -7,6 +7,7 @@ mod crossing;
 mod evidence;
 mod files;
 mod manual;
+mod mapping;
 mod robust;
 mod rooms;
 mod schemas;

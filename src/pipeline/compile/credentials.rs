@@ -292,7 +292,7 @@ fn check_secrets(entry: &Entry, named: &[Entry], ctx: &mut Ctx<'_>) {
     }
 }
 
-fn secret(span: &Span, name: &str, instead: &str) -> Finding {
+pub(super) fn secret(span: &Span, name: &str, instead: &str) -> Finding {
     Finding::error(
         "secret-in-file",
         span.clone(),
@@ -304,7 +304,7 @@ fn secret(span: &Span, name: &str, instead: &str) -> Finding {
     ))
 }
 
-fn value_ref(node: &Node, folder: &Path) -> Option<ValueRef> {
+pub(super) fn value_ref(node: &Node, folder: &Path) -> Option<ValueRef> {
     if let Some(text) = node.text() {
         return Some(ValueRef::Text(text.to_owned()));
     }

@@ -19,6 +19,8 @@ use crate::{
 pub(super) struct Usage {
     pub(super) vars: HashSet<String>,
     pub(super) tables: HashSet<String>,
+    /// Where something is masked first.
+    pub(super) mask: Option<Span>,
 }
 
 impl Usage {

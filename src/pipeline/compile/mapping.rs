@@ -7,13 +7,15 @@ use std::{
 
 use super::{
     Ctx,
+    access::Access,
     expressions::{self, Usage},
+    foreign::{Named, Others},
     scope::Columns,
     unknown, vars,
 };
 use crate::{
     diag::{Finding, Span, all_of, did_you_mean},
-    pipeline::model::{Lookup, MapValue, Missing, Table, Var},
+    pipeline::model::{ForeignSource, Lookup, MapValue, Mask, Missing, Only, StepRef, Table, Var},
     record::{FieldPath, Value},
     spec::{Entry, Node, Plain, Scalar},
 };
@@ -74,10 +76,12 @@ pub(super) struct StepInfo {
     pub(super) has_row_id: bool,
     /// Whether its target records are removed: then nothing can refer to them.
     pub(super) deletes: bool,
+    /// Its rows go to a file.
+    pub(super) to_file: bool,
 }
 
 /// Compiles mapping values of one step.
-pub(super) struct Mapper<'a> {
+pub(super) struct Mapper<'a, 'd> {
     pub(super) columns: &'a mut Columns,
     pub(super) usage: &'a mut Usage,
     pub(super) steps: &'a [StepInfo],
@@ -85,9 +89,11 @@ pub(super) struct Mapper<'a> {
     pub(super) vars: &'a [Var],
     /// Lookups made so far in this target org, by what they ask.
     pub(super) lookups: &'a mut HashMap<String, Arc<Lookup>>,
+    pub(super) others: &'a mut Others<'d>,
+    pub(super) access: &'a mut Access<'d>,
 }
 
-impl Mapper<'_> {
+impl Mapper<'_, '_> {
     /// A mapping value. `None`: it was complained about.
     pub(super) fn value(&mut self, node: &Node, ctx: &mut Ctx<'_>) -> Option<MapValue> {
         if node.is_broken() {
@@ -96,15 +102,24 @@ impl Mapper<'_> {
         if let Some(scalar) = node.scalar() {
             return self.scalar(node, scalar, ctx);
         }
-        let value = self.form(node, ctx);
-        let Some(when) = node.get("when") else {
-            return value;
-        };
-        let condition = expressions::expression(when, self.columns, self.usage, ctx)?;
-        Some(MapValue::When {
-            condition,
-            then: Box::new(value?),
-        })
+        let mut value = self.form(node, ctx);
+        if let Some(when) = node.get("when") {
+            let condition = expressions::expression(when, self.columns, self.usage, ctx);
+            value = match (condition, value) {
+                (Some(condition), Some(value)) => Some(MapValue::When {
+                    condition,
+                    then: Box::new(value),
+                }),
+                _ => None,
+            };
+        }
+        match node.get("only") {
+            None => value,
+            Some(only) => Some(MapValue::Only {
+                on: action(only)?,
+                then: Box::new(value?),
+            }),
+        }
     }
 
     /// An expression, a template or a literal.
@@ -169,6 +184,15 @@ impl Mapper<'_> {
                         of: Box::new(of?),
                     })
                 }
+                "mask" => {
+                    self.usage.mask.get_or_insert_with(|| entry.key.span.clone());
+                    let of = self.value(node.get("of")?, ctx);
+                    let word = subject.text()?;
+                    Some(MapValue::Mask {
+                        kind: Mask::ALL.into_iter().find(|kind| kind.as_str() == word)?,
+                        of: Box::new(of?),
+                    })
+                }
                 _ => continue,
             };
         }
@@ -193,6 +217,27 @@ impl Mapper<'_> {
                 .help("for example `{ first: [Phone, MobilePhone] }`"),
             );
             return None;
+        }
+        // A value that has no match gives way to the next one, whatever its own `otherwise` says.
+        let before = entry
+            .value
+            .items()
+            .split_last()
+            .map_or(&[][..], |(_, before)| before);
+        for item in before {
+            for key in ["otherwise", "missing"] {
+                if let Some(useless) = item.entry(key) {
+                    ctx.report(
+                        Finding::warning(
+                            "unused-key",
+                            useless.key.span.clone(),
+                            format!("`{key}` means nothing here"),
+                        )
+                        .label("not the last one of `first`: without a match the next one is tried")
+                        .help("leave it out; the last one's decides"),
+                    );
+                }
+            }
         }
         values
             .into_iter()
@@ -256,27 +301,48 @@ impl Mapper<'_> {
             steps = None;
         }
         let of = self.value(node.get("of")?, ctx);
+        let give = give(node);
+        if let (Some((_, span)), Some(steps)) = (&give, &steps) {
+            let to_file = steps.iter().find_map(|step| match step {
+                StepRef::Own(index) => Some(&self.steps[*index]).filter(|step| step.to_file),
+                StepRef::Foreign(_) => None,
+            });
+            if let Some(step) = to_file {
+                ctx.report(
+                    Finding::error(
+                        "wrong-step",
+                        span.clone(),
+                        format!("`give` asks an org, and `{}` writes a file", step.name),
+                    )
+                    .label("there is no record to ask")
+                    .help("leave `give` out: the row's own id is given"),
+                );
+                return None;
+            }
+        }
         Some(MapValue::Ref {
             steps: steps?,
             of: Box::new(of?),
+            give,
             missing: missing(node.get("missing"))?,
             span: entry.value.span.clone(),
         })
     }
 
-    fn step(&mut self, node: &Node, ctx: &mut Ctx<'_>) -> Option<usize> {
-        let name = node.text()?;
+    fn step(&mut self, node: &Node, ctx: &mut Ctx<'_>) -> Option<StepRef> {
+        let mut name = node.text()?;
         if name.contains('/') {
-            ctx.report(
-                Finding::error(
-                    "not-yet",
-                    node.span.clone(),
-                    "a `ref` to another file's step is part of the language, but not supported by this version",
-                )
-                .label("not in this version")
-                .help("find the record by a key of its own: `{ lookup: OBJECT, by: FIELD, of: E }`"),
-            );
-            return None;
+            match self.others.step(node, name, ctx)? {
+                Named::Own(own) => name = own,
+                Named::Foreign(at) => {
+                    if let ForeignSource::Org(credential) | ForeignSource::Callout(credential) =
+                        &self.others.named[at].source
+                    {
+                        self.access.uses(credential, &node.span);
+                    }
+                    return Some(StepRef::Foreign(at));
+                }
+            }
         }
         let found = step_named(node, name, self.steps, ctx)?;
         if self.steps[found].deletes {
@@ -305,7 +371,7 @@ impl Mapper<'_> {
             );
             return None;
         }
-        Some(found)
+        Some(StepRef::Own(found))
     }
 
     fn lookup(&mut self, node: &Node, subject: &Node, ctx: &mut Ctx<'_>) -> Option<MapValue> {
@@ -346,9 +412,11 @@ impl Mapper<'_> {
             return None;
         }
         let object = object?.to_owned();
+        let give = give(node);
         let asked = format!(
-            "{} {:?} {}",
+            "{} {:?} {:?} {}",
             object.to_lowercase(),
+            give.as_ref().map(|(path, _)| path.as_str().to_lowercase()),
             by.iter()
                 .map(|(path, _)| path.as_str().to_lowercase())
                 .collect::<Vec<_>>(),
@@ -362,6 +430,7 @@ impl Mapper<'_> {
                 condition,
                 condition_span: condition_node.map_or_else(|| subject.span.clone(), |node| ctx.head(node)),
                 filters,
+                give,
             })
         });
         Some(MapValue::Lookup {
@@ -404,6 +473,21 @@ pub(super) fn step_named(node: &Node, name: &str, steps: &[StepInfo], ctx: &mut 
         });
     }
     found
+}
+
+/// `only`, and what a test's row becomes.
+pub(super) fn action(node: &Node) -> Option<Only> {
+    match node.text()? {
+        "create" => Some(Only::Create),
+        "update" => Some(Only::Update),
+        _ => None,
+    }
+}
+
+/// `give`.
+fn give(node: &Node) -> Option<(FieldPath, Span)> {
+    let give = node.get("give")?;
+    Some((FieldPath::new(give.text()?), give.span.clone()))
 }
 
 /// `otherwise` and `missing`.

@@ -6,6 +6,7 @@
 mod access;
 mod credentials;
 mod expressions;
+mod foreign;
 mod mapping;
 mod order;
 mod policy;
@@ -25,7 +26,7 @@ use std::{
 
 pub use vars::apply_vars;
 
-use super::{Pipeline, model::Policy};
+use super::{Pipeline, credentials::ValueRef, model::Policy};
 use crate::{
     diag::{Files, Finding, Severity, Span, all_of, did_you_mean, sort},
     spec::{Document, FileKind, Loader, Node, Project, tidy},
@@ -78,12 +79,13 @@ pub fn load(paths: &[PathBuf], env: Option<&str>) -> Loaded {
             documents.push(document);
         }
     }
+    let folders = foreign::Folders::default();
     let mut pipelines = Vec::new();
     let mut used = Vec::new();
     for document in &documents {
         match document.kind {
             FileKind::Pipeline => {
-                let mut compiled = compile_file(&mut loader, document, env);
+                let mut compiled = compile_file(&mut loader, document, env, &folders);
                 used.push(std::mem::take(&mut compiled.files));
                 pipelines.push(compiled.pipeline);
             }
@@ -165,7 +167,12 @@ struct Compiled {
     files: Vec<usize>,
 }
 
-fn compile_file(loader: &mut Loader, document: &Document, env: Option<&str>) -> Compiled {
+fn compile_file(
+    loader: &mut Loader,
+    document: &Document,
+    env: Option<&str>,
+    folders: &foreign::Folders,
+) -> Compiled {
     let project = loader.project(&document.path);
     let overlay = overlay(loader, document, &project, env);
     let mut files = vec![document.file];
@@ -187,7 +194,7 @@ fn compile_file(loader: &mut Loader, document: &Document, env: Option<&str>) -> 
             Declared::new(compiled, &node, document.path.clone())
         }
     };
-    let pipeline = compile(document, &project, overlay.as_ref(), declared, &mut ctx);
+    let pipeline = compile(document, &project, overlay.as_ref(), declared, folders, &mut ctx);
     Compiled { pipeline, files }
 }
 
@@ -283,6 +290,7 @@ fn compile(
     project: &Project,
     overlay: Option<&Node>,
     declared: Declared,
+    folders: &foreign::Folders,
     ctx: &mut Ctx<'_>,
 ) -> Option<Pipeline> {
     let root = &document.root;
@@ -307,10 +315,13 @@ fn compile(
     let tables = mapping::Tables::new(&levels);
 
     let mut access = access::Access::new(&declared, &name, root);
-    let mut steps = steps::Steps::new(root, &vars, &tables, &mut access, policy);
+    let mut others = foreign::Others::new(folders, document, &project.folder, &name);
+    let mut steps = steps::Steps::new(root, &vars, &tables, &mut access, &mut others, policy);
     let compiled = steps.compile(ctx);
     let usage = steps.into_usage();
+    let foreign = std::mem::take(&mut others.named);
     access.finish(ctx);
+    let mask_key = mask_key(document, project, usage.mask.as_ref(), ctx);
     if compiled.is_some() {
         unused::report(root, &vars, &usage, ctx);
     }
@@ -334,5 +345,49 @@ fn compile(
         credentials: Arc::new(declared.credentials),
         vars,
         steps: compiled?,
+        foreign,
+        mask_key: mask_key?,
     })
+}
+
+/// Where the key of `mask` comes from: `None` outside when it is complained about. `masks` is where it is needed first.
+fn mask_key(
+    document: &Document,
+    project: &Project,
+    masks: Option<&Span>,
+    ctx: &mut Ctx<'_>,
+) -> Option<Option<ValueRef>> {
+    let own = document
+        .root
+        .entry("mask_key")
+        .map(|entry| (entry, document.folder()));
+    let shared = || {
+        let file = project.file.as_ref()?;
+        Some((file.root.entry("mask_key")?, project.folder.as_path()))
+    };
+    let Some((entry, folder)) = own.or_else(shared) else {
+        let Some(span) = masks else { return Some(None) };
+        ctx.report(
+            Finding::error(
+                "missing-key",
+                span.clone(),
+                "`mask` needs the project's key, and there is none",
+            )
+            .label("without a key anybody could find out what was masked")
+            .help("add to `orgferry.yaml`, or to this pipeline: `mask_key: { env: ORGFERRY_MASK_KEY }`"),
+        );
+        return None;
+    };
+    if entry.value.is_broken() {
+        return None;
+    }
+    if entry.value.text().is_some() {
+        ctx.report(credentials::secret(
+            &entry.value.span,
+            "mask_key",
+            "{ env: ORGFERRY_MASK_KEY }",
+        ));
+        return None;
+    }
+    credentials::value_ref(&entry.value, folder).map(Some)
 }

@@ -9,6 +9,7 @@ use super::{
     Ctx,
     access::Access,
     expressions::{self, Usage},
+    foreign::Others,
     mapping::{Mapper, StepInfo, Tables, literals, step_named},
     order, policy,
     scope::{Columns, Rows},
@@ -81,6 +82,7 @@ pub(super) struct Steps<'a, 'd> {
     tables: &'a Tables,
     policy: Policy,
     lookups: HashMap<String, HashMap<String, Arc<Lookup>>>,
+    others: &'a mut Others<'d>,
 }
 
 impl<'a, 'd> Steps<'a, 'd> {
@@ -89,6 +91,7 @@ impl<'a, 'd> Steps<'a, 'd> {
         vars: &'a [Var],
         tables: &'a Tables,
         access: &'a mut Access<'d>,
+        others: &'a mut Others<'d>,
         policy: Policy,
     ) -> Self {
         Steps {
@@ -102,6 +105,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             tables,
             policy,
             lookups: HashMap::new(),
+            others,
         }
     }
 
@@ -123,7 +127,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             }
             return None;
         }
-        let infos: Vec<StepInfo> = entries.iter().map(info).collect();
+        let infos: Vec<StepInfo> = entries.iter().map(|step| info(step, entries)).collect();
         let steps: Vec<Option<Step>> = entries.iter().map(|step| self.step(step, &infos, ctx)).collect();
         order::report_cycles(entries, &infos, ctx);
         steps.into_iter().collect()
@@ -156,9 +160,12 @@ impl<'a, 'd> Steps<'a, 'd> {
             tables: self.tables,
             vars: self.frame.vars,
             lookups: self.lookups.entry(connection.clone()).or_default(),
+            others: self.others,
+            access: self.frame.access,
         };
         let map = fields(node, &mut mapper, ctx);
         let copy = copy(node, &mut columns, ctx);
+        check_only(node, target.key.as_ref(), ctx);
         let names = mapped_twice(node, ctx);
         check_key(step, &target, &names, ctx);
         check_target_fields(step, target.target.as_ref(), &names, ctx);
@@ -173,7 +180,16 @@ impl<'a, 'd> Steps<'a, 'd> {
         });
         let mut policy = self.policy.clone();
         policy::overlay(&mut policy, node.get("policy"));
-        let tests = test_cases::compile(step, &columns, map.as_deref(), &copy, infos, self.frame.vars, ctx);
+        let tests = test_cases::compile(
+            step,
+            &columns,
+            map.as_deref(),
+            &copy,
+            infos,
+            &self.others.named,
+            self.frame.vars,
+            ctx,
+        );
         Some(Step {
             name: step.key.text.clone(),
             span: step.key.span.clone(),
@@ -204,8 +220,8 @@ fn read_object(source: &Source) -> Option<(String, Span)> {
 }
 
 /// What other steps need to know of a step.
-fn info(step: &Entry) -> StepInfo {
-    let source = step.value.get("source");
+pub(super) fn info(step: &Entry, steps: &[Entry]) -> StepInfo {
+    let source = source_of(step, steps).map(|entry| &entry.value);
     let target = step.value.get("target");
     let soql = source.and_then(|s| s.get("soql")).and_then(Node::text);
     let object = target
@@ -217,23 +233,40 @@ fn info(step: &Entry) -> StepInfo {
             soql.and_then(|soql| soql::parse_query(soql).ok())
                 .map(|query| query.object)
         });
-    let http = source.is_some_and(|s| s.get("http").is_some());
+    let from_org = source.is_some_and(|s| s.get("soql").is_some() || s.get("object").is_some());
+    let own_id = step.value.get("source").is_some_and(|s| s.get("id").is_some());
     StepInfo {
         name: step.key.text.clone(),
         object,
-        has_row_id: !http
-            || source.is_some_and(|s| s.get("id").is_some())
+        has_row_id: from_org
+            || own_id
+            || source.is_none_or(Node::is_broken)
             || target.is_none_or(|t| t.is_broken() || t.get("key").is_some()),
         deletes: target
             .and_then(|t| t.get("operation"))
             .and_then(Node::text)
             .and_then(target::operation)
             .is_some_and(Operation::deletes),
+        to_file: target.is_some_and(|t| t.get("csv").is_some() || t.get("jsonl").is_some()),
     }
 }
 
+/// The source that a step reads: its own, or, by `same_as`, that of another one.
+pub(super) fn source_of<'e>(step: &'e Entry, steps: &'e [Entry]) -> Option<&'e Entry> {
+    let mut at = step;
+    for _ in 0..=steps.len() {
+        let source = at.value.entry("source")?;
+        let Some(name) = source.value.get("same_as") else {
+            return Some(source);
+        };
+        let name = name.text()?;
+        at = steps.iter().find(|other| other.key.text == name)?;
+    }
+    None
+}
+
 /// The lines of `map`.
-fn fields(node: &Node, mapper: &mut Mapper<'_>, ctx: &mut Ctx<'_>) -> Option<Vec<FieldMap>> {
+fn fields(node: &Node, mapper: &mut Mapper<'_, '_>, ctx: &mut Ctx<'_>) -> Option<Vec<FieldMap>> {
     let Some(map) = node.get("map") else {
         return Some(Vec::new());
     };
@@ -395,6 +428,47 @@ fn mapped_twice(node: &Node, ctx: &mut Ctx<'_>) -> HashMap<String, Span> {
         }
     }
     filled
+}
+
+/// `only` where it makes no sense: a key is always needed, and an `insert` never updates.
+fn check_only(node: &Node, key: Option<&Key>, ctx: &mut Ctx<'_>) {
+    let operation = node.get("target").and_then(|target| target.get("operation"));
+    let never = match operation.and_then(Node::text) {
+        Some("insert") => Some(("update", "insert", "an `insert` only creates")),
+        Some("update") => Some(("create", "update", "an `update` only updates")),
+        _ => None,
+    };
+    for entry in node.get("map").map(Node::entries).unwrap_or_default() {
+        let Some(only) = entry.value.get("only") else {
+            continue;
+        };
+        let is_key = key.is_some_and(|key| key.has(&entry.key.text));
+        if is_key {
+            ctx.report(
+                Finding::error(
+                    "unfilled-key",
+                    only.span.clone(),
+                    format!("the key `{}` is needed for every row", entry.key.text),
+                )
+                .label("would leave it out")
+                .help("leave `only` out: an upsert never changes the key of a record that it finds"),
+            );
+        } else if let Some((word, operation, why)) = never
+            && only.text() == Some(word)
+        {
+            ctx.report(
+                Finding::warning(
+                    "never-sent",
+                    only.span.clone(),
+                    format!("`{}` is never sent", entry.key.text),
+                )
+                .label(why)
+                .help(format!(
+                    "leave `only` out, or take another operation than `{operation}`"
+                )),
+            );
+        }
+    }
 }
 
 /// The key has to be filled, and `Id` may be nothing but the key.

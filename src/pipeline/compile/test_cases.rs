@@ -2,24 +2,29 @@
 
 use super::{
     Ctx,
-    mapping::{StepInfo, step_named},
+    mapping::{StepInfo, action, step_named},
     scope::{Columns, Rows},
     unknown, vars as var_values,
 };
 use crate::{
     diag::{Finding, Span, did_you_mean},
-    pipeline::model::{Copy, Expectation, FieldMap, MapValue, MappingTest, Var},
+    pipeline::model::{Copy, Expectation, FieldMap, ForeignStep, MapValue, MappingTest, StepRef, Var},
     record::{FieldPath, Value},
     spec::{Entry, Node},
 };
 
 /// All tests of a step; `None` when one is faulty.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a test looks at all that a step is made of"
+)]
 pub(super) fn compile(
     step: &Entry,
     columns: &Columns,
     map: Option<&[FieldMap]>,
     copy: &Option<Copy>,
     infos: &[StepInfo],
+    others: &[ForeignStep],
     vars: &[Var],
     ctx: &mut Ctx<'_>,
 ) -> Option<Vec<MappingTest>> {
@@ -29,6 +34,7 @@ pub(super) fn compile(
         map,
         copy: copy.as_ref(),
         infos,
+        others,
         vars,
     };
     let tests: Vec<Option<MappingTest>> = nodes.iter().map(|node| step.test(node, ctx)).collect();
@@ -40,6 +46,7 @@ struct StepFields<'a> {
     map: Option<&'a [FieldMap]>,
     copy: Option<&'a Copy>,
     infos: &'a [StepInfo],
+    others: &'a [ForeignStep],
     vars: &'a [Var],
 }
 
@@ -56,6 +63,7 @@ impl StepFields<'_> {
         let expect = self.expect(node.get("expect")?, ctx);
         Some(MappingTest {
             name: name?.text()?.to_owned(),
+            action: node.get("action").and_then(action).unwrap_or_default(),
             span: name?.span.clone(),
             given_places: self.given_places(node.get("given")),
             given: given?,
@@ -123,14 +131,20 @@ impl StepFields<'_> {
             .collect()
     }
 
-    fn refs(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(usize, String, String)>> {
+    fn refs(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(StepRef, String, String)>> {
         let mut refs = Some(Vec::new());
         for entry in node.map(Node::entries).unwrap_or_default() {
             let key = Node {
                 kind: entry.value.kind.clone(),
                 span: entry.key.span.clone(),
             };
-            let step = step_named(&key, &entry.key.text, self.infos, ctx);
+            let named = |other: &ForeignStep| {
+                entry.key.text.split_once('/') == Some((other.pipeline.as_str(), other.step.as_str()))
+            };
+            let step = match self.others.iter().position(named) {
+                Some(at) => Some(StepRef::Foreign(at)),
+                None => step_named(&key, &entry.key.text, self.infos, ctx).map(StepRef::Own),
+            };
             match (step, refs.as_mut()) {
                 (Some(step), Some(refs)) => {
                     refs.extend(answers(&entry.value).map(|(from, to)| (step, from, to)));
@@ -252,19 +266,11 @@ fn answers(node: &Node) -> impl Iterator<Item = (String, String)> {
 
 /// The objects of every lookup inside a mapping value.
 fn looked_up(value: &MapValue, objects: &mut Vec<String>) {
-    match value {
-        MapValue::Expr(_) | MapValue::Literal(_) => {}
-        MapValue::When { then, .. } => looked_up(then, objects),
-        MapValue::First(values) => values.iter().for_each(|value| looked_up(value, objects)),
-        MapValue::Table { of, .. }
-        | MapValue::Ref { of, .. }
-        | MapValue::RecordType { of, .. }
-        | MapValue::JsonPath { of, .. } => looked_up(of, objects),
-        MapValue::Lookup { lookup, of, .. } => {
-            if !objects.contains(&lookup.object) {
-                objects.push(lookup.object.clone());
-            }
-            of.iter().for_each(|value| looked_up(value, objects));
+    value.each(&mut |value| {
+        if let MapValue::Lookup { lookup, .. } = value
+            && !objects.contains(&lookup.object)
+        {
+            objects.push(lookup.object.clone());
         }
-    }
+    });
 }

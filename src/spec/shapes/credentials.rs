@@ -141,6 +141,25 @@ static CREDENTIAL_VALUE: Shape = Shape::ByKind(&ByKind {
     })),
 });
 
+/// In the project file and in pipelines.
+pub(crate) static MASK_KEY: Key = Key::new(
+    "mask_key",
+    &Shape::ByKind(&ByKind {
+        noun: "a reference such as { env: NAME }",
+        scalar: Some(&TEXT),
+        list: None,
+        map: Some(&Shape::Forms(&Forms {
+            name: "mask_key",
+            noun: "a reference",
+            doc: "Where the key comes from; never the key itself.",
+            forms: &[FROM_ENV, FROM_FILE, FROM_KEYRING, FROM_EXEC],
+            common: &[],
+        })),
+    }),
+    "The secret under which `mask` anonymises: where it comes from. At least 16 bytes; who keeps it keeps the values.",
+)
+.example("{\"env\":\"ORGFERRY_MASK_KEY\"}");
+
 static FROM_ENV: Form = Form {
     on: Key::new("env", &NAME, "The environment variable that holds the value.")
         .example("\"ORG1_CLIENT_SECRET\""),

@@ -78,8 +78,10 @@ static MAP_FORMS: Shape = Shape::Forms(&Forms {
             on: Key::new(
                 "ref",
                 &Shape::OneOrMore(&TEXT),
-                "Id in the target of the row that this step wrote for the source row id in `of`.",
-            ),
+                "Id in the target of the row that this step wrote for the source row id in `of`; several steps for \
+                 parents of several kinds, PIPELINE/STEP for another file's.",
+            )
+            .example("\"accounts\""),
             keys: &[
                 OF,
                 Key::new("missing", &MISSING, "When there is no such row.").default("\"park\""),
@@ -128,7 +130,18 @@ static MAP_FORMS: Shape = Shape::Forms(&Forms {
             keys: &[OF],
         },
         Form {
-            on: Key::new("mask", &ANYTHING, "Repeatable anonymisation.").not_yet_whole("leave the field out"),
+            on: Key::new(
+                "mask",
+                &Shape::Words(&[
+                    Word::new("email", "an address under `example.invalid`, a different one for each"),
+                    Word::new("name", "other words that read like names"),
+                    Word::new("phone", "other digits in the same shape"),
+                    Word::new("text", "other letters and digits in the same shape"),
+                    Word::new("digits", "other digits; dates stay dates of the same year"),
+                ]),
+                "Anonymisation that can be repeated: equal values stay equal. Needs `mask_key`.",
+            )
+            .example("\"email\""),
             keys: &[OF],
         },
     ],
@@ -139,12 +152,26 @@ static MAP_FORMS: Shape = Shape::Forms(&Forms {
             "Where this expression does not hold the field is left out.",
         )
         .example("\"not HasOptedOutOfEmail\""),
-        Key::new("only", &ANYTHING, "`create` or `update`: sent only then.").not_yet("leave it out"),
+        Key::new(
+            "only",
+            &ACTION,
+            "The field is sent only when the record is created, or only when it is updated.",
+        )
+        .example("\"create\""),
     ],
 });
 
-static GIVE: Key = Key::new("give", &FIELD, "This field of the record, not its Id.")
-    .not_yet("leave it out; its Id is given");
+static GIVE: Key = Key::new(
+    "give",
+    &FIELD,
+    "This field of the record found, instead of its Id.",
+)
+.example("\"ContentDocumentId\"");
+
+pub(crate) static ACTION: Shape = Shape::Words(&[
+    Word::new("create", "the target has no such record yet"),
+    Word::new("update", "the target has it"),
+]);
 
 const MISSING_WORDS: [Word; 5] = [
     Word::new("park", "the row waits, with its reason"),

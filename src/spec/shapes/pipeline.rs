@@ -1,7 +1,7 @@
 //! A pipeline file, and what it shares with the project file.
 
 use super::{
-    credentials::{INLINE_CREDENTIALS, VERSION},
+    credentials::{INLINE_CREDENTIALS, MASK_KEY, VERSION},
     mapping::*,
     source::SOURCE,
     target::TARGET,
@@ -41,6 +41,7 @@ pub(crate) static PIPELINE_FILE: Shape = Shape::Record(&Record {
         VARS,
         POLICY,
         TABLES,
+        MASK_KEY,
         Key::new(
             "steps",
             &Shape::Map {
@@ -126,9 +127,15 @@ static TEST: Shape = Shape::Record(&Record {
             "Source fields; those not given are null.",
         ),
         Key::new(
+            "action",
+            &ACTION,
+            "Whether the row's record is created or updated, for `only`.",
+        )
+        .default("\"create\""),
+        Key::new(
             "refs",
             &Shape::Map {
-                keys: &NAME_KIND,
+                keys: &STEP_REF_KIND,
                 values: &ANSWERS,
                 include: false,
             },

@@ -1,6 +1,10 @@
 //! `orgferry.yaml`.
 
-use super::{credentials::VERSION, pipeline::*, text::*};
+use super::{
+    credentials::{MASK_KEY, VERSION},
+    pipeline::*,
+    text::*,
+};
 use crate::spec::shape::{Form, Forms, Key, Record, Shape};
 
 pub(crate) static PROJECT_FILE: Shape = Shape::Record(&Record {
@@ -36,6 +40,7 @@ pub(crate) static PROJECT_FILE: Shape = Shape::Record(&Record {
         VARS,
         POLICY,
         TABLES,
+        MASK_KEY,
         Key::new(
             "environments",
             &Shape::Map {

@@ -19,6 +19,14 @@ pub(crate) static DASHED_NAME_KIND: TextKind = TextKind {
     pattern: "^[A-Za-z0-9_-]+$",
     allows: |text| is_name(text, "_-"),
 };
+pub(crate) static STEP_REF_KIND: TextKind = TextKind {
+    noun: "a step's name, or PIPELINE/STEP for a step of another file",
+    pattern: "^([A-Za-z0-9_-]+/)?[A-Za-z0-9_]+$",
+    allows: |text| match text.split_once('/') {
+        Some((pipeline, step)) => is_name(pipeline, "_-") && is_name(step, "_"),
+        None => is_name(text, "_"),
+    },
+};
 static FIELD_KIND: TextKind = TextKind {
     noun: "a field's name",
     pattern: "^[A-Za-z][A-Za-z0-9_]*$",
@@ -179,6 +187,7 @@ mod tests {
                 &["callout:org1/x", "callout:org1"],
                 &["callout:", "org1/x", "callout:/x"],
             ),
+            (&STEP_REF_KIND, &["a", "a-b/c"], &["a-b", "/a", "a/", "a/b/c"]),
             (&API_VERSION_KIND, &["66.0", "100.0"], &["66", "v66.0", "6.0"]),
             (&PERCENT_KIND, &["10%", "0.5%"], &["10", "x%", ".5%"]),
             (&BACKOFF_KIND, &["1s..60s"], &["1s", "1..2"]),
