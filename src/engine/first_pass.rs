@@ -463,7 +463,8 @@ async fn load(
     let write = Arc::new(plan.write.clone());
     let client = shared.org(&write.connection)?.clone();
     let retrying = retrying(shared, step);
-    let mut loader = Loader::new(client, Arc::clone(&write), &plan.policy, retrying);
+    let source = shared.org(&plan.read.connection).ok().cloned();
+    let mut loader = Loader::new(client, source, Arc::clone(&write), &plan.policy, retrying);
     let mut result = Ok(());
     while let Some(rows) = outgoing.recv().await {
         if shared.halted() {

@@ -36,7 +36,13 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
     shared.events.send(Event::SecondPassStarted { step, rows: count });
     let (mapping, write) = looping(shared, step, count);
     let client = shared.org(&write.connection)?.clone();
-    let mut loader = Loader::new(client, Arc::clone(&write), &plan.policy, retrying(shared, step));
+    let mut loader = Loader::new(
+        client,
+        None,
+        Arc::clone(&write),
+        &plan.policy,
+        retrying(shared, step),
+    );
     let mut before: HashMap<CompactString, Outcome> = HashMap::new();
     let mut after: Option<CompactString> = None;
     let mut known = Known::new(Arc::clone(&plan.record_types)).masking(shared.masker.clone());

@@ -17,7 +17,9 @@ pub use error::HttpError;
 pub use host::{InsecureUrl, is_loopback, require_secure, same_origin};
 pub use redact::excerpt;
 pub use retry::{Retry, Retryable, Verdict, retry_after};
-pub use transport::{Answer, Body, BodyStream, Request, StreamedAnswer, Transport, TransportOptions, capped};
+pub use transport::{
+    Answer, Body, BodyStream, Once, Request, StreamedAnswer, Transport, TransportOptions, capped,
+};
 
 /// The types of the `http` and `url` crates that stand in this room's signatures.
 pub use reqwest::{

@@ -1,6 +1,6 @@
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -21,12 +21,22 @@ pub struct Transport {
 
 #[derive(Debug)]
 struct Inner {
+    quick: Clients,
+    /// For bodies that take longer to be sent than an answer may say nothing.
+    patient: Clients,
+    options: TransportOptions,
+}
+
+#[derive(Debug)]
+struct Clients {
     /// For all hosts but this machine; honours the proxy of the environment.
     outside: reqwest::Client,
     /// For this machine: no proxy has business there.
     loopback: reqwest::Client,
-    options: TransportOptions,
 }
+
+/// How long a body may take to be sent and answered.
+const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// What a [`Transport`] is patient about.
 #[derive(Clone, Debug)]
@@ -57,6 +67,30 @@ pub enum Body {
     Empty,
     /// Bytes and their content type.
     Bytes(&'static str, Bytes),
+    /// Bytes that come as they are sent, and can be sent once only.
+    Once(Arc<Once>),
+}
+
+/// A body that is made while it is sent.
+pub struct Once {
+    content_type: String,
+    length: Option<u64>,
+    stream: Mutex<Option<BodyStream>>,
+}
+
+impl Once {
+    /// A body of `length` bytes, where that is known.
+    pub fn new(content_type: String, length: Option<u64>, stream: BodyStream) -> Self {
+        Once {
+            content_type,
+            length,
+            stream: Mutex::new(Some(stream)),
+        }
+    }
+
+    fn take(&self) -> Option<BodyStream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// A request, ready to be sent as often as needed.
@@ -130,7 +164,7 @@ impl Transport {
     /// # Errors
     /// [`HttpError::Setup`] when TLS cannot be set up.
     pub fn new(options: TransportOptions) -> Result<Self, HttpError> {
-        let builder = || -> Result<reqwest::ClientBuilder, HttpError> {
+        let builder = |silence: Duration| -> Result<reqwest::ClientBuilder, HttpError> {
             Ok(reqwest::Client::builder()
                 .tls_backend_preconfigured(tls()?)
                 .user_agent(concat!("orgferry/", env!("CARGO_PKG_VERSION")))
@@ -138,19 +172,23 @@ impl Transport {
                 .referer(false)
                 .gzip(true)
                 .connect_timeout(options.connect)
-                .read_timeout(options.silence)
+                .read_timeout(silence)
                 // A server closes idle connections after a minute or so; one that is about to be closed is a lost
                 // request.
                 .pool_idle_timeout(Duration::from_secs(30))
                 .tcp_nodelay(true))
         };
         let build = |b: reqwest::ClientBuilder| b.build().map_err(|e| HttpError::Setup(chain(&e)));
-        let outside = build(builder()?)?;
-        let loopback = build(builder()?.no_proxy())?;
+        let clients = |silence: Duration| -> Result<Clients, HttpError> {
+            Ok(Clients {
+                outside: build(builder(silence)?)?,
+                loopback: build(builder(silence)?.no_proxy())?,
+            })
+        };
         Ok(Transport {
             inner: Arc::new(Inner {
-                outside,
-                loopback,
+                quick: clients(options.silence)?,
+                patient: clients(PATIENCE)?,
                 options,
             }),
         })
@@ -178,25 +216,44 @@ impl Transport {
     /// When there is no answer. An answer of any status is `Ok`.
     pub async fn open(&self, request: &Request) -> Result<StreamedAnswer, HttpError> {
         require_secure(&request.url)?;
+        let clients = match &request.body {
+            Body::Once(_) => &self.inner.patient,
+            Body::Empty | Body::Bytes(..) => &self.inner.quick,
+        };
         let client = if is_loopback(&request.url) {
-            &self.inner.loopback
+            &clients.loopback
         } else {
-            &self.inner.outside
+            &clients.outside
         };
         let mut outgoing = client
             .request(request.method.clone(), request.url.clone())
             .headers(request.headers.clone());
-        if let Body::Bytes(content_type, bytes) = &request.body {
-            outgoing = outgoing
-                .header(
-                    reqwest::header::CONTENT_TYPE,
-                    HeaderValue::from_static(content_type),
-                )
-                .body(bytes.clone());
-        }
-        let started = Instant::now();
         let silence = self.inner.options.silence;
         let to = request.describe();
+        match &request.body {
+            Body::Empty => {}
+            Body::Bytes(content_type, bytes) => {
+                outgoing = outgoing
+                    .header(
+                        reqwest::header::CONTENT_TYPE,
+                        HeaderValue::from_static(content_type),
+                    )
+                    .body(bytes.clone());
+            }
+            Body::Once(once) => {
+                let Some(stream) = once.take() else {
+                    let detail = "its body has been sent already".to_owned();
+                    return Err(HttpError::Invalid { to, detail });
+                };
+                outgoing = outgoing
+                    .header(reqwest::header::CONTENT_TYPE, once.content_type.as_str())
+                    .body(reqwest::Body::wrap_stream(stream));
+                if let Some(length) = once.length {
+                    outgoing = outgoing.header(reqwest::header::CONTENT_LENGTH, length);
+                }
+            }
+        }
+        let started = Instant::now();
         let answer = match outgoing.send().await {
             Ok(answer) => answer,
             Err(error) => {

@@ -1,5 +1,6 @@
 //! Rows on their way into the target: what is sent for each, by which API, and what the org says of it.
 
+mod body;
 mod bulk;
 mod gathered;
 mod record;

@@ -266,6 +266,14 @@ impl WriteRow {
         }
     }
 
+    /// Where the source org has the bytes of the file that the row brings, when it makes a new record.
+    pub(super) fn body(&self, write: &Write) -> Option<&str> {
+        match self.cells.get(write.body()?)? {
+            Plain::Value(value) if self.action == Action::Insert => value.as_text(),
+            _ => None,
+        }
+    }
+
     /// The group that the row belongs to: rows without a value belong to none.
     pub(super) fn group(&self, write: &Write) -> Option<&str> {
         match self.cells.get(write.group?)? {
@@ -315,7 +323,7 @@ impl WriteRow {
             }
             _ => {}
         }
-        for (field, cell) in self.sent(write) {
+        for (field, cell) in self.sent(write).filter(|(field, _)| !field.body) {
             match (cell, &field.parent) {
                 (Plain::Value(value), Some(parent)) => {
                     let mut inner = Map::new();
@@ -527,6 +535,7 @@ mod tests {
             createable: true,
             updateable: true,
             null,
+            body: false,
         }
     }
 

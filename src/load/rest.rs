@@ -33,16 +33,10 @@ pub(super) async fn send(
             });
         }
     };
-    let options = WriteOptions {
-        all_or_none: false,
-        assignment_rule: match &write.assignment_rule {
-            model::AssignmentRule::None => AssignmentRule::None,
-            model::AssignmentRule::Default => AssignmentRule::Default,
-            model::AssignmentRule::Id(id) => AssignmentRule::Id(id.as_str().into()),
-        },
-        allow_duplicates: write.allow_duplicates,
-    };
-    let answers = match client.write(operation, &write.object, &records, &options).await {
+    let answers = match client
+        .write(operation, &write.object, &records, &options(write))
+        .await
+    {
         Ok(answers) => answers,
         Err(ClientError::OutcomeUnknown { .. }) => return Ok(rows.iter().map(|_| Answer::Lost).collect()),
         Err(error) => return Err(error),
@@ -78,10 +72,69 @@ pub(super) async fn send(
         .collect())
 }
 
+/// How the step's records are written.
+pub(super) fn options(write: &Write) -> WriteOptions {
+    WriteOptions {
+        all_or_none: false,
+        assignment_rule: match &write.assignment_rule {
+            model::AssignmentRule::None => AssignmentRule::None,
+            model::AssignmentRule::Default => AssignmentRule::Default,
+            model::AssignmentRule::Id(id) => AssignmentRule::Id(id.as_str().into()),
+        },
+        allow_duplicates: write.allow_duplicates,
+    }
+}
+
 pub(super) fn row_error(code: &str, message: &str) -> RowError {
     RowError {
         code: code.into(),
         message: message.to_owned(),
         fields: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        pipeline::model::{Api, Operation},
+        plan::Road,
+    };
+
+    #[test]
+    fn what_the_file_says_of_rules_is_what_the_org_is_told() {
+        for (rule, allow_duplicates, told) in [
+            (model::AssignmentRule::None, false, AssignmentRule::None),
+            (model::AssignmentRule::Default, true, AssignmentRule::Default),
+            (
+                model::AssignmentRule::Id("01Q000000000001EAA".into()),
+                false,
+                AssignmentRule::Id("01Q000000000001EAA".into()),
+            ),
+        ] {
+            let write = Write {
+                file: None,
+                connection: "dst".into(),
+                object: "Case".into(),
+                operation: Operation::Upsert,
+                key: None,
+                fields: Vec::new(),
+                api: Api::Auto,
+                road: Road::Rest,
+                batch: None,
+                parallel: None,
+                look_first: false,
+                compare: false,
+                assignment_rule: rule,
+                allow_duplicates,
+                group: None,
+                prefix: None,
+                persons: None,
+            };
+            let options = options(&write);
+            assert_eq!(options.assignment_rule, told);
+            assert_eq!(options.allow_duplicates, allow_duplicates);
+            assert!(!options.all_or_none);
+        }
     }
 }

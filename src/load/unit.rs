@@ -12,7 +12,7 @@ use compact_str::CompactString;
 use tokio::task::JoinSet;
 
 use super::{
-    Action, WriteRow, bulk,
+    Action, WriteRow, body, bulk,
     gathered::{Gathered, Load, Most},
     record::Breaks,
     rest,
@@ -85,6 +85,8 @@ struct Slot {
     action: Action,
     bulk: bool,
     crlf: bool,
+    /// New records with a file's body.
+    body: bool,
 }
 
 type Retrying = Arc<dyn Fn(u64, &str, Duration) + Send + Sync>;
@@ -101,6 +103,8 @@ pub struct Loader {
 
 struct Sender {
     client: Client,
+    /// The org that the bodies of files come from.
+    source: Option<Client>,
     write: Arc<Write>,
     /// For rows that are sent again.
     retry: Retry,
@@ -111,6 +115,7 @@ impl Loader {
     /// A loader for one step. `retrying` hears how many rows are sent again, for which code, after which pause.
     pub fn new(
         client: Client,
+        source: Option<Client>,
         write: Arc<Write>,
         policy: &Policy,
         retrying: impl Fn(u64, &str, Duration) + Send + Sync + 'static,
@@ -126,6 +131,7 @@ impl Loader {
         };
         let sender = Arc::new(Sender {
             client,
+            source,
             write,
             retry,
             retrying: Arc::new(retrying),
@@ -183,7 +189,8 @@ impl Loader {
 
     fn slot(&self, row: &WriteRow) -> Slot {
         let write = &self.sender.write;
-        let breaks = if write.road == Road::Bulk && row.traveller(write).is_some() {
+        let travels = row.traveller(write).is_some() && row.body(write).is_none();
+        let breaks = if write.road == Road::Bulk && travels {
             row.breaks()
         } else {
             Breaks::Unsafe
@@ -192,6 +199,7 @@ impl Loader {
             action: row.action,
             bulk: breaks != Breaks::Unsafe,
             crlf: breaks == Breaks::Crlf,
+            body: row.body(write).is_some(),
         }
     }
 
@@ -199,6 +207,7 @@ impl Loader {
         let write = &self.sender.write;
         Most {
             rows: match (slot.bulk, write.batch) {
+                _ if slot.body => 1,
                 (true, Some(batch)) => batch.max(1),
                 (true, None) if write.group.is_some() => BULK_CHUNK,
                 (true, None) => BULK_ROWS,
@@ -281,6 +290,14 @@ impl Sender {
             }
             let rows = Arc::new(rows);
             let answers = match slot.bulk {
+                _ if slot.body => match &self.source {
+                    Some(source) => body::send(&self.client, source, &self.write, &self.retry, &rows).await,
+                    None => Err(ClientError::NotUnderstood {
+                        call: "streaming a file".into(),
+                        detail: "its source is no org".into(),
+                        request_id: None,
+                    }),
+                },
                 true => bulk::send(&self.client, &self.write, slot.action, slot.crlf, &rows).await,
                 false => rest::send(&self.client, &self.write, slot.action, &rows).await,
             };
@@ -419,11 +436,7 @@ fn no_bulk(error: &ClientError) -> bool {
 /// A call's refusal as that of its only row.
 fn whole(error: &ClientError) -> RowError {
     match error {
-        ClientError::Api(api) => RowError {
-            code: api.code.clone(),
-            message: api.message.clone(),
-            fields: api.fields.clone(),
-        },
+        ClientError::Api(api) => api.as_row(),
         other => rest::row_error("UNKNOWN", &other.to_string()),
     }
 }

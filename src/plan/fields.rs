@@ -98,6 +98,9 @@ impl Sides<'_> {
             findings.push(self.unknown(name, span));
             return None;
         };
+        if let Some(draft) = self.file_body(field, value, columns, span) {
+            return Some(draft);
+        }
         if let Some(finding) = self.unwritable(field, span) {
             findings.push(finding);
             return None;
@@ -115,6 +118,38 @@ impl Sides<'_> {
             value.clone(),
             span,
         ))
+    }
+
+    /// A file's body that is copied from org to org. It is sent when the record is made, and never again.
+    fn file_body(
+        &self,
+        field: &Field,
+        value: &MapValue,
+        columns: &[FieldPath],
+        span: &Span,
+    ) -> Option<Draft> {
+        let MapValue::Expr(expr) = value else { return None };
+        let source = self.source?.field(columns.get(expr.as_column()?)?.as_str())?;
+        let both = [source, field].iter().all(|f| f.kind == FieldType::Base64);
+        if !both || !field.createable || !self.step.target.operation.creates() {
+            return None;
+        }
+        let shape = Shape {
+            kind: ShapeKind::Text,
+            scale: 0,
+        };
+        let mut draft = draft(
+            field,
+            None,
+            shape,
+            field.name.as_str().into(),
+            value.clone(),
+            span,
+        );
+        draft.target.updateable = false;
+        draft.target.null = NullRule::LeftOut;
+        draft.target.body = true;
+        Some(draft)
     }
 
     /// A relationship path on the left: the org finds the parent by one of its fields.
@@ -453,7 +488,10 @@ impl Sides<'_> {
                 .collect();
             return say(
                 format!("a field of type {}", field.kind.as_str()),
-                if parts.is_empty() {
+                if field.kind == FieldType::Base64 {
+                    let name = &field.name;
+                    format!("a file's body is copied as it is, when the record is made: `{name}: {name}`")
+                } else if parts.is_empty() {
                     "leave it out".into()
                 } else {
                     format!("write its parts: {}", parts.join(", "))
@@ -637,6 +675,7 @@ fn draft(
             createable: field.createable,
             updateable: field.updateable,
             null,
+            body: false,
         },
         span: span.clone(),
         parents: Vec::new(),

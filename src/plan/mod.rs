@@ -280,6 +280,8 @@ pub struct TargetField {
     pub updateable: bool,
     /// What a null does to it.
     pub null: NullRule,
+    /// Whether it is a file's body: the row then holds the path that the source org gives for its bytes.
+    pub body: bool,
 }
 
 /// A parent found by its external id.
@@ -352,10 +354,16 @@ impl Plan {
 }
 
 impl Write {
+    /// The field that is a file's body.
+    pub fn body(&self) -> Option<usize> {
+        self.fields.iter().position(|field| field.body)
+    }
+
     /// Whether results of a Bulk job can be paired with their rows: by a key that travels, or by the record's Id. New
     /// records without such a key go by REST even then.
     pub fn bulk_can(&self) -> bool {
-        if self.assignment_rule == AssignmentRule::Default {
+        // Neither an org's active rule nor bodies can travel in a job.
+        if self.assignment_rule == AssignmentRule::Default || self.body().is_some() {
             return false;
         }
         match (&self.key, self.operation) {

@@ -120,14 +120,16 @@ impl Caller {
                 Ok(good) => return Ok(good),
                 Err(error) => error,
             };
+            // A body that is made while it is sent can be made anew by the caller only.
+            let once = matches!(call.body, Body::Once(_));
             // One replay for a call, after one renewal for everybody: a refusal that comes back is no matter of age.
             if error.class() == Class::Reauthenticate && !renewed {
                 renewed = true;
-                if self.access.renew(&grant).await?.is_some() {
+                if self.access.renew(&grant).await?.is_some() && !once {
                     continue;
                 }
             }
-            if self.retry.again(attempt, &error).await {
+            if !once && self.retry.again(attempt, &error).await {
                 attempt += 1;
                 continue;
             }

@@ -219,15 +219,8 @@ impl Client {
         if let Some(body) = built.body {
             call.body = Body::Bytes(JSON, body.into());
         }
-        let assign = HeaderValue::try_from(options.assignment_rule.header())
-            .map_err(|_| refuse("the assignment rule's Id is no Id".into()))?;
-        call.headers
-            .insert(HeaderName::from_static("sforce-auto-assign"), assign);
-        if options.allow_duplicates {
-            call.headers.insert(
-                HeaderName::from_static("sforce-duplicate-rule-header"),
-                HeaderValue::from_static("allowSave=true"),
-            );
+        for (name, value) in options.headers() {
+            call.headers.insert(name, value);
         }
         let good = self.caller.send(&call).await?;
         let answers = good.parse(collections::parse).and_then(|answers| {

@@ -4,7 +4,10 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap, ser::SerializeSeq};
 
 use super::{RowError, rows::Record};
-use crate::{http::Method, record::id18};
+use crate::{
+    http::{HeaderName, HeaderValue, Method},
+    record::id18,
+};
 
 /// As many records as one call takes.
 pub const MAX_COLLECTION: usize = 200;
@@ -68,6 +71,24 @@ pub struct WriteOptions {
     pub assignment_rule: AssignmentRule,
     /// Saves records although a duplicate rule warns.
     pub allow_duplicates: bool,
+}
+
+impl WriteOptions {
+    /// The headers that say so, but for `all_or_none`.
+    pub(super) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let mut headers = Vec::with_capacity(2);
+        // An Id is letters and digits; what is none was refused with the file.
+        if let Ok(rule) = HeaderValue::try_from(self.assignment_rule.header()) {
+            headers.push((HeaderName::from_static("sforce-auto-assign"), rule));
+        }
+        if self.allow_duplicates {
+            headers.push((
+                HeaderName::from_static("sforce-duplicate-rule-header"),
+                HeaderValue::from_static("allowSave=true"),
+            ));
+        }
+        headers
+    }
 }
 
 /// What became of one record of a call; at its record's place.

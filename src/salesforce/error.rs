@@ -132,6 +132,17 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// The refusal of a call as that of its only row.
+    pub fn as_row(&self) -> RowError {
+        RowError {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            fields: self.fields.clone(),
+        }
+    }
+}
+
 impl ClientError {
     /// What can be done about it. An unknown outcome is [`Class::Never`]: first look, then decide.
     pub fn class(&self) -> Class {

@@ -459,6 +459,25 @@ async fn collections_carry_their_headers() {
     assert_eq!(seen.header("sforce-auto-assign"), "FALSE");
     assert_eq!(seen.header("sforce-duplicate-rule-header"), "allowSave=true");
     assert_eq!(seen.header("content-type"), "application/json; charset=UTF-8");
+    for (rule, told) in [
+        (AssignmentRule::Default, "TRUE"),
+        (
+            AssignmentRule::Id("01Q000000000001EAA".into()),
+            "01Q000000000001EAA",
+        ),
+    ] {
+        let options = WriteOptions {
+            assignment_rule: rule,
+            ..WriteOptions::default()
+        };
+        client
+            .write(Write::Insert, "Case", &rows(1), &options)
+            .await
+            .unwrap();
+        let seen = server.seen().pop().unwrap();
+        assert_eq!(seen.header("sforce-auto-assign"), told);
+        assert_eq!(seen.header("sforce-duplicate-rule-header"), "");
+    }
 
     assert!(
         client

@@ -330,13 +330,13 @@ fn sources(folder: &Path) -> Vec<String> {
 
 /// The literals that become a `ParkReason`'s code: written as its field, or as the first argument of `reason`.
 fn codes(source: &str) -> impl Iterator<Item = &str> {
-    ["code: \"", "reason(\""]
+    ["code: \"", "reason(\"", "row_error(\""]
         .into_iter()
         .flat_map(move |mark| source.split(mark).skip(1))
         .chain(
-            source
-                .split("reason(\n")
-                .skip(1)
+            ["reason(\n", "row_error(\n"]
+                .into_iter()
+                .flat_map(move |mark| source.split(mark).skip(1))
                 .filter_map(|rest| rest.trim_start().strip_prefix('"')),
         )
         .filter_map(|rest| rest.split('"').next())

@@ -1,6 +1,8 @@
-//! Known shapes: persons and companies in one step, drafts that become active when their children are in.
+//! Known shapes: persons and companies in one step, drafts that become active when their children are in, files.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::support::{Org, Project, runtime};
 
@@ -162,4 +164,126 @@ fn drafts_are_activated_when_their_children_are_in() {
             .collect();
         assert_eq!(ours, theirs, "{api}");
     }
+}
+
+/// Files of all kinds: empty lines and boundaries in them, and one of a third of a megabyte.
+fn files() -> String {
+    let mut large = Vec::with_capacity(300_000);
+    let mut state = 1u32;
+    while large.len() < 300_000 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        large.extend(state.to_be_bytes());
+    }
+    let bodies: [(&str, &[u8]); 4] = [
+        ("hello.txt", b"hello\r\n\r\nworld\n"),
+        (
+            "form.txt",
+            b"--orgferry\r\nContent-Disposition: form-data\r\n\r\n\r\n",
+        ),
+        ("zero.bin", &[0, 255, 13, 10, 0]),
+        ("large.bin", &large),
+    ];
+    let mut yaml = "seed: 5\nrecords:\n  - object: ContentVersion\n    rows:\n".to_owned();
+    for (name, bytes) in bodies {
+        yaml += &format!(
+            "      - {{ Title: {name}, PathOnClient: {name}, VersionData: {} }}\n",
+            STANDARD.encode(bytes)
+        );
+    }
+    yaml
+}
+
+/// Title, size and checksum of each version.
+fn versions(org: &Org) -> BTreeSet<String> {
+    let rows = org.emulator.rows("ContentVersion");
+    rows.iter()
+        .map(|row| {
+            ["Title", "ContentSize", "Checksum"]
+                .map(|f| text(row, f))
+                .join(" ")
+        })
+        .collect()
+}
+
+#[test]
+fn files_are_streamed_from_org_to_org() {
+    let quick = "policy: { retry: { attempts: 4, backoff: 5ms..20ms } }\n";
+    let target =
+        format!("seed: 6\nsobjects:\n  ContentVersion:\n    fields:\n      Legacy_Id__c: {LEGACY}\n");
+    for (theirs, ours) in [
+        ("", ""),
+        // A download that breaks off, and an org that is busy for a moment: both are tried again.
+        (
+            "faults:\n  - { on: { path: /VersionData }, after: 1, times: 2, then: truncate_body }\n",
+            "faults:\n  - { on: { method: POST, path: /sobjects/ContentVersion }, times: 2, then: { refuse: server_unavailable } }\n  - { on: { method: POST, path: /sobjects/ContentVersion }, after: 3, times: 1, then: expire_token }\n",
+        ),
+    ] {
+        let runtime = runtime();
+        let src = Org::start(&runtime, "src", &format!("{theirs}{}", files()));
+        let dst = Org::start(&runtime, "dst", &format!("{ours}{target}"));
+        let project = Project::new(&src, &dst);
+        let step = "  files:\n    source: { object: ContentVersion }\n    target: { key: Legacy_Id__c }\n    copy: [Title, PathOnClient, VersionData]\n    map: { Legacy_Id__c: Id }\n";
+        project.write(
+            "files.yaml",
+            &pipeline(step).replace("steps:", &format!("{quick}steps:")),
+        );
+        let report = project.run_pipeline("files.yaml", &[], 0);
+        report.adds_up();
+        assert_eq!(report.count("files", "created"), 4);
+        assert_eq!(versions(&dst).len(), 4);
+        assert_eq!(versions(&dst), versions(&src));
+        // Again: all are there, and no body is fetched or sent.
+        let fetched = |org: &Org| {
+            let log = org.emulator.request_log();
+            log.iter().filter(|r| r.path.ends_with("/VersionData")).count()
+        };
+        let before = fetched(&src);
+        assert!(before >= 4);
+        let report = project.run_pipeline("files.yaml", &[], 0);
+        assert_eq!(report.count("files", "updated"), 4);
+        assert_eq!(fetched(&src), before);
+        assert_eq!(versions(&dst), versions(&src));
+    }
+}
+
+#[test]
+fn a_file_whose_answer_is_lost_is_parked_and_not_made_twice() {
+    let runtime = runtime();
+    let src = Org::start(&runtime, "src", &files());
+    let dst = Org::start(
+        &runtime,
+        "dst",
+        &format!(
+            "faults:\n  - {{ on: {{ method: POST, path: /sobjects/ContentVersion }}, times: 1, then: drop_answer }}\n  - then: {{ reject_rows: {{ object: ContentVersion, field: Title, like: zero%, message: \"no\" }} }}\nseed: 6\nsobjects:\n  ContentVersion:\n    fields:\n      Legacy_Id__c: {LEGACY}\n"
+        ),
+    );
+    let project = Project::new(&src, &dst);
+    project.write(
+        "files.yaml",
+        &pipeline("  files:\n    source: { soql: \"SELECT Title, PathOnClient, VersionData FROM ContentVersion\" }\n    target: { object: ContentVersion, key: Legacy_Id__c }\n    copy: [Title, PathOnClient, VersionData]\n    map: { Legacy_Id__c: Id }\n"),
+    );
+    let report = project.run_pipeline("files.yaml", &[], 4);
+    report.adds_up();
+    let reasons = report.step("files")["parked_reasons"].to_string();
+    assert!(reasons.contains("unknown_outcome"), "{reasons}");
+    assert!(reasons.contains("FIELD_CUSTOM_VALIDATION_EXCEPTION"), "{reasons}");
+    assert_eq!(report.count("files", "parked"), 2);
+    assert_eq!(dst.emulator.count("ContentVersion"), 3);
+}
+
+#[test]
+fn a_body_is_copied_as_it_is_or_not_at_all() {
+    let runtime = runtime();
+    let src = Org::start(&runtime, "src", &files());
+    let dst = Org::start(&runtime, "dst", "seed: 6\n");
+    let project = Project::new(&src, &dst);
+    project.write(
+        "files.yaml",
+        &pipeline("  files:\n    source: { object: ContentVersion }\n    target: { operation: insert }\n    copy: [Title, PathOnClient]\n    map: { VersionData: { value: aGVsbG8= } }\n"),
+    );
+    let ran = project.run(&["run", "files.yaml"]);
+    ran.exits(2)
+        .says("unwritable-field")
+        .says("VersionData: VersionData");
+    assert_eq!(dst.emulator.count("ContentVersion"), 0);
 }

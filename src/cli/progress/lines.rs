@@ -58,9 +58,15 @@ fn step_line(view: &StepView, said: &mut Option<Instant>, event: &Event, now: In
                 .total
                 .map_or_else(|| "rows".to_owned(), |total| plural(total, "row"));
             let (read, write) = (by(view.planned.read), by(view.planned.write));
+            let object = &view.planned.object;
+            let does = match view.planned.operation {
+                "match" => format!("finding {object}"),
+                "delete" | "hard_delete" => format!("deleting {object} by {write}"),
+                _ => format!("writing {object} by {write}"),
+            };
             Some(format!(
-                "{name}: reading {rows} of {} by {read}, writing {} by {write}",
-                view.planned.source, view.planned.object
+                "{name}: reading {rows} of {} by {read}, {does}",
+                view.planned.source
             ))
         }
         Event::StepEnded { counts, elapsed, .. } => {
