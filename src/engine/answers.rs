@@ -1,7 +1,7 @@
 //! Answers for mappings: what state knows of a source row, and what the target has for a key.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -405,7 +405,7 @@ pub(super) async fn find(
     let room = MOST_QUERY
         .saturating_sub(encoded_len(&head) + encoded_len(&tail))
         .clamp(500, MOST_CONDITION);
-    for condition in conditions(search.by, &kinds, &distinct, room) {
+    for condition in conditions(search.by, &kinds, &distinct, room, lists_only(search.object)) {
         let soql = format!("{head}{condition}{tail}");
         for row in read_all(client, &soql, &columns, &types)
             .await
@@ -466,6 +466,7 @@ fn conditions(
     kinds: &[(FieldType, bool)],
     keys: &[&LookupKey],
     room: usize,
+    lists_only: bool,
 ) -> Vec<String> {
     let mut out = Vec::new();
     if let ([path], [(kind, _)]) = (by, kinds) {
@@ -492,7 +493,61 @@ fn conditions(
         }
         return out;
     }
-    composite(by, kinds, keys, room)
+    match lists_only {
+        true => product(by, kinds, keys, room),
+        false => composite(by, kinds, keys, room),
+    }
+}
+
+/// Whether an org searches an object by lists of values only, and takes no OR.
+fn lists_only(object: &str) -> bool {
+    object.eq_ignore_ascii_case("ContentDocumentLink")
+}
+
+/// As [`composite`], with a list for each field: it may find records of other keys too, which nobody wants.
+fn product(by: &[FieldPath], kinds: &[(FieldType, bool)], keys: &[&LookupKey], room: usize) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut columns: Vec<BTreeSet<String>> = vec![BTreeSet::new(); by.len()];
+    let mut weight = 0;
+    let mut flush = |columns: &mut Vec<BTreeSet<String>>| {
+        let parts: Vec<String> = by
+            .iter()
+            .zip(columns.iter_mut())
+            .map(|(path, values)| {
+                let values: Vec<String> = std::mem::take(values).into_iter().collect();
+                format!("{path} IN ({})", values.join(","))
+            })
+            .collect();
+        out.push(parts.join(" AND "));
+    };
+    for key in keys {
+        let spelt: Option<Vec<String>> = key
+            .iter()
+            .zip(kinds)
+            .map(|(text, (kind, _))| literal(text.as_deref()?, *kind))
+            .collect();
+        let Some(spelt) = spelt else { continue };
+        let cost = |columns: &[BTreeSet<String>]| -> usize {
+            spelt
+                .iter()
+                .zip(columns)
+                .filter(|(value, values)| !values.contains(*value))
+                .map(|(value, _)| encoded_len(value) + 3)
+                .sum()
+        };
+        if weight > 0 && weight + cost(&columns) > room {
+            flush(&mut columns);
+            weight = 0;
+        }
+        weight += cost(&columns);
+        for (values, value) in columns.iter_mut().zip(spelt) {
+            values.insert(value);
+        }
+    }
+    if weight > 0 {
+        flush(&mut columns);
+    }
+    out
 }
 
 /// As [`conditions`] for keys of several fields: keys that differ in one field only share a list of its values.
@@ -674,6 +729,7 @@ mod tests {
             &[(FieldType::String, false)],
             &keys.iter().collect::<Vec<_>>(),
             MOST_CONDITION,
+            false,
         );
         assert!(found.len() > 1, "{}", found.len());
         assert!(found.iter().all(|c| encoded_len(c) < MOST_CONDITION + 200));
@@ -690,7 +746,13 @@ mod tests {
         let by = [FieldPath::from("Name"), FieldPath::from("Size__c")];
         let kinds = [(FieldType::String, false), (FieldType::Double, false)];
         assert_eq!(
-            conditions(&by, &kinds, &keys.iter().collect::<Vec<_>>(), MOST_CONDITION),
+            conditions(
+                &by,
+                &kinds,
+                &keys.iter().collect::<Vec<_>>(),
+                MOST_CONDITION,
+                false
+            ),
             ["((Size__c = 5 AND Name = 'b') OR (Size__c = null AND Name = 'O\\'Hara'))"]
         );
     }
@@ -708,7 +770,13 @@ mod tests {
             .collect();
         let by = ["CurrencyIsoCode", "Code__c", "Kind__c"].map(FieldPath::from);
         let kinds = [(FieldType::String, false); 3];
-        let found = conditions(&by, &kinds, &keys.iter().collect::<Vec<_>>(), MOST_CONDITION);
+        let found = conditions(
+            &by,
+            &kinds,
+            &keys.iter().collect::<Vec<_>>(),
+            MOST_CONDITION,
+            false,
+        );
         assert!(found.len() < 4, "{}", found.len());
         assert!(found.iter().all(|c| encoded_len(c) <= MOST_CONDITION + 20));
         let all = found.join(" ");
@@ -716,6 +784,32 @@ mod tests {
             assert!(all.contains(&format!("'P{i}'")), "P{i}");
         }
         assert!(all.contains("(CurrencyIsoCode = 'EUR' AND Kind__c = null AND Code__c = 'P498')"));
+    }
+
+    #[test]
+    fn some_objects_take_lists_only() {
+        let key = |a: &str, b: &str| vec![Some(a.into()), Some(b.into())];
+        let keys = [
+            key("a", "x"),
+            key("a", "y"),
+            key("b", "x"),
+            vec![None, Some("z".into())],
+        ];
+        let by = ["A", "B"].map(FieldPath::from);
+        let kinds = [(FieldType::String, false); 2];
+        let keys: Vec<&LookupKey> = keys.iter().collect();
+        assert_eq!(
+            conditions(&by, &kinds, &keys, MOST_CONDITION, true),
+            ["A IN ('a','b') AND B IN ('x','y')"]
+        );
+        assert_eq!(
+            conditions(&by, &kinds, &keys, 25, true),
+            [
+                "A IN ('a') AND B IN ('x')",
+                "A IN ('a') AND B IN ('y')",
+                "A IN ('b') AND B IN ('x')"
+            ]
+        );
     }
 
     #[test]
@@ -727,7 +821,8 @@ mod tests {
                 &by,
                 &[(FieldType::Id, false)],
                 &keys.iter().collect::<Vec<_>>(),
-                MOST_CONDITION
+                MOST_CONDITION,
+                false
             )
             .is_empty()
         );

@@ -287,3 +287,81 @@ fn a_body_is_copied_as_it_is_or_not_at_all() {
         .says("VersionData: VersionData");
     assert_eq!(dst.emulator.count("ContentVersion"), 0);
 }
+
+/// Makes a record in an org.
+fn post(runtime: &tokio::runtime::Runtime, org: &Org, object: &str, record: &serde_json::Value) {
+    use orgferry::http::{Body, HeaderValue, Method, Request, Transport, TransportOptions};
+    let url = format!("{}/services/data/v66.0/sobjects/{object}", org.emulator.url());
+    let mut request = Request::new(Method::POST, url.parse().expect("a URL"));
+    let token = format!("Bearer {}", org.emulator.access_token());
+    let token = HeaderValue::try_from(token).expect("a header");
+    request.headers.insert("authorization", token);
+    request.body = Body::Bytes("application/json", record.to_string().into());
+    let answer = runtime.block_on(async {
+        let transport = Transport::new(TransportOptions::default()).expect("a transport");
+        transport.send(&request).await.expect("an answer")
+    });
+    let body = String::from_utf8_lossy(&answer.body).into_owned();
+    assert_eq!(answer.status.as_u16(), 201, "{body}");
+}
+
+#[test]
+fn files_are_linked_to_what_they_belong_to() {
+    let runtime = runtime();
+    let companies = "  - object: Account\n    rows: [{ Name: Acme }, { Name: Bolt }, { Name: Cog }]\n";
+    let src = Org::start(&runtime, "src", &format!("{}{companies}", files()));
+    let legacy = |object: &str| format!("  {object}:\n    fields:\n      Legacy_Id__c: {LEGACY}\n");
+    let dst = Org::start(
+        &runtime,
+        "dst",
+        &format!(
+            "seed: 6\nsobjects:\n{}{}",
+            legacy("Account"),
+            legacy("ContentVersion")
+        ),
+    );
+    let named = |org: &Org, object: &str, name: &str| -> BTreeMap<String, String> {
+        pairs(org, object, [name, "Id"]).into_iter().collect()
+    };
+    let (documents, accounts) = (
+        named(&src, "ContentDocument", "Title"),
+        named(&src, "Account", "Name"),
+    );
+    for (file, account) in [
+        ("hello.txt", "Acme"),
+        ("hello.txt", "Bolt"),
+        ("large.bin", "Acme"),
+        ("zero.bin", "Cog"),
+    ] {
+        let link = serde_json::json!({
+            "ContentDocumentId": documents[file], "LinkedEntityId": accounts[account], "ShareType": "V"
+        });
+        post(&runtime, &src, "ContentDocumentLink", &link);
+    }
+    let project = Project::new(&src, &dst);
+    project.write(
+        "files.yaml",
+        &pipeline("  accounts:\n    source: { object: Account }\n    target: { key: Legacy_Id__c }\n    copy: [Name]\n    map: { Legacy_Id__c: Id }\n  files:\n    source: { object: ContentVersion, where: IsLatest = true }\n    target: { key: Legacy_Id__c }\n    copy: [Title, PathOnClient, VersionData]\n    map: { Legacy_Id__c: Id }\n  links:\n    source: { object: ContentDocumentLink, where: LinkedEntityId IN (SELECT Id FROM Account) }\n    target: { key: [ContentDocumentId, LinkedEntityId] }\n    copy: [LinkedEntityId, ShareType]\n    map:\n      ContentDocumentId: { ref: files, of: ContentDocument.LatestPublishedVersionId, give: ContentDocumentId }\n"),
+    );
+    let linked = |org: &Org| -> BTreeSet<(String, String)> {
+        let titles: BTreeMap<String, String> = pairs(org, "ContentDocument", ["Id", "Title"])
+            .into_iter()
+            .collect();
+        let names: BTreeMap<String, String> = pairs(org, "Account", ["Id", "Name"]).into_iter().collect();
+        pairs(
+            org,
+            "ContentDocumentLink",
+            ["ContentDocumentId", "LinkedEntityId"],
+        )
+        .into_iter()
+        .filter_map(|(document, entity)| Some((titles[&document].clone(), names.get(&entity)?.clone())))
+        .collect()
+    };
+    for outcome in ["created", "updated"] {
+        let report = project.run_pipeline("files.yaml", &[], 0);
+        report.adds_up();
+        assert_eq!(report.count("links", outcome), 4);
+        assert_eq!(linked(&dst), linked(&src));
+        assert_eq!(linked(&dst).len(), 4);
+    }
+}
