@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::{
     EngineError,
     answers::resolve,
+    each::{self, Entries},
     look_first::look_first,
     shared::{Phase, Shared, blocking},
 };
@@ -67,7 +68,10 @@ async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>
         &|| shared.halted(),
         &|| shared.events.send(Event::CursorRestarted { step }),
         &mut |batch: Batch| {
-            shared.read(step, batch.rows.len() as u64);
+            // With `each` its rows are counted, not those that they are made of.
+            if plan.each.is_none() {
+                shared.read(step, batch.rows.len() as u64);
+            }
             let batches = batches.clone();
             async move { batches.send(batch).await.is_ok() }
         },
@@ -119,21 +123,32 @@ async fn transform_all(
     let mut known = Known::new(Arc::clone(&plan.record_types)).masking(shared.masker.clone());
     let mut ordinal = 0u64;
     while let Some(batch) = incoming.recv().await {
-        if shared.halted() {
-            return Err(EngineError::Interrupted);
-        }
-        let rows = Arc::new(batch.rows);
-        known.next_batch(MOST_LOOKUPS);
-        known = answer(shared, step, &mapping, &rows, known, false).await?;
-        let count = rows.len() as u64;
-        shared.mapped(step, count);
-        let (rows, again) = map(shared, step, &mapping, rows, known, ordinal).await?;
-        known = again;
-        ordinal += count;
-        let rows = look_first(shared, step, rows).await?;
-        let rows = settle_held(shared, step, rows).await?;
-        if !rows.is_empty() && ready.send(rows).await.is_err() {
-            return Err(EngineError::Interrupted);
+        let mut entries = Entries::new(batch.rows);
+        loop {
+            if shared.halted() {
+                return Err(EngineError::Interrupted);
+            }
+            let (rest, rows) = entries.next(shared, step).await?;
+            entries = rest;
+            if rows.is_empty() {
+                break;
+            }
+            let count = rows.len() as u64;
+            if plan.each.is_some() {
+                shared.read(step, count);
+            }
+            let rows = Arc::new(rows);
+            known.next_batch(MOST_LOOKUPS);
+            known = answer(shared, step, &mapping, &rows, known, false).await?;
+            shared.mapped(step, count);
+            let (rows, again) = map(shared, step, &mapping, rows, known, ordinal).await?;
+            known = again;
+            ordinal += count;
+            let rows = look_first(shared, step, rows).await?;
+            let rows = settle_held(shared, step, rows).await?;
+            if !rows.is_empty() && ready.send(rows).await.is_err() {
+                return Err(EngineError::Interrupted);
+            }
         }
     }
     Ok(())
@@ -153,7 +168,7 @@ pub(super) async fn answer(
         let (mapping, rows, shared_too) = (Arc::clone(mapping), Arc::clone(rows), Arc::clone(shared));
         known = blocking(move || {
             for row in rows.iter() {
-                mapping.ask(&context(&shared_too, row), &known);
+                mapping.ask(&context(&shared_too, &shared_too.plan.steps[step], row), &known);
             }
             Ok(known)
         })
@@ -167,13 +182,18 @@ pub(super) async fn answer(
     Ok(known)
 }
 
-pub(super) fn context<'a>(shared: &'a Shared, row: &'a [crate::record::Value]) -> Context<'a> {
+pub(super) fn context<'a>(
+    shared: &'a Shared,
+    plan: &PlanStep,
+    row: &'a [crate::record::Value],
+) -> Context<'a> {
+    let (item, item_number) = each::item(plan, row);
     Context {
         row,
         vars: &shared.vars,
         run: &shared.run,
-        item: None,
-        item_number: 0,
+        item,
+        item_number,
     }
 }
 
@@ -230,8 +250,11 @@ fn map_row(
     known: &Known,
     mapped: &mut Mapped,
 ) {
-    let context = context(shared, &row);
-    let end = mapping.map(&context, known, false);
+    let context = context(shared, plan, &row);
+    let end = match each::failure(shared, plan, &row) {
+        Some(reason) => RowEnd::Parked(reason),
+        None => mapping.map(&context, known, false),
+    };
     let cells = match &end {
         RowEnd::Mapped(cells) => Some(cells.as_slice()),
         _ => None,
@@ -296,14 +319,27 @@ fn row_id(
             .any(|part| !part.is_empty())
             .then(|| parts.join("/").into())
     };
+    // The target's key tells entries apart by itself.
+    let placed = |id: CompactString| match &plan.each {
+        Some(each) if each.placed && context.item_number > 0 => {
+            format_compact!("{id}/{}", context.item_number)
+        }
+        _ => id,
+    };
     match &plan.row_id {
-        RowIdPlan::Expr(expr) => expr.eval(context).ok()?.as_text().map(crate::record::id18),
+        RowIdPlan::Expr(expr) => expr
+            .eval(context)
+            .ok()?
+            .as_text()
+            .map(crate::record::id18)
+            .map(placed),
         RowIdPlan::Key => key(),
         RowIdPlan::ColumnOrKey(column) => context
             .row
             .get(*column)
             .and_then(|v| v.as_text())
             .map(crate::record::id18)
+            .map(placed)
             .or_else(key),
     }
 }

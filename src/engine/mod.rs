@@ -7,6 +7,7 @@
 
 mod answers;
 mod connect;
+mod each;
 mod error;
 mod first_pass;
 mod look_first;
@@ -175,7 +176,8 @@ fn planned(plan: &Plan) -> Vec<crate::event::PlannedStep> {
             source: step.read.source.clone(),
             object: step.write.object.clone(),
             operation: step.write.operation.as_str(),
-            total: step.read.total,
+            // How many entries there will be nobody can say.
+            total: step.read.total.filter(|_| step.each.is_none()),
             read: match &step.read.from {
                 plan::ReadFrom::Query { road, .. } => *road,
                 plan::ReadFrom::Http { .. } => crate::event::Road::Http,

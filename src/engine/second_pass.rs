@@ -196,7 +196,7 @@ fn map_row(
             shared.parked_row(plan, &deferred.source_id, row),
         )
     };
-    match mapping.map(&context(shared, row), known, true) {
+    match mapping.map(&context(shared, plan, row), known, true) {
         RowEnd::Mapped(cells) => {
             match prepare(
                 deferred.source_id.clone(),

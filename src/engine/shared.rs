@@ -357,13 +357,22 @@ impl Shared {
         source_id: &str,
         row: &[crate::record::Value],
     ) -> ParkedRow {
-        let values = step.read.columns.iter().zip(row).map(|(column, value)| {
-            let text = match value {
-                crate::record::Value::Json(json) => Some(json.to_string()),
-                other => other.as_text().map(str::to_owned),
-            };
-            (column.as_str().to_owned(), text)
-        });
+        let items: &[&str] = if step.each.is_some() {
+            &super::each::NAMES
+        } else {
+            &[]
+        };
+        let names = step.read.columns.iter().map(|c| c.as_str());
+        let values = names
+            .chain(items.iter().copied())
+            .zip(row)
+            .map(|(column, value)| {
+                let text = match value {
+                    crate::record::Value::Json(json) => Some(json.to_string()),
+                    other => other.as_text().map(str::to_owned),
+                };
+                (column.to_owned(), text)
+            });
         ParkedRow {
             source_id: source_id.into(),
             values: values.collect(),

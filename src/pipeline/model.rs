@@ -145,6 +145,8 @@ pub struct Step {
     pub source_api: Api,
     /// What tells rows apart.
     pub row_id: RowId,
+    /// What makes several rows of one.
+    pub each: Option<Each>,
     /// What is written.
     pub target: Target,
     /// The columns of its rows. Expressions hold indexes into this. For `soql` it is what the query selects (with
@@ -407,6 +409,16 @@ pub enum HttpParameter {
 pub enum NextPage {
     /// The page holds its address, absolute or from the host's root, at this JSONPath.
     Url(String),
+}
+
+/// One row of every entry of a list.
+#[derive(Clone, Debug)]
+pub struct Each {
+    /// The list.
+    pub expr: Expr,
+    /// Whether the row's id is the source row's with the entry's place behind it; not where `id` itself speaks of the
+    /// entry.
+    pub placed: bool,
 }
 
 /// What tells rows apart.
@@ -777,6 +789,8 @@ pub struct Policy {
     pub backoff_cap: Duration,
     /// What a difference between the schema lock and an org does.
     pub drift: Drift,
+    /// What personal data does that would reach the target unmasked.
+    pub pii: Pii,
 }
 
 impl Default for Policy {
@@ -788,6 +802,7 @@ impl Default for Policy {
             stop_failed_percent: 10.0,
             stop_at_least: 100,
             attempts: 5,
+            pii: Pii::Ignore,
             backoff_first: Duration::from_secs(1),
             backoff_cap: Duration::from_secs(60),
             drift: Drift::default(),
@@ -824,6 +839,17 @@ pub enum OnDrift {
     /// It is a warning.
     Report,
     /// Nothing is said.
+    Ignore,
+}
+
+/// `policy.pii`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pii {
+    /// It is refused.
+    Refuse,
+    /// It is a warning.
+    Report,
+    /// Nobody looks.
     Ignore,
 }
 
@@ -865,6 +891,10 @@ pub struct MappingTest {
     pub given: Vec<Value>,
     /// Where the values stand that it gives, by column.
     pub given_places: Vec<(usize, Span)>,
+    /// The entry of `each`; `None`: it is taken from the list that the given fields make.
+    pub item: Option<Value>,
+    /// Its place, from 1.
+    pub item_number: usize,
     /// Whether the row's record is created or updated, for `only`.
     pub action: Only,
     /// Answers for `ref`: (step, source row id, target id, or what `give` asks for).

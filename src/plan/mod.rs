@@ -28,7 +28,7 @@ use crate::{
     file::{Format, Place},
     pipeline::{
         expr::Expr,
-        model::{Api, AssignmentRule, HttpSource, MapValue, Operation, Policy},
+        model::{Api, AssignmentRule, Each, HttpSource, MapValue, Operation, Policy},
     },
     record::FieldPath,
     salesforce::FieldType,
@@ -82,6 +82,8 @@ pub struct PlanStep {
     pub mapping: Mapping,
     /// What tells rows apart.
     pub row_id: RowIdPlan,
+    /// What makes several rows of one; each has its entry and place behind the columns.
+    pub each: Option<Each>,
     /// How it is written.
     pub write: Write,
     /// The policy in force.

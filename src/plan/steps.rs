@@ -151,6 +151,7 @@ pub(super) fn build_step(
                 when: step.when.clone(),
                 fields: mapped,
             },
+            each: step.each.clone(),
             row_id: match &step.row_id {
                 RowId::Expr(expr) => RowIdPlan::Expr(expr.clone()),
                 RowId::Key => RowIdPlan::Key,
@@ -545,7 +546,8 @@ fn is_personal(name: &str) -> bool {
 
 /// Where the key is the row id alone: then the target itself knows which record a source row became.
 fn found_by(step: &Step, columns: &[FieldPath], drafts: &[Draft], key: Option<&TargetKey>) -> Option<String> {
-    let key = key.filter(|k| !k.is_id)?;
+    // The entries of a list share their row's id.
+    let key = key.filter(|k| !k.is_id && step.each.is_none())?;
     let [key] = key.fields.as_slice() else { return None };
     let MapValue::Expr(value) = &drafts[key.at].mapped.value else {
         return None;

@@ -55,14 +55,30 @@ pub fn run_test(step: &Step, test: &MappingTest, vars: &Vars, run: &RunInfo) -> 
         when: step.when.clone(),
         fields: fields(step, test.action),
     };
-    let context = Context {
+    let mut context = Context {
         row: &test.given,
         vars: &vars,
         run,
         item: None,
         item_number: 0,
     };
-    let end = mapping.map(&context, &Fakes(test), true);
+    let item = match (&step.each, &test.item) {
+        (None, _) => None,
+        (Some(_), Some(item)) => Some(item.clone()),
+        // The entry of the list that the given fields make; without one there is no row.
+        (Some(each), None) => match each.expr.eval(&context) {
+            Ok(Value::Json(list)) => list.get(test.item_number.saturating_sub(1)).map(Value::from_json),
+            _ => None,
+        },
+    };
+    let end = match (&step.each, &item) {
+        (Some(_), None) => RowEnd::Filtered,
+        _ => {
+            context.item = item.as_ref();
+            context.item_number = if item.is_some() { test.item_number } else { 0 };
+            mapping.map(&context, &Fakes(test), true)
+        }
+    };
     TestResult {
         differences: compare(&mapping, &test.expect, end),
     }

@@ -5,6 +5,7 @@ mod cli;
 mod compile;
 mod crossing;
 mod evidence;
+mod expressions;
 mod files;
 mod manual;
 mod mapping;

@@ -211,3 +211,42 @@ fn masked_values_agree_across_objects_and_runs() {
     assert_eq!(dumps[0], dumps[1], "another run, another org");
     assert_ne!(dumps[0], dumps[2], "another key");
 }
+
+#[test]
+fn every_entry_of_a_list_is_a_row() {
+    for api in ["rest", "bulk"] {
+        let runtime = runtime();
+        let src = Org::start(
+            &runtime,
+            "src",
+            "sobjects:\n  Contact:\n    fields: { Skills__c: { type: Text(80) } }\nrecords:\n  - object: Contact\n    rows: [{ LastName: A, Skills__c: 'Java;SQL', Phone: '1' }, { LastName: B, Skills__c: Rust }, { LastName: C }]\n",
+        );
+        let more = "  Skill__c:\n    label: Skill\n    fields:\n      Legacy_Id__c: LEGACY\n      Contact__c: { type: Lookup(Contact) }\n".replace("LEGACY", LEGACY);
+        let dst = Org::start(&runtime, "dst", &target(&more));
+        let project = Project::new(&src, &dst);
+        project.write(
+            "skills.yaml",
+            &format!("version: 1\nfrom: src\nto: dst\nsteps:\n  skills:\n    source: {{ same_as: contacts, each: Skills__c | split_multi }}\n    target: {{ object: Skill__c, key: Legacy_Id__c, api: {api} }}\n    when: item != 'SQL'\n    map:\n      Legacy_Id__c: \"{{{{ LastName }}}}/{{{{ item_number }}}}\"\n      Name: {{ table: {{ Java: JAVA }}, of: item, otherwise: keep }}\n      Contact__c: {{ ref: contacts, of: Id }}\n  contacts:\n    source: {{ object: Contact, api: {api} }}\n    target: {{ object: Contact, key: Legacy_Id__c, api: {api} }}\n    copy: [LastName]\n    map: {{ Legacy_Id__c: Id }}\n  odd:\n    source: {{ same_as: contacts, each: \"LastName if LastName == 'A' else []\" }}\n    target: {{ object: Skill__c, key: Legacy_Id__c }}\n    map: {{ Legacy_Id__c: Id }}\n"),
+        );
+        let report = project.run_pipeline("skills.yaml", &[], 4);
+        report.adds_up();
+        assert_eq!(report.count("contacts", "read"), 3, "{api}");
+        // Three entries of two lists; one is filtered, and no list is no row.
+        assert_eq!(report.count("skills", "read"), 3, "{api}");
+        assert_eq!(report.count("skills", "created"), 2, "{api}");
+        assert_eq!(report.count("skills", "filtered"), 1, "{api}");
+        // What is no list is not lost.
+        assert_eq!(report.count("odd", "parked"), 1, "{api}");
+        report.1.says("`each` gave a text, not a list");
+        assert_eq!(
+            table(&dst, "Skill__c", "Legacy_Id__c", &["Name"]),
+            ["A/1: JAVA", "B/1: Rust"],
+            "{api}"
+        );
+        let contacts = dst.dump("Contact", "LastName");
+        let skills = dst.dump("Skill__c", "Legacy_Id__c");
+        for (skill, contact) in [("A/1", "A"), ("B/1", "B")] {
+            assert_eq!(skills[skill]["Contact__c"], contacts[contact]["Id"], "{api}");
+        }
+    }
+}

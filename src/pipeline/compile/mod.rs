@@ -9,6 +9,7 @@ mod expressions;
 mod foreign;
 mod mapping;
 mod order;
+mod pii;
 mod policy;
 mod scope;
 mod source;
@@ -313,10 +314,11 @@ fn compile(
     }
     let vars = vars::declared(&levels, ctx);
     let tables = mapping::Tables::new(&levels);
+    let marks = pii::Marks::new(&levels);
 
     let mut access = access::Access::new(&declared, &name, root);
     let mut others = foreign::Others::new(folders, document, &project.folder, &name);
-    let mut steps = steps::Steps::new(root, &vars, &tables, &mut access, &mut others, policy);
+    let mut steps = steps::Steps::new(root, &vars, &tables, &mut access, &mut others, &marks, policy);
     let compiled = steps.compile(ctx);
     let usage = steps.into_usage();
     let foreign = std::mem::take(&mut others.named);

@@ -1,5 +1,5 @@
 use crate::{
-    pipeline::model::{Compare, Nulls, OnDrift, Policy, RowErrors},
+    pipeline::model::{Compare, Nulls, OnDrift, Pii, Policy, RowErrors},
     spec::{Node, backoff, percent},
 };
 
@@ -17,6 +17,12 @@ pub(super) fn overlay(policy: &mut Policy, node: Option<&Node>) {
     match node.get("compare").and_then(Node::text) {
         Some("none") => policy.compare = Compare::None,
         Some("target") => policy.compare = Compare::Target,
+        _ => {}
+    }
+    match node.get("pii").and_then(Node::text) {
+        Some("refuse") => policy.pii = Pii::Refuse,
+        Some("report") => policy.pii = Pii::Report,
+        Some("ignore") => policy.pii = Pii::Ignore,
         _ => {}
     }
     if let Some(errors) = node.get("errors") {

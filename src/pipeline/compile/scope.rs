@@ -15,6 +15,8 @@ pub(super) struct Columns {
     pub(super) columns: Vec<Column>,
     /// The column that holds the whole JSON row.
     pub(super) whole_row: Option<usize>,
+    /// Whether the source has an `each`, whose entry is then `item`.
+    pub(super) item: bool,
     rows: Rows,
     vars: Vec<String>,
     here: Option<(String, Segments)>,
@@ -39,6 +41,7 @@ impl Columns {
         Columns {
             columns: Vec::new(),
             whole_row: None,
+            item: false,
             rows,
             vars,
             here: None,
@@ -153,5 +156,9 @@ impl Scope for Columns {
 
     fn var_names(&self) -> Vec<String> {
         self.vars.clone()
+    }
+
+    fn has_item(&self) -> bool {
+        self.item
     }
 }

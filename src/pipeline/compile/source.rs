@@ -5,7 +5,8 @@ use super::{
     steps::Frame,
 };
 use crate::{
-    diag::Finding,
+    diag::{Finding, all_of, did_you_mean},
+    pipeline::expr::{Expr, Kind},
     pipeline::model::{Api, FieldUse, HttpParameter, HttpSource, NextPage, RowId, Source},
     record::{FieldPath, Value},
     spec::{Entry, Node, Plain},
@@ -21,23 +22,97 @@ pub(super) struct CompiledSource {
     pub(super) filters: Vec<FieldUse>,
 }
 
-/// Compiles `source`.
-pub(super) fn compile(step: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> CompiledSource {
-    let vars = frame.var_names();
-    let mut out = CompiledSource {
-        source: None,
-        connection: None,
-        api: Api::Auto,
-        columns: Columns::new(Rows::Unknown, vars.clone()),
-        filters: Vec::new(),
-    };
+/// Compiles `source`; `steps` are all of the pipeline, for `same_as`.
+pub(super) fn compile(
+    step: &Entry,
+    steps: &[Entry],
+    frame: &mut Frame<'_, '_>,
+    ctx: &mut Ctx<'_>,
+) -> CompiledSource {
     let Some(entry) = step
         .value
         .entry("source")
         .filter(|entry| !entry.value.is_broken())
     else {
-        return out;
+        return nothing(frame);
     };
+    let Some(same_as) = entry.value.entry("same_as") else {
+        return read_from(entry, frame, ctx);
+    };
+    for other in entry.value.entries() {
+        let key = other.key.text.as_str();
+        if !["same_as", "id", "each"].contains(&key) {
+            ctx.report(
+                Finding::error(
+                    "conflicting-keys",
+                    other.key.span.clone(),
+                    format!("`{key}` cannot stand beside `same_as`"),
+                )
+                .label("the other step says what is read, and how")
+                .help("leave it out; only `id` and `each` may differ"),
+            );
+        }
+    }
+    let Some(name) = same_as.value.text() else {
+        return nothing(frame);
+    };
+    if !steps.iter().any(|other| other.key.text == name) {
+        let names = || {
+            steps
+                .iter()
+                .map(|other| other.key.text.as_str())
+                .filter(|n| *n != step.key.text)
+        };
+        let finding = Finding::error(
+            "unknown-step",
+            same_as.value.span.clone(),
+            format!("unknown step `{name}`"),
+        )
+        .label("no step of this file");
+        ctx.report(match did_you_mean(name, names()) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None => finding.help(format!("this file's steps: {}", all_of(names()))),
+        });
+        return nothing(frame);
+    }
+    let Some(other) = super::steps::source_of(step, steps) else {
+        let own = name == step.key.text;
+        let message = match own {
+            true => format!("step `{name}` reads the same as itself"),
+            false => format!("no step says what `{name}` reads in the end"),
+        };
+        ctx.report(
+            Finding::error("cycle", same_as.value.span.clone(), message)
+                .label("leads back here, or to a step without a source")
+                .help("write the source itself in one of these steps"),
+        );
+        return nothing(frame);
+    };
+    if other.value.is_broken() {
+        return nothing(frame);
+    }
+    // What is wrong with the other step's source is told where it stands.
+    let missed = frame.missed();
+    let mut unheard = Vec::new();
+    let compiled = read_from(other, frame, &mut Ctx::new(ctx.files, &mut unheard));
+    frame.set_missed(missed);
+    compiled
+}
+
+fn nothing(frame: &Frame<'_, '_>) -> CompiledSource {
+    CompiledSource {
+        source: None,
+        connection: None,
+        api: Api::Auto,
+        columns: Columns::new(Rows::Unknown, frame.var_names()),
+        filters: Vec::new(),
+    }
+}
+
+/// What a `source` that is no `same_as` reads.
+fn read_from(entry: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> CompiledSource {
+    let vars = frame.var_names();
+    let mut out = nothing(frame);
     let node = &entry.value;
     out.api = api(node.get("api"));
     if let Some(soql) = node.get("soql") {
@@ -157,6 +232,44 @@ fn http_source(node: &Node, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Opt
     })
 }
 
+/// What makes several rows of one; from then on `item` means something.
+pub(super) fn each(
+    step: &Entry,
+    columns: &mut Columns,
+    usage: &mut Usage,
+    ctx: &mut Ctx<'_>,
+) -> Option<Option<Expr>> {
+    let Some(node) = step.value.get("source").and_then(|source| source.get("each")) else {
+        return Some(None);
+    };
+    let expr = expressions::expression(node, columns, usage, ctx);
+    columns.item = true;
+    let expr = expr?;
+    let from_org = matches!(columns.rows(), Rows::Selected | Rows::Derived);
+    let never = matches!(expr.kind(), Kind::Bool | Kind::Number | Kind::Text)
+        || from_org && expr.as_column().is_some();
+    if never {
+        let text = node.text().unwrap_or_default().trim();
+        ctx.report(
+            Finding::error(
+                "wrong-type",
+                ctx.head(node),
+                "`each` goes through a list, and this is none",
+            )
+            .label(if expr.as_column().is_some() {
+                "a field of an org holds one value"
+            } else {
+                "gives one value"
+            })
+            .help(format!(
+                "for the values of a multi-select picklist: `each: {text} | split_multi`"
+            )),
+        );
+        return None;
+    }
+    Some(Some(expr))
+}
+
 /// What tells rows apart: `id`, else `Id`, else the target's key.
 pub(super) fn row_id(
     step: &Entry,
@@ -190,7 +303,5 @@ pub(super) fn row_id(
     if let Some(Source::Http(_) | Source::File(_)) = source.source {
         return Some(RowId::IdOrKey(at));
     }
-    crate::pipeline::expr::Expr::compile("Id", columns)
-        .ok()
-        .map(RowId::Expr)
+    Expr::compile("Id", columns).ok().map(RowId::Expr)
 }

@@ -11,7 +11,7 @@ use super::{
     expressions::{self, Usage},
     foreign::Others,
     mapping::{Mapper, StepInfo, Tables, literals, step_named},
-    order, policy,
+    order, pii, policy,
     scope::{Columns, Rows},
     source::{self, CompiledSource},
     target, test_cases,
@@ -19,7 +19,10 @@ use super::{
 use crate::{
     diag::{Finding, Span},
     pipeline::{
-        model::{CopiedField, Copy, FieldMap, Key, Lookup, Operation, Policy, Source, Step, Target, Var},
+        model::{
+            CopiedField, Copy, Each, FieldMap, Key, Lookup, Operation, Policy, RowId, Source, Step, Target,
+            Var,
+        },
         soql,
     },
     record::FieldPath,
@@ -38,6 +41,23 @@ pub(super) struct Frame<'a, 'd> {
 impl Frame<'_, '_> {
     pub(super) fn var_names(&self) -> Vec<String> {
         self.vars.iter().map(|var| var.name.clone()).collect()
+    }
+
+    /// The source that a step reads: its own, or that of the step that it reads the same as.
+    pub(super) fn source_of(&self, step: &Entry) -> Option<&Node> {
+        let steps = self.root.get("steps").map(Node::entries).unwrap_or_default();
+        // The step stands in the same list.
+        let step = steps.iter().find(|other| other.key.text == step.key.text)?;
+        source_of(step, steps).map(|entry| &entry.value)
+    }
+
+    /// The connections that were missed so far; a source that is read twice is complained about once.
+    pub(super) fn missed(&self) -> HashSet<&'static str> {
+        self.missing_connections.clone()
+    }
+
+    pub(super) fn set_missed(&mut self, missed: HashSet<&'static str>) {
+        self.missing_connections = missed;
     }
 
     /// The named credential of a source or target: its own `connection`, else the pipeline's `from` or `to`.
@@ -83,6 +103,7 @@ pub(super) struct Steps<'a, 'd> {
     policy: Policy,
     lookups: HashMap<String, HashMap<String, Arc<Lookup>>>,
     others: &'a mut Others<'d>,
+    marks: &'a pii::Marks,
 }
 
 impl<'a, 'd> Steps<'a, 'd> {
@@ -92,6 +113,7 @@ impl<'a, 'd> Steps<'a, 'd> {
         tables: &'a Tables,
         access: &'a mut Access<'d>,
         others: &'a mut Others<'d>,
+        marks: &'a pii::Marks,
         policy: Policy,
     ) -> Self {
         Steps {
@@ -106,6 +128,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             policy,
             lookups: HashMap::new(),
             others,
+            marks,
         }
     }
 
@@ -128,21 +151,25 @@ impl<'a, 'd> Steps<'a, 'd> {
             return None;
         }
         let infos: Vec<StepInfo> = entries.iter().map(|step| info(step, entries)).collect();
-        let steps: Vec<Option<Step>> = entries.iter().map(|step| self.step(step, &infos, ctx)).collect();
+        let steps: Vec<Option<Step>> = entries
+            .iter()
+            .map(|step| self.step(step, entries, &infos, ctx))
+            .collect();
         order::report_cycles(entries, &infos, ctx);
         steps.into_iter().collect()
     }
 
-    fn step(&mut self, step: &Entry, infos: &[StepInfo], ctx: &mut Ctx<'_>) -> Option<Step> {
+    fn step(&mut self, step: &Entry, steps: &[Entry], infos: &[StepInfo], ctx: &mut Ctx<'_>) -> Option<Step> {
         let node = &step.value;
         if node.is_broken() {
             return None;
         }
-        let mut source = source::compile(step, &mut self.frame, ctx);
+        let mut source = source::compile(step, steps, &mut self.frame, ctx);
         let read = source.source.as_ref().and_then(read_object);
         let target = target::compile(step, read, &mut self.frame, ctx);
         let mut columns = std::mem::replace(&mut source.columns, Columns::new(Rows::Unknown, Vec::new()));
         let usage = &mut self.frame.usage;
+        let each = source::each(step, &mut columns, usage, ctx);
         let row_id = source::row_id(step, &source, &mut columns, usage, ctx);
         let when = match node.get("when") {
             Some(when) => expressions::expression(when, &mut columns, usage, ctx).map(Some),
@@ -180,6 +207,25 @@ impl<'a, 'd> Steps<'a, 'd> {
         });
         let mut policy = self.policy.clone();
         policy::overlay(&mut policy, node.get("policy"));
+        let each = each.map(|each| {
+            each.map(|expr| Each {
+                expr,
+                placed: !matches!(&row_id, Some(RowId::Expr(id)) if id.differs_by_item()),
+            })
+        });
+        // Within one org nothing is disclosed.
+        let stays = source.connection.as_ref() == Some(&connection);
+        if let (Some(map), Some(copy), false) = (&map, &copy, stays) {
+            let looked = pii::Looked {
+                source: source.source.as_ref(),
+                object: target.target.as_ref().map(|target| target.object.as_str()),
+                columns: &columns,
+                each: each.as_ref().and_then(Option::as_ref),
+                map,
+                copy,
+            };
+            pii::check(&looked, node, self.marks, policy.pii, ctx);
+        }
         let tests = test_cases::compile(
             step,
             &columns,
@@ -196,6 +242,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             source: source.source?,
             source_connection: source.connection?,
             source_api: source.api,
+            each: each?,
             row_id: row_id?,
             target: target.target?,
             whole_row: columns.whole_row,

@@ -36,9 +36,8 @@ pub(super) fn compile(
     let object = match node.get("object") {
         Some(object) => object.text().map(|name| (name.to_owned(), object.span.clone())),
         None => {
-            let http = step
-                .value
-                .get("source")
+            let http = frame
+                .source_of(step)
                 .is_some_and(|source| source.get("http").is_some());
             if read.is_none() && http {
                 ctx.report(

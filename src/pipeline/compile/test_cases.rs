@@ -63,6 +63,13 @@ impl StepFields<'_> {
         let expect = self.expect(node.get("expect")?, ctx);
         Some(MappingTest {
             name: name?.text()?.to_owned(),
+            item: self
+                .of_each(node, "item")
+                .map(|item| Value::from_json(&item.to_json())),
+            item_number: self
+                .of_each(node, "item_number")
+                .and_then(|number| number.text()?.parse().ok())
+                .unwrap_or(1),
             action: node.get("action").and_then(action).unwrap_or_default(),
             span: name?.span.clone(),
             given_places: self.given_places(node.get("given")),
@@ -72,6 +79,11 @@ impl StepFields<'_> {
             vars: vars?,
             expect: expect?,
         })
+    }
+
+    /// The entry of `each`, or its place, where a test gives it.
+    fn of_each<'n>(&self, node: &'n Node, name: &str) -> Option<&'n Node> {
+        node.get("given").filter(|_| self.columns.item)?.get(name)
     }
 
     /// One value a column.
@@ -98,7 +110,8 @@ impl StepFields<'_> {
             || (self.columns.rows() == Rows::Derived
                 && !matches!(self.copy, Some(Copy::Nothing | Copy::Fields(_))));
         for (entry, wanted) in node.entries().iter().zip(wanted) {
-            if wanted || open {
+            let of_each = self.columns.item && ["item", "item_number"].contains(&entry.key.text.as_str());
+            if wanted || open || of_each {
                 continue;
             }
             let name = &entry.key.text;

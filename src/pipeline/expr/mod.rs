@@ -141,6 +141,8 @@ pub struct Expr {
     columns: Vec<usize>,
     slots: usize,
     template: bool,
+    item: bool,
+    place: bool,
     span: Option<Span>,
 }
 
@@ -157,6 +159,8 @@ impl Expr {
             columns: vec![column],
             slots: 0,
             template: false,
+            item: false,
+            place: false,
             span: None,
         }
     }
@@ -210,6 +214,16 @@ impl Expr {
     /// Whether the source was a template.
     pub fn is_template(&self) -> bool {
         self.template
+    }
+
+    /// Whether it reads `item`.
+    pub fn reads_item(&self) -> bool {
+        self.item
+    }
+
+    /// Whether it reads `item` or `item_number`: it differs between the entries of one list.
+    pub fn differs_by_item(&self) -> bool {
+        self.item || self.place
     }
 
     /// What is known of the result before any row is seen. Null is possible in every kind.

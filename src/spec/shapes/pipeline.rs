@@ -42,6 +42,7 @@ pub(crate) static PIPELINE_FILE: Shape = Shape::Record(&Record {
         POLICY,
         TABLES,
         MASK_KEY,
+        PII,
         Key::new(
             "steps",
             &Shape::Map {
@@ -234,6 +235,17 @@ pub(crate) static TABLES: Key = Key::new(
     "Value mappings with a name.",
 );
 
+pub(crate) static PII: Key = Key::new(
+    "pii",
+    &Shape::Map {
+        keys: &FIELD_KIND,
+        values: &Shape::List(&FIELD),
+        include: false,
+    },
+    "Fields that hold personal data, by object, beside the standard ones: see `policy.pii`.",
+)
+.example("{\"Contact\":[\"National_Id__c\"]}");
+
 pub(crate) static POLICY: Key = Key::new(
     "policy",
     &POLICY_SHAPE,
@@ -273,6 +285,16 @@ static POLICY_SHAPE: Shape = Shape::Record(&Record {
             "Whether rows that would change nothing are written.",
         )
         .default("\"none\""),
+        Key::new(
+            "pii",
+            &Shape::Words(&[
+                Word::new("ignore", "nobody looks"),
+                Word::new("report", "a warning for every field"),
+                Word::new("refuse", "the file is not valid"),
+            ]),
+            "What personal fields do that would reach the target without a `mask`.",
+        )
+        .default("\"ignore\""),
         Key::new(
             "errors",
             &Shape::Record(&Record {

@@ -41,6 +41,7 @@ pub(crate) static PROJECT_FILE: Shape = Shape::Record(&Record {
         POLICY,
         TABLES,
         MASK_KEY,
+        PII,
         Key::new(
             "environments",
             &Shape::Map {

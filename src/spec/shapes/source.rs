@@ -52,8 +52,12 @@ pub(crate) static SOURCE: Shape = Shape::Forms(&Forms {
             keys: &[],
         },
         Form {
-            on: Key::new("same_as", &ANYTHING, "Reads what another step reads.")
-                .not_yet_whole("write the other step's source here too"),
+            on: Key::new(
+                "same_as",
+                &NAME,
+                "Reads what another step of this file reads; only `id` and `each` are its own.",
+            )
+            .example("\"accounts\""),
             keys: &[],
         },
     ],
@@ -68,7 +72,12 @@ pub(crate) static SOURCE: Shape = Shape::Forms(&Forms {
             &SCALAR,
             "What tells rows apart: an expression. Default: `Id`, else the target's key.",
         ),
-        Key::new("each", &SCALAR, "One row of every entry of a list.").not_yet("leave it out"),
+        Key::new(
+            "each",
+            &SCALAR,
+            "One row of every entry of a list: an expression. The entry is `item`, its place `item_number`.",
+        )
+        .example("\"line_items\""),
         Key::new(
             "cursor",
             &FIELD,

@@ -27,7 +27,7 @@ pub(crate) static STEP_REF_KIND: TextKind = TextKind {
         None => is_name(text, "_"),
     },
 };
-static FIELD_KIND: TextKind = TextKind {
+pub(crate) static FIELD_KIND: TextKind = TextKind {
     noun: "a field's name",
     pattern: "^[A-Za-z][A-Za-z0-9_]*$",
     allows: |text| text.starts_with(|c: char| c.is_ascii_alphabetic()) && is_name(text, "_"),

@@ -33,6 +33,8 @@ pub(super) fn compile(source: &str, scope: &mut dyn Scope) -> Result<Expr, Vec<F
         loop_slot: None,
         reads_row: false,
         depth: 0,
+        item: false,
+        place: false,
         template: matches!(parsed, Parsed::Template(_)),
     };
     let node = match &parsed {
@@ -53,6 +55,8 @@ pub(super) fn compile(source: &str, scope: &mut dyn Scope) -> Result<Expr, Vec<F
         mut faults,
         mut columns,
         slots,
+        item,
+        place,
         ..
     } = compiler;
     if !faults.is_empty() {
@@ -66,6 +70,8 @@ pub(super) fn compile(source: &str, scope: &mut dyn Scope) -> Result<Expr, Vec<F
         columns,
         slots,
         template,
+        item,
+        place,
         span: None,
     })
 }
@@ -89,6 +95,10 @@ pub(super) struct Compiler<'s, 'c> {
     /// Set by whatever reads the row; see [`Compiler::watching`].
     reads_row: bool,
     depth: usize,
+    /// Set by whatever reads the entry of `each`.
+    item: bool,
+    /// Set by whatever reads its place.
+    place: bool,
     template: bool,
 }
 

@@ -67,6 +67,8 @@ impl<'s> Compiler<'s, '_> {
                     );
                 }
                 self.reads_row = true;
+                self.item |= name == "item";
+                self.place |= name != "item";
                 let node = if name == "item" {
                     Node::Item
                 } else {

@@ -50,6 +50,8 @@ enum ParamKind {
     Any,
     /// A pattern of a date or time.
     Pattern,
+    /// The name of a time zone.
+    Zone,
 }
 
 /// A filter with its arguments, one for each parameter.
@@ -88,6 +90,7 @@ const fn filter(name: &'static str, gives: Kind, params: &'static [Param], run: 
 }
 
 const CASE: Param = param("case_sensitive", ParamKind::Flag);
+const ZONE: Param = param("zone", ParamKind::Zone);
 const ATTRIBUTE: Param = param("attribute", ParamKind::Text);
 const DEFAULT: [Param; 2] = [param("value", ParamKind::Any), param("boolean", ParamKind::Flag)];
 
@@ -102,13 +105,13 @@ static FILTERS: [Filter; 38] = [
     filter(
         "date",
         Kind::Text,
-        &[param("format", ParamKind::Pattern)],
+        &[param("format", ParamKind::Pattern), ZONE],
         time::date,
     ),
     filter(
         "datetime",
         Kind::Text,
-        &[param("format", ParamKind::Pattern)],
+        &[param("format", ParamKind::Pattern), ZONE],
         time::datetime,
     ),
     filter("bool", Kind::Bool, &[], own::bool),
@@ -284,6 +287,10 @@ impl ParamKind {
             (ParamKind::Pattern, Value::Text(pattern)) => {
                 (!time::is_pattern(pattern)).then_some("a pattern like `%d.%m.%Y`")
             }
+            (ParamKind::Zone, Value::Text(name)) => {
+                (!time::is_zone(name)).then_some("a time zone like `Europe/Berlin`")
+            }
+            (ParamKind::Zone, _) => Some("a time zone like `Europe/Berlin`"),
             (ParamKind::Pattern, _) => Some("a pattern like `%d.%m.%Y`"),
         }
     }

@@ -11,32 +11,53 @@ use crate::record::Value;
 
 type Result = std::result::Result<Value, EvalError>;
 
-/// `date`, `date('%d.%m.%Y')`: a date as `2026-01-31`. Without a pattern ISO 8601 is read; of a time with an offset,
-/// the day that it is in UTC is given.
+/// `date`, `date('%d.%m.%Y')`, `date(zone='Europe/Berlin')`: a date as `2026-01-31`. Without a pattern ISO 8601 is
+/// read; of a time with an offset, the day that it is in the zone is given, which is UTC when none is named.
 ///
 /// `"31.01.2026" | date('%d.%m.%Y')` -> `2026-01-31`; `"2026-01-31T23:30:00-02:00" | date` -> `2026-02-01`.
 pub(super) fn date(call: &mut Call<'_, '_>) -> Result {
-    match read(call)? {
-        Some((date, None, _)) => Ok(Value::text(date.to_string())),
-        Some((date, Some(time), offset)) => {
-            let utc = in_utc(date.to_datetime(time), offset).ok_or_else(|| call.unreadable("a date"))?;
-            Ok(Value::text(utc.date().to_string()))
+    let unreadable = || call.unreadable("a date");
+    let zone = zone(call)?;
+    match read(call)?.ok_or_else(unreadable)? {
+        (date, Some(time), Some(offset)) => {
+            let moment = offset
+                .to_timestamp(date.to_datetime(time))
+                .map_err(|_| unreadable())?;
+            Ok(Value::text(zone.to_datetime(moment).date().to_string()))
         }
-        None => Err(call.unreadable("a date")),
+        (date, _, _) => Ok(Value::text(date.to_string())),
     }
 }
 
-/// `datetime`, `datetime('%d.%m.%Y %H:%M')`: a time as `2026-01-31T09:05:07.000Z`. Without a pattern ISO 8601 is read.
-/// A time without an offset is one of UTC, a date is its midnight.
+/// `datetime`, `datetime('%d.%m.%Y %H:%M')`, `datetime(zone='Europe/Berlin')`: a time as `2026-01-31T09:05:07.000Z`.
+/// Without a pattern ISO 8601 is read. A time without an offset is one of the zone, or of UTC; a date is its midnight.
+/// An hour that the zone skips is taken as if the clock had not been put forward, one that comes twice as the first.
 ///
 /// `"31.01.2026 09:05" | datetime('%d.%m.%Y %H:%M')` -> `2026-01-31T09:05:00.000Z`;
 /// `"2026-01-31T09:05:07+01:00" | datetime` -> `2026-01-31T08:05:07.000Z`.
 pub(super) fn datetime(call: &mut Call<'_, '_>) -> Result {
     let unreadable = || call.unreadable("a date and time");
+    let zone = zone(call)?;
     let (date, time, offset) = read(call)?.ok_or_else(unreadable)?;
-    let utc =
-        in_utc(date.to_datetime(time.unwrap_or(civil::Time::midnight())), offset).ok_or_else(unreadable)?;
+    let civil = date.to_datetime(time.unwrap_or(civil::Time::midnight()));
+    let moment = match offset {
+        Some(offset) => offset.to_timestamp(civil),
+        None => zone.to_ambiguous_timestamp(civil).compatible(),
+    };
+    let utc = Offset::UTC.to_datetime(moment.map_err(|_| unreadable())?);
     Ok(Value::text(utc.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()))
+}
+
+/// Whether there is a time zone of this name.
+pub(super) fn is_zone(name: &str) -> bool {
+    TimeZone::get(name).is_ok()
+}
+
+fn zone(call: &Call<'_, '_>) -> std::result::Result<TimeZone, EvalError> {
+    match call.text_arg(1)? {
+        None => Ok(TimeZone::UTC),
+        Some(name) => TimeZone::get(name).map_err(|_| call.wrong(1, "a time zone like `Europe/Berlin`")),
+    }
 }
 
 /// Whether a text can be the pattern of a date or time.
@@ -45,7 +66,7 @@ pub(super) fn is_pattern(pattern: &str) -> bool {
     pattern.contains('%') && BrokenDownTime::from(&probe).to_string(pattern).is_ok()
 }
 
-type Read = (civil::Date, Option<civil::Time>, Offset);
+type Read = (civil::Date, Option<civil::Time>, Option<Offset>);
 
 /// A date with what else was said; `None` when the text does not fit.
 fn read(call: &Call<'_, '_>) -> std::result::Result<Option<Read>, EvalError> {
@@ -60,24 +81,19 @@ fn by_pattern(text: &str, pattern: &str) -> Option<Read> {
     let parts = BrokenDownTime::parse(pattern, text).ok()?;
     if let Some(timestamp) = parts.timestamp() {
         let utc = Offset::UTC.to_datetime(timestamp);
-        return Some((utc.date(), Some(utc.time()), Offset::UTC));
+        return Some((utc.date(), Some(utc.time()), Some(Offset::UTC)));
     }
     let date = parts.to_date().ok()?;
     let time = match parts.hour() {
         Some(_) => Some(parts.to_time().ok()?),
         None => None,
     };
-    Some((date, time, parts.offset().unwrap_or(Offset::UTC)))
+    Some((date, time, parts.offset()))
 }
 
 fn iso(text: &str) -> Option<Read> {
     let pieces = Pieces::parse(text).ok()?;
-    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-    Some((pieces.date(), pieces.time(), offset))
-}
-
-fn in_utc(datetime: civil::DateTime, offset: Offset) -> Option<civil::DateTime> {
-    Some(Offset::UTC.to_datetime(offset.to_timestamp(datetime).ok()?))
+    Some((pieces.date(), pieces.time(), pieces.to_numeric_offset()))
 }
 
 #[cfg(test)]
