@@ -365,3 +365,52 @@ fn files_are_linked_to_what_they_belong_to() {
         assert_eq!(linked(&dst).len(), 4);
     }
 }
+
+#[test]
+fn attachments_go_with_their_parents() {
+    let runtime = runtime();
+    let body = STANDARD.encode(b"a\r\nb");
+    let src = Org::start(
+        &runtime,
+        "src",
+        "seed: 5\nrecords:\n  - object: Account\n    rows: [{ Name: Acme }, { Name: Bolt }]\n",
+    );
+    let accounts: BTreeMap<String, String> = pairs(&src, "Account", ["Name", "Id"]).into_iter().collect();
+    for (account, name) in [("Acme", "one.txt"), ("Bolt", "one.txt"), ("Bolt", "two.txt")] {
+        let record = serde_json::json!({ "ParentId": accounts[account], "Name": name, "Body": body });
+        post(&runtime, &src, "Attachment", &record);
+    }
+    let dst = Org::start(
+        &runtime,
+        "dst",
+        &format!("seed: 6\nsobjects:\n  Account:\n    fields:\n      Legacy_Id__c: {LEGACY}\n"),
+    );
+    let project = Project::new(&src, &dst);
+    project.write(
+        "files.yaml",
+        &pipeline("  accounts:\n    source: { object: Account }\n    target: { key: Legacy_Id__c }\n    copy: [Name]\n    map: { Legacy_Id__c: Id }\n  attachments:\n    source: { object: Attachment }\n    target: { key: [ParentId, Name], parallel: 1 }\n    copy: [Name, Body]\n    map: { ParentId: { ref: accounts, of: ParentId } }\n"),
+    );
+    for outcome in ["created", "unchanged"] {
+        let report = project.run_pipeline("files.yaml", &[], 0);
+        report.adds_up();
+        let there = report.count("attachments", outcome) + report.count("attachments", "updated");
+        assert_eq!(there, 3, "{}", report.step("attachments"));
+        let names: BTreeMap<String, String> = pairs(&dst, "Account", ["Id", "Name"]).into_iter().collect();
+        let found: BTreeSet<String> = dst
+            .emulator
+            .rows("Attachment")
+            .iter()
+            .map(|row| {
+                format!(
+                    "{} {} {}",
+                    names[text(row, "ParentId")],
+                    text(row, "Name"),
+                    text(row, "BodyLength")
+                )
+            })
+            .collect();
+        let expected = ["Acme one.txt 4", "Bolt one.txt 4", "Bolt two.txt 4"].map(str::to_owned);
+        assert_eq!(found, expected.into());
+        assert_eq!(dst.emulator.count("Attachment"), 3);
+    }
+}

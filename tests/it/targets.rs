@@ -634,3 +634,38 @@ fn fields_that_are_set_once_are_sent_once() {
         }
     }
 }
+
+#[test]
+fn requests_go_side_by_side_as_many_as_the_file_says() {
+    for (api, parallel, first) in [
+        ("rest", 1, true),
+        ("rest", 3, false),
+        ("bulk", 1, true),
+        ("bulk", 3, false),
+    ] {
+        let runtime = runtime();
+        let src = Org::start(&runtime, "src", &companies(5, 300));
+        // The first batch takes a while: whatever may go beside it is through before.
+        let slow = match api {
+            "rest" => "{ method: PATCH, path: /composite/sobjects }",
+            _ => "{ method: PUT, path: /batches }",
+        };
+        let dst = Org::start(
+            &runtime,
+            "dst",
+            &format!(
+                "bulk: {{ delay: 1ms }}\nfaults:\n  - {{ on: {slow}, times: 1, then: {{ delay: 700ms }} }}\n{}",
+                companies(6, 0)
+            ),
+        );
+        let project = Project::new(&src, &dst);
+        project.write(
+            "people.yaml",
+            &pipeline(&format!("  people:\n    source: {{ object: Contact }}\n    target: {{ key: Legacy_Id__c, api: {api}, batch_size: 100, parallel: {parallel} }}\n    copy: [LastName, Legacy_Id__c]\n")),
+        );
+        let report = project.run_pipeline("people.yaml", &[], 0);
+        assert_eq!(report.count("people", "created"), 300, "{api}");
+        let made = pairs(&dst, "Contact", ["Legacy_Id__c", "LastName"]);
+        assert_eq!(made[0].0 == "C-1", first, "{api} {parallel}");
+    }
+}
