@@ -1,5 +1,6 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
+    hash::{BuildHasher, BuildHasherDefault, Hasher},
     sync::RwLock,
 };
 
@@ -18,31 +19,78 @@ pub(super) struct Index {
     fields: RwLock<Vec<Option<Map>>>,
 }
 
-/// Half of what a look-up costs is hashing, and nobody attacks an emulated org: a fast hash will do.
-type Map = HashMap<Cell, Rows, RandomState>;
-
-/// Nearly every key has one row.
-#[derive(Debug)]
-enum Rows {
-    One(u32),
-    Many(Vec<u32>),
+/// Rows by what their value hashes to. Values themselves are not kept: rows are compared with what is wanted anyway,
+/// so values of one hash may share an entry, and a look-up touches little memory.
+#[derive(Debug, Default)]
+struct Map {
+    /// Nobody attacks an emulated org: a fast hash will do.
+    hasher: RandomState,
+    /// The row, or [`LIST`] and a place in `lists`. Nearly every value has one row.
+    rows: HashMap<u32, u32, BuildHasherDefault<Spread>>,
+    lists: Vec<Vec<u32>>,
 }
 
-impl Rows {
-    fn push(&mut self, row: u32) {
-        match self {
-            // A row that was taken back, and made again.
-            Rows::One(first) if *first == row => {}
-            Rows::One(first) => *self = Rows::Many(vec![*first, row]),
-            Rows::Many(rows) => rows.push(row),
+/// Stands for a list instead of a row.
+const LIST: u32 = 1 << 31;
+
+impl Map {
+    fn hash(&self, value: &str) -> u32 {
+        (self.hasher.hash_one(value) >> 32) as u32
+    }
+
+    /// The rows that may have a value.
+    fn get(&self, value: &str) -> &[u32] {
+        match self.rows.get(&self.hash(value)) {
+            None => &[],
+            Some(entry) if entry & LIST == 0 => std::slice::from_ref(entry),
+            Some(entry) => &self.lists[(entry & !LIST) as usize],
         }
     }
 
-    fn as_slice(&self) -> &[u32] {
-        match self {
-            Rows::One(row) => std::slice::from_ref(row),
-            Rows::Many(rows) => rows,
+    fn insert(&mut self, cell: &Cell, folds: bool, row: u32) {
+        if cell.is_empty() {
+            return;
         }
+        let hash = if folds {
+            self.hash(&fold(cell))
+        } else {
+            self.hash(cell)
+        };
+        match self.rows.entry(hash) {
+            Entry::Vacant(place) => {
+                place.insert(row);
+            }
+            Entry::Occupied(mut place) => {
+                let entry = *place.get();
+                if entry & LIST != 0 {
+                    self.lists[(entry & !LIST) as usize].push(row);
+                } else if entry != row {
+                    // A row that is there already was taken back, and made again.
+                    place.insert(LIST | self.lists.len() as u32);
+                    self.lists.push(vec![entry, row]);
+                }
+            }
+        }
+    }
+}
+
+/// What is a hash already is only spread over all bits.
+#[derive(Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.0 = (self.0 ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
@@ -61,13 +109,11 @@ impl Index {
         let collect = |map: &Map| {
             let mut out = Vec::with_capacity(values.len());
             for value in values {
-                if let Some(rows) = map.get(*value) {
-                    out.extend(rows.as_slice().iter().copied().filter(|row| {
-                        column
-                            .get(*row as usize)
-                            .is_some_and(|cell| cell == value || folds && fold(cell) == *value)
-                    }));
-                }
+                out.extend(map.get(value).iter().copied().filter(|row| {
+                    column
+                        .get(*row as usize)
+                        .is_some_and(|cell| cell == value || folds && fold(cell) == *value)
+                }));
             }
             out.sort_unstable();
             out.dedup();
@@ -90,9 +136,9 @@ impl Index {
             maps.resize_with(field + 1, || None);
         }
         let map = maps[field].get_or_insert_with(|| {
-            let mut map = Map::with_capacity_and_hasher(column.len(), RandomState::default());
+            let mut map = Map::default();
             for (row, cell) in column.iter().enumerate() {
-                insert(&mut map, cell, folds, row as u32);
+                map.insert(cell, folds, row as u32);
             }
             map
         });
@@ -108,9 +154,9 @@ impl Index {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         match maps.get(field) {
             Some(Some(map)) => match map.get(value) {
-                None => Ok(None),
-                Some(Rows::One(row)) => Ok(Some(*row)),
-                Some(Rows::Many(_)) => Err(Search),
+                [] => Ok(None),
+                [row] => Ok(Some(*row)),
+                _ => Err(Search),
             },
             _ => Err(Search),
         }
@@ -123,20 +169,7 @@ impl Index {
             .get_mut()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(Some(map)) = maps.get_mut(field) {
-            insert(map, cell, folds, row);
-        }
-    }
-}
-
-fn insert(map: &mut Map, cell: &Cell, folds: bool, row: u32) {
-    if cell.is_empty() {
-        return;
-    }
-    let key = if folds { fold(cell) } else { cell.clone() };
-    match map.entry(key) {
-        Entry::Occupied(mut rows) => rows.get_mut().push(row),
-        Entry::Vacant(place) => {
-            place.insert(Rows::One(row));
+            map.insert(cell, folds, row);
         }
     }
 }
@@ -157,6 +190,25 @@ mod tests {
         column.set(0, Cell::new("A"));
         index.add(0, &Cell::new("A"), true, 0);
         assert_eq!(index.rows(0, &column, true, &["a"]), [0, 2]);
+    }
+
+    #[test]
+    fn values_of_one_hash_do_not_mix() {
+        let mut map = Map::default();
+        for n in 0..3_000_u32 {
+            map.insert(&Cell::new(format!("k{}", n % 1_000)), false, n);
+        }
+        // As if two values had one hash.
+        let (a, b) = (map.hash("k1"), map.hash("k2"));
+        let entry = map.rows[&b];
+        map.rows.insert(a, entry);
+        assert_eq!(map.get("k7"), [7, 1_007, 2_007]);
+        let index = Index::default();
+        let column: Column = (0..3_000).map(|n| Cell::new(format!("k{}", n % 1_000))).collect();
+        index.rows(0, &column, false, &[]);
+        index.fields.write().expect("a lock")[0] = Some(map);
+        assert_eq!(index.rows(0, &column, false, &["k2"]), [2, 1_002, 2_002]);
+        assert!(index.rows(0, &column, false, &["k1"]).is_empty());
     }
 
     #[test]

@@ -33,7 +33,7 @@ const MOST_OF_CELL: usize = 131_072;
 const MOST_OF_ROW: usize = 400_000;
 
 /// Why a row cannot be read, if so. Lengths are counted only when there are enough bytes for it.
-pub(super) fn flaw(data: &str, cells: &[Span]) -> Option<String> {
+fn flaw(data: &str, cells: &[Span]) -> Option<String> {
     let length = |from: usize, to: usize, most: usize| {
         (to - from > most)
             .then(|| data[from..to].chars().count())
@@ -92,11 +92,6 @@ impl Span {
         &data[self.start as usize..self.end as usize]
     }
 
-    /// Whether quotes in it are doubled.
-    pub(super) fn is_doubled(&self) -> bool {
-        self.doubled
-    }
-
     /// As uploaded, quotes and all.
     pub(super) fn raw<'a>(&self, data: &'a str) -> &'a str {
         if matches!(self.quotes, Quotes::Around | Quotes::Unclosed | Quotes::Followed) {
@@ -119,8 +114,28 @@ pub(super) const MOST: usize = u32::MAX as usize;
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     cells: Vec<Span>,
-    /// Where each row starts in the upload, and where its cells end.
-    rows: Vec<(usize, usize)>,
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    /// Where it starts in the upload.
+    start: usize,
+    /// Where its cells end.
+    cells: usize,
+    /// Whether it has no flaw for sure.
+    sound: bool,
+    /// Whether quotes in a cell are doubled.
+    doubled: bool,
+}
+
+/// What is known of a row once it is read.
+struct Read {
+    /// Where the next one starts.
+    next: usize,
+    /// Whether the quotes of all cells are as they should be.
+    sound: bool,
+    doubled: bool,
 }
 
 impl Rows {
@@ -129,11 +144,16 @@ impl Rows {
         self.cells.clear();
         self.rows.clear();
         while self.rows.len() < most {
-            let Some(next) = append(data, at, delimiter, &mut self.cells) else {
+            let Some(read) = append(data, at, delimiter, &mut self.cells) else {
                 return data.len();
             };
-            self.rows.push((at, self.cells.len()));
-            at = next;
+            self.rows.push(Row {
+                start: at,
+                cells: self.cells.len(),
+                sound: read.sound && read.next - at <= MOST_OF_CELL,
+                doubled: read.doubled,
+            });
+            at = read.next;
         }
         at
     }
@@ -151,14 +171,27 @@ impl Rows {
     pub(super) fn get(&self, row: usize) -> &[Span] {
         let from = match row {
             0 => 0,
-            row => self.rows[row - 1].1,
+            row => self.rows[row - 1].cells,
         };
-        &self.cells[from..self.rows[row].1]
+        &self.cells[from..self.rows[row].cells]
+    }
+
+    /// Why a row cannot be read, if so.
+    pub(super) fn flaw(&self, data: &str, row: usize) -> Option<String> {
+        if self.rows[row].sound {
+            return None;
+        }
+        flaw(data, self.get(row))
+    }
+
+    /// Whether quotes in a cell of a row are doubled.
+    pub(super) fn is_doubled(&self, row: usize) -> bool {
+        self.rows[row].doubled
     }
 
     /// Where a row starts in the upload, if there is one.
     pub(super) fn start(&self, row: usize) -> Option<usize> {
-        self.rows.get(row).map(|(start, _)| *start)
+        self.rows.get(row).map(|row| row.start)
     }
 }
 
@@ -166,11 +199,11 @@ impl Rows {
 /// skipped.
 pub(super) fn read(data: &str, at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Option<usize> {
     cells.clear();
-    append(data, at, delimiter, cells)
+    append(data, at, delimiter, cells).map(|read| read.next)
 }
 
 /// The same, behind the cells that are there.
-fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Option<usize> {
+fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Option<Read> {
     let bytes = data.as_bytes();
     while matches!(bytes.get(at), Some(b'\n' | b'\r')) {
         at += 1;
@@ -178,6 +211,7 @@ fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Op
     if at >= bytes.len() {
         return None;
     }
+    let (mut sound, mut any_doubled) = (true, false);
     loop {
         let mut doubled = false;
         if bytes.get(at) == Some(&b'"') {
@@ -193,6 +227,7 @@ fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Op
                     }
                     Some(next) if bytes.get(at + next + 1) == Some(&b'"') => {
                         doubled = true;
+                        any_doubled = true;
                         at += next + 2;
                     }
                     Some(next) => {
@@ -215,6 +250,7 @@ fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Op
             if at > behind && !line_ends {
                 quotes = Quotes::Followed;
             }
+            sound &= quotes == Quotes::Around;
             cells.push(Span::new(start, end, quotes, doubled));
         } else {
             let start = at;
@@ -222,6 +258,7 @@ fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Op
             at = end_of_bare(bytes, at, delimiter);
             if bytes.get(at) == Some(&b'"') {
                 quotes = Quotes::Within;
+                sound = false;
                 at = end_of_cell(bytes, at, delimiter);
             }
             let mut end = at;
@@ -232,8 +269,13 @@ fn append(data: &str, mut at: usize, delimiter: u8, cells: &mut Vec<Span>) -> Op
         }
         match bytes.get(at) {
             Some(b) if *b == delimiter => at += 1,
-            Some(_) => return Some(at + 1),
-            None => return Some(at),
+            end => {
+                return Some(Read {
+                    next: at + usize::from(end.is_some()),
+                    sound,
+                    doubled: any_doubled,
+                });
+            }
         }
     }
 }
@@ -382,9 +424,10 @@ mod tests {
             (wide.as_str(), None),
             (row.as_str(), Some("Exceeded max length for one record: 400007.")),
         ] {
-            let mut cells = Vec::new();
-            read(data, 0, b',', &mut cells);
-            let found = flaw(data, &cells);
+            let mut rows = Rows::default();
+            rows.read(data, 0, b',', 1);
+            let found = rows.flaw(data, 0);
+            assert_eq!(found, flaw(data, rows.get(0)));
             let short: String = data.chars().take(20).collect();
             match expected {
                 None => assert_eq!(found, None, "{short:?}"),

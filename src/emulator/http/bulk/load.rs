@@ -27,7 +27,7 @@ const BATCH: usize = 10_000;
 const MOST_OF_HEADER: usize = 32_000;
 const MOST_COLUMNS: usize = 5_000;
 /// Rows that are written under one hold of the store's lock, as triggers see them.
-const CHUNK: usize = 200;
+pub(super) const CHUNK: usize = 200;
 
 /// What became of a row. There are many, and nearly all of them went well.
 pub(super) type Outcome = Result<Done, Box<Refused>>;
@@ -199,7 +199,7 @@ impl<'a> Writer<'a> {
             };
             let mut seen = Texts::default();
             for row in first..count.min(first + CHUNK) {
-                outcomes.push(self.write(&mut store, rows.get(row), call, &twice, &mut seen, &mut room));
+                outcomes.push(self.write(&mut store, (rows, row), call, &twice, &mut seen, &mut room));
             }
             drop(store);
             told(&outcomes[first..]);
@@ -239,13 +239,14 @@ impl<'a> Writer<'a> {
     fn write(
         &self,
         store: &mut Store,
-        cells: &[Span],
+        (rows, row): (&Rows, usize),
         call: Call<'_>,
         twice: &Texts,
         seen: &mut Texts,
         room: &mut Room<'a>,
     ) -> Outcome {
         let columns = self.columns;
+        let cells = rows.get(row);
         let key = columns
             .key
             .and_then(|at| cells.get(at))
@@ -262,7 +263,7 @@ impl<'a> Writer<'a> {
             };
             Box::new(Refused { id, error })
         };
-        if let Some(flaw) = csv::flaw(self.data, cells) {
+        if let Some(flaw) = rows.flaw(self.data, row) {
             return Err(fail(RowError::new("INVALID_FIELD", flaw)));
         }
         if !key.is_empty() {
@@ -288,7 +289,7 @@ impl<'a> Writer<'a> {
         }
         room.undo.clear();
         let (object, op, undo) = (self.job.object, self.op, &mut room.undo);
-        let done = if cells.iter().any(Span::is_doubled) {
+        let done = if rows.is_doubled(row) {
             let texts: Vec<Cow<'_, str>> = cells.iter().map(|c| c.text(self.data)).collect();
             let mut values = Vec::with_capacity(texts.len());
             columns.values(texts.iter().map(AsRef::as_ref), &mut values);

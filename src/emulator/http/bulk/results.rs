@@ -5,7 +5,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use bytes::Bytes;
 use fastrand::Rng;
 
-use super::{super::Org, Files, Job, columns::Columns, csv, csv::Span, load::Batch};
+use super::{
+    super::Org,
+    Files, Job,
+    columns::Columns,
+    csv,
+    csv::Span,
+    load::{Batch, CHUNK},
+};
 use crate::{
     emulator::store::{is_java_double, java_double},
     record::Number,
@@ -63,12 +70,7 @@ impl<'a> Results<'a> {
             // About the size of what will come.
             self.successful.reserve(self.data.len() + self.data.len() / 4);
         }
-        let mut order: Vec<usize> = (0..batch.outcomes.len()).collect();
-        // The order of results is nobody's promise.
-        if let Some(rng) = &mut self.rng {
-            rng.shuffle(&mut order);
-        }
-        for row in order {
+        for row in order(batch.outcomes.len(), self.rng.as_mut()) {
             let out = match &batch.outcomes[row] {
                 Ok(done) => {
                     csv::quote(&mut self.successful, &done.id);
@@ -100,6 +102,24 @@ impl<'a> Results<'a> {
             unprocessed: Bytes::from(unprocessed),
         }
     }
+}
+
+/// The order of results is nobody's promise. Whole chunks are shuffled, and the rows in each, so that what lies close
+/// together in memory is still there when it is asked for.
+fn order(rows: usize, rng: Option<&mut Rng>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows).collect();
+    let Some(rng) = rng else {
+        return order;
+    };
+    let mut chunks: Vec<&mut [usize]> = order.chunks_mut(CHUNK).collect();
+    rng.shuffle(&mut chunks);
+    chunks
+        .into_iter()
+        .flat_map(|chunk| {
+            rng.shuffle(chunk);
+            chunk.iter().copied()
+        })
+        .collect()
 }
 
 /// Writes the cells of a row behind what is there, each in quotes. Those that came in quotes lie in the upload as they
@@ -143,6 +163,19 @@ fn give_back(out: &mut Vec<u8>, data: &str, delimiter: u8, columns: &Columns, ce
 mod tests {
     use super::*;
     use crate::emulator::store::Target;
+
+    #[test]
+    fn an_order_holds_every_row_once() {
+        let mut rng = Rng::with_seed(7);
+        for rows in [0, 1, CHUNK, 10 * CHUNK + 3] {
+            let mut found = order(rows, Some(&mut rng));
+            let sorted = found.is_sorted();
+            assert!(rows < 2 || !sorted);
+            found.sort_unstable();
+            assert!(found.into_iter().eq(0..rows));
+        }
+        assert!(order(500, None).is_sorted());
+    }
 
     #[test]
     fn cells_are_given_back_in_quotes_and_in_their_order() {
