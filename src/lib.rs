@@ -7,7 +7,8 @@
 //! 1. [`cli`] captures the outside world once: arguments, environment, terminal, working folder.
 //! 2. [`spec`] reads the user's files into what was typed, every value with its place.
 //! 3. [`pipeline`] compiles that into what it means, and collects all findings. `orgferry validate` stops here: no
-//!    network, no secret.
+//!    network, no secret. Where there is a schema lock, [`plan::check`] goes on with the describes that it keeps, by the
+//!    same rules as a run.
 //! 4. [`engine`] signs in through [`auth`] (a named credential, its external credential, the principal that the
 //!    permission set opens).
 //! 5. [`plan`] asks both orgs for their describes and row counts, and decides as a pure function: columns, queries, order,
@@ -32,7 +33,7 @@
 //! | [`auth`] | secrets, flows, tokens | `http`, `pipeline` (credentials) |
 //! | [`salesforce`] | requests and answers of the API, the client | `http`, `auth`, `pipeline` (credentials), `record` |
 //! | [`transform`] | batch to batch, pure | `pipeline`, `record` |
-//! | [`plan`] | what will be done: gather, build, order | `pipeline`, `salesforce`, `transform`, `file`, `record`, `diag` |
+//! | [`plan`] | what will be done: gather, build, order; types across a step, schema lock, drift | `pipeline`, `salesforce`, `transform`, `file`, `record`, `diag` |
 //! | [`extract`] | plan step to batches, a file a kind of source | `plan`, `pipeline`, `salesforce`, `file`, `record` |
 //! | [`load`] | rows to outcomes, a file a kind of road | `plan`, `pipeline`, `transform`, `salesforce`, `http`, `file`, `record` |
 //! | [`state`] | runs, outcomes, the id map: one trait, SQLite | `record` |

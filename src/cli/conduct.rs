@@ -13,6 +13,7 @@ use crate::{
     engine::{self, RunEnd, RunRequest},
     event::{EventReceiver, Events},
     pipeline::{Pipeline, expr::Vars, model::Source},
+    plan::Schemas,
     report::{Collector, End, Failure, ParkedFile, ReportFinding, RunReport, Start, parked, text},
     state::{self, RunRecord, RunStatus, Sqlite, Store},
 };
@@ -25,6 +26,8 @@ pub(super) struct Job<'a> {
     pub(super) vars: Vars,
     /// `--env`.
     pub(super) env: Option<String>,
+    /// What the schema locks say of its orgs.
+    pub(super) locked: Option<Arc<Schemas>>,
     /// The texts of its files, for findings.
     pub(super) files: &'a Files,
     /// How progress is shown.
@@ -74,6 +77,7 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
         store: Arc::clone(&store),
         events,
         cancel: interrupt.cancel(),
+        locked: job.locked,
     })
     .await;
     let _ = ended.send(());

@@ -9,6 +9,7 @@ mod demo;
 mod emulate;
 mod files;
 mod interrupt;
+mod locks;
 mod logging;
 mod problem;
 mod progress;
@@ -129,14 +130,14 @@ fn context(terminal: Arc<Terminal>) -> Result<Context, Problem> {
 
 fn dispatch(context: &Context, command: Command) -> Result<u8, Problem> {
     match command {
-        Command::Validate(args) => validate::execute(context, &args),
+        Command::Validate(args) => in_runtime(validate::execute(context, &args)),
         Command::Run(args) => in_runtime(run::execute(context, &args)),
         Command::Test(args) => test::execute(context, &args),
         Command::Runs(args) => runs::execute(context, &args),
         Command::Report(args) => report::execute(context, &args),
         Command::Emulate(args) => in_runtime(emulate::execute(context, &args)),
         Command::Demo(args) => in_runtime(demo::execute(context, &args)),
-        Command::Schema(args) => schema::execute(context, &args),
+        Command::Schema(args) => in_runtime(schema::execute(context, &args)),
         Command::Completions(args) => completions::execute(context, &args),
     }
 }

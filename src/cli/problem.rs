@@ -1,7 +1,7 @@
 use owo_colors::OwoColorize;
 
 use super::terminal::Terminal;
-use crate::{report::parked::ParkedError, state::StateError};
+use crate::{engine::EngineError, report::parked::ParkedError, state::StateError};
 
 /// Why a command ends without having done what it was asked.
 #[derive(Debug)]
@@ -57,6 +57,16 @@ pub(super) fn tell(terminal: &Terminal, message: &str, help: Option<&str>, code:
         text.push_str(&format!("{} {line}\n", "help:".cyan().bold()));
     }
     terminal.complain(&text);
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        Problem {
+            message: error.to_string(),
+            help: error.help(),
+            code: error.exit_code(),
+        }
+    }
 }
 
 impl From<StateError> for Problem {

@@ -5,6 +5,7 @@ use super::{
     conduct::{Job, conduct},
     files,
     interrupt::Interrupt,
+    locks::Locks,
     progress::{Progress, ProgressKind},
 };
 
@@ -40,6 +41,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         Err(code) => return Ok(code),
     };
     let vars = files::vars(context, &loaded, &args.vars)?;
+    let locked = Locks::new(context, args.env.as_deref()).of(&loaded.pipeline)?;
     let interrupt = Interrupt::listen(
         &context.terminal,
         "finishing the batch in flight; press again to leave at once\n",
@@ -48,6 +50,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         pipeline: loaded.pipeline,
         vars,
         env: args.env.clone(),
+        locked: Some(locked),
         files: &loaded.files,
         progress: Progress::new(args.progress, &context.terminal),
         reports: &args.reports,

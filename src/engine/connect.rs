@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EngineError, RunRequest};
 use crate::{
-    auth::Sessions,
+    auth::{Environment, Sessions},
     event::Event,
     http::{HeaderName, Retry, Transport, TransportOptions},
     pipeline::{
@@ -105,35 +105,73 @@ fn principal<'p>(
     Ok((named, external, principal))
 }
 
-/// Signs in everywhere. `orgs` is filled as far as it goes, so that calls can be counted even when it fails.
-pub(super) async fn connect(request: &RunRequest, orgs: &mut Signed) -> Result<Connections, EngineError> {
-    let pipeline = &request.pipeline;
+/// The named credentials of a pipeline that are Salesforce orgs to it.
+pub fn orgs_of(pipeline: &Pipeline) -> Vec<String> {
+    connections(pipeline)
+        .into_iter()
+        .filter(|(_, used)| used.org)
+        .map(|(connection, _)| connection)
+        .collect()
+}
+
+/// What two pipelines have in common that sign in as the same: addresses and principals.
+pub(super) fn logins(pipeline: &Pipeline) -> Result<String, EngineError> {
+    let mut all = String::new();
+    for connection in orgs_of(pipeline) {
+        let (named, _, principal) = principal(pipeline, &connection)?;
+        all += &format!(
+            "{connection} {} {} {}\n",
+            named.url, named.external_credential, principal.name
+        );
+    }
+    Ok(all)
+}
+
+/// Clients of everybody that a pipeline speaks to, or of the orgs alone; those that `signed` has are kept.
+pub(super) async fn sign_in(
+    pipeline: &Pipeline,
+    environment: &Environment,
+    callouts: bool,
+    signed: &mut Signed,
+) -> Result<(), EngineError> {
     check_access(pipeline)?;
-    let uses = connections(pipeline);
     let retry = retry(pipeline);
     let options = TransportOptions {
         request_id: Some(HeaderName::from_static(crate::salesforce::REQUEST_ID)),
         ..TransportOptions::default()
     };
     let transport = Transport::new(options).map_err(|error| EngineError::Broken(error.to_string()))?;
-    let sessions = Sessions::new(request.environment.clone(), transport, retry);
-    let mut connected = Connections::default();
-    for (connection, used) in &uses {
+    let sessions = Sessions::new(environment.clone(), transport, retry);
+    for (connection, used) in &connections(pipeline) {
         let (named, external, principal) = principal(pipeline, connection)?;
         let failed = |source| failed(connection, source);
-        if used.org {
+        if used.org && !signed.orgs.contains_key(connection) {
             let client = Client::connect(&sessions, named, external, principal, retry)
                 .await
                 .map_err(failed)?;
-            orgs.orgs.insert(connection.clone(), client);
+            signed.orgs.insert(connection.clone(), client);
         }
-        if used.called {
+        if used.called && callouts {
             let callout = Callout::new(&sessions, named, external, principal, retry).map_err(failed)?;
-            orgs.callouts.insert(connection.clone(), callout);
-            connected.identities.insert(connection.clone(), named.url.clone());
+            signed.callouts.insert(connection.clone(), callout);
         }
     }
-    same_version(pipeline, &mut orgs.orgs);
+    same_version(pipeline, &mut signed.orgs);
+    Ok(())
+}
+
+/// Signs in everywhere. `orgs` is filled as far as it goes, so that calls can be counted even when it fails.
+pub(super) async fn connect(request: &RunRequest, orgs: &mut Signed) -> Result<Connections, EngineError> {
+    let pipeline = &request.pipeline;
+    sign_in(pipeline, &request.environment, true, orgs).await?;
+    let uses = connections(pipeline);
+    let mut connected = Connections::default();
+    for (connection, used) in &uses {
+        if used.called {
+            let url = pipeline.credentials.named[connection].url.clone();
+            connected.identities.insert(connection.clone(), url);
+        }
+    }
     for (connection, client) in &orgs.orgs {
         let identity = client
             .identity()

@@ -7,6 +7,7 @@
 
 mod answers;
 mod connect;
+mod describes;
 mod each;
 mod error;
 mod first_pass;
@@ -16,21 +17,22 @@ mod shared;
 
 use std::sync::Arc;
 
-pub use connect::check_access;
+pub use connect::{check_access, orgs_of};
+pub use describes::Describes;
 pub use error::{EngineError, ErrorKind};
 
 use secrecy::ExposeSecret;
 
 use crate::{
     auth::{self, Environment},
-    diag::Finding,
+    diag::{Finding, Severity},
     event::{Event, Events},
     pipeline::{
         Pipeline,
         expr::{RunInfo, Vars},
         model::MapValue,
     },
-    plan::{self, Plan},
+    plan::{self, Plan, Schemas},
     state::{RunStatus, Store},
     transform::Masker,
 };
@@ -55,6 +57,8 @@ pub struct RunRequest {
     pub store: Arc<dyn Store>,
     /// Where facts go.
     pub events: Events,
+    /// What `orgferry schema lock` saw of the orgs, where it did.
+    pub locked: Option<Arc<Schemas>>,
     /// Turns true when the user wants to stop.
     pub cancel: tokio::sync::watch::Receiver<bool>,
 }
@@ -120,11 +124,18 @@ async fn attempt(
         from: pipeline.from.clone().unwrap_or_default(),
         to: pipeline.to.clone().unwrap_or_default(),
     };
-    let (mut plan, warnings) = plan::build(pipeline, &schemas, &request.vars, &run).map_err(|all| {
-        findings.extend(all);
-        EngineError::Findings
-    })?;
-    findings.extend(warnings);
+    let (plan, mut found) = match plan::build(pipeline, &schemas, &request.vars, &run) {
+        Ok((plan, warnings)) => (Some(plan), warnings),
+        Err(all) => (None, all),
+    };
+    if let Some(locked) = &request.locked {
+        plan::drift(pipeline, locked, &schemas, &mut found);
+    }
+    let wrong = found.iter().any(|finding| finding.severity == Severity::Error);
+    findings.extend(found);
+    let Some(mut plan) = plan.filter(|_| !wrong) else {
+        return Err(EngineError::Findings);
+    };
     let totals = plan::totals(&plan, orgs).await?;
     plan.choose_roads(&totals);
     request.events.send(Event::Planned {

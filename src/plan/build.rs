@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Plan, Schemas,
-    order::{Edge, Strength, order},
+    order::{Edge, Order, Strength, order},
     steps::{Built, build_step},
 };
 use crate::{
@@ -12,8 +12,9 @@ use crate::{
     pipeline::{
         Pipeline,
         expr::{RunInfo, Vars},
-        model::{MapValue, StepRef},
+        model::{MapValue, StepRef, VarDefault},
     },
+    record::Value,
 };
 
 /// Decides everything but REST or Bulk, which needs row counts: see [`Plan::choose_roads`].
@@ -27,20 +28,9 @@ pub fn build(
     run: &RunInfo,
 ) -> Result<(Plan, Vec<Finding>), Vec<Finding>> {
     let mut findings = Vec::new();
-    let built: Vec<Option<Built>> = (0..pipeline.steps.len())
-        .map(|index| build_step(pipeline, index, schemas, vars, run, &mut findings))
-        .collect();
-    if findings.iter().any(|f| f.severity == Severity::Error) {
-        return Err(findings);
-    }
-    let mut built: Vec<Built> = built.into_iter().flatten().collect();
-    let edges = edges(pipeline, &built);
-    let order = match order(built.len(), &edges) {
-        Ok(order) => order,
-        Err(way) => {
-            findings.push(loop_finding(pipeline, &way));
-            return Err(findings);
-        }
+    let (mut built, order) = match decide(pipeline, schemas, vars, run, &mut findings) {
+        Some(decided) => decided,
+        None => return Err(findings),
     };
     // From here on steps are named by their place in the sequence.
     let place = |index: &usize| order.sequence.iter().position(|s| s == index).unwrap_or_default();
@@ -77,6 +67,59 @@ pub(super) fn waits(pipeline: &Pipeline, step: usize, on: usize) -> bool {
         }
     }
     false
+}
+
+/// Everything that the describes prove wrong or doubtful, where nothing is about to be sent: vars that have no value yet
+/// stand for any.
+pub fn check(pipeline: &Pipeline, schemas: &Schemas) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut vars = Vars::new();
+    let mut open = BTreeSet::new();
+    for var in &pipeline.vars {
+        let value = match &var.default {
+            VarDefault::Value(value) => value.clone(),
+            VarDefault::Env(_) | VarDefault::Required => {
+                open.insert(var.name.clone());
+                Value::text("x")
+            }
+        };
+        vars.insert(var.name.clone(), value);
+    }
+    let run = RunInfo {
+        id: "check".to_owned(),
+        pipeline: pipeline.name.clone(),
+        ..RunInfo::default()
+    };
+    if open.is_empty() {
+        decide(pipeline, schemas, &vars, &run, &mut findings);
+    } else {
+        decide(pipeline, &schemas.without_vars(open), &vars, &run, &mut findings);
+    }
+    findings
+}
+
+/// Every step, and their order; `None` when the findings say why not, or too little is known.
+fn decide(
+    pipeline: &Pipeline,
+    schemas: &Schemas,
+    vars: &Vars,
+    run: &RunInfo,
+    findings: &mut Vec<Finding>,
+) -> Option<(Vec<Built>, Order)> {
+    let built: Vec<Option<Built>> = (0..pipeline.steps.len())
+        .map(|index| build_step(pipeline, index, schemas, vars, run, findings))
+        .collect();
+    if findings.iter().any(|f| f.severity == Severity::Error) {
+        return None;
+    }
+    let built: Vec<Built> = built.into_iter().collect::<Option<_>>()?;
+    match order(built.len(), &edges(pipeline, &built)) {
+        Ok(order) => Some((built, order)),
+        Err(way) => {
+            findings.push(loop_finding(pipeline, &way));
+            None
+        }
+    }
 }
 
 /// What waits for what: `needs`, refs, relationship paths, lookups.

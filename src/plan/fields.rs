@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{NullRule, ParentPath, Schemas, TargetField, column_value};
+use super::{
+    NullRule, ParentPath, Schemas, TargetField, column_value,
+    types::{Line, field_words},
+};
 use crate::{
     diag::{Finding, Span, did_you_mean},
     pipeline::{
         Pipeline,
-        model::{Copy, MapValue, Missing, Only, Operation, Step, StepRef, Table},
+        model::{Copy, FieldMap, MapValue, Missing, Only, Operation, Step, StepRef, Table},
     },
     record::{FieldPath, Value},
     salesforce::{Field, FieldType, SObjectDescribe},
@@ -22,6 +25,54 @@ pub(super) struct Draft {
     /// Sobjects that a relationship path leads to: their steps come first.
     pub(super) parents: Vec<String>,
 }
+
+/// What a field gets, and where that stands.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    value: &'a MapValue,
+    span: &'a Span,
+    literals: &'a [(String, Span)],
+    copied: bool,
+}
+
+impl<'a> Given<'a> {
+    fn copied(value: &'a MapValue, span: &'a Span) -> Self {
+        Given {
+            value,
+            span,
+            literals: &[],
+            copied: true,
+        }
+    }
+}
+
+impl<'a> From<&'a FieldMap> for Given<'a> {
+    fn from(map: &'a FieldMap) -> Self {
+        Given {
+            value: &map.value,
+            span: &map.value_span,
+            literals: &map.literals,
+            copied: false,
+        }
+    }
+}
+
+/// What the permission to set audit fields opens.
+const AUDIT: [&str; 4] = [
+    "CreatedById",
+    "CreatedDate",
+    "LastModifiedById",
+    "LastModifiedDate",
+];
+
+/// What nothing opens.
+const AUTOMATIC: [&str; 5] = [
+    "SystemModstamp",
+    "LastActivityDate",
+    "LastViewedDate",
+    "LastReferencedDate",
+    "IsDeleted",
+];
 
 /// Both sides of a step, as far as describes tell.
 pub(super) struct Sides<'a> {
@@ -40,18 +91,19 @@ impl Sides<'_> {
         self.copied(columns, &mut drafts, findings);
         for map in &self.step.map {
             for (value, on) in self.by_action(&map.value) {
+                let mut own = Vec::new();
                 let draft = if map.field.is_relationship() {
-                    self.by_relationship(&map.field, &map.span, &value, findings)
+                    self.by_relationship(map, &value, columns, &mut own)
                 } else {
-                    self.by_field(
-                        map.field.as_str(),
-                        &map.span,
-                        &value,
-                        &map.value_span,
-                        columns,
-                        findings,
-                    )
+                    let given = Given {
+                        value: &value,
+                        ..map.into()
+                    };
+                    self.by_field(map.field.as_str(), &map.span, given, columns, &mut own)
                 };
+                // What is wrong for created and for updated records is said once.
+                own.retain(|finding| !findings.contains(finding));
+                findings.extend(own);
                 let Some(mut draft) = draft else { break };
                 match on {
                     Some(Only::Create) => draft.target.updateable = false,
@@ -64,6 +116,12 @@ impl Sides<'_> {
         }
         self.twice(&drafts, findings);
         self.required(&drafts, findings);
+        let filled: Vec<(&str, &Span)> = drafts
+            .iter()
+            .map(|draft| (draft.target.name.as_str(), &draft.span))
+            .collect();
+        self.currencies(&filled, findings);
+        self.tests(columns, findings);
         drafts
     }
 
@@ -89,8 +147,7 @@ impl Sides<'_> {
         &self,
         name: &str,
         span: &Span,
-        value: &MapValue,
-        value_span: &Span,
+        given: Given<'_>,
         columns: &[FieldPath],
         findings: &mut Vec<Finding>,
     ) -> Option<Draft> {
@@ -98,7 +155,7 @@ impl Sides<'_> {
             findings.push(self.unknown(name, span));
             return None;
         };
-        if let Some(draft) = self.file_body(field, value, columns, span) {
+        if let Some(draft) = self.file_body(field, given.value, columns, span) {
             return Some(draft);
         }
         if let Some(finding) = self.unwritable(field, span) {
@@ -106,16 +163,23 @@ impl Sides<'_> {
             return None;
         }
         let shape = shape(field)?;
-        if let Some(finding) = self.unconvertible(value, columns, field, &shape, value_span) {
-            findings.push(finding);
-            return None;
-        }
+        let line = Line {
+            field,
+            object: &self.target.name,
+            name,
+            value: given.value,
+            span: given.span,
+            literals: given.literals,
+            copied: given.copied,
+        };
+        self.fit(&line, columns, findings);
+        self.record_types(&line, given.value, columns, findings);
         Some(draft(
             field,
             None,
             shape,
             field.name.as_str().into(),
-            value.clone(),
+            given.value.clone(),
             span,
         ))
     }
@@ -155,11 +219,12 @@ impl Sides<'_> {
     /// A relationship path on the left: the org finds the parent by one of its fields.
     fn by_relationship(
         &self,
-        path: &FieldPath,
-        span: &Span,
+        map: &FieldMap,
         value: &MapValue,
+        columns: &[FieldPath],
         findings: &mut Vec<Finding>,
     ) -> Option<Draft> {
+        let (path, span) = (&map.field, &map.span);
         let segments: Vec<&str> = path.segments().collect();
         let [relationship, name] = segments.as_slice() else {
             findings.push(
@@ -246,6 +311,16 @@ impl Sides<'_> {
                 return None;
             }
         };
+        let line = Line {
+            field,
+            object,
+            name: path.as_str(),
+            value,
+            span: &map.value_span,
+            literals: &map.literals,
+            copied: false,
+        };
+        self.fit(&line, columns, findings);
         let polymorphic = (lookup.reference_to.len() > 1).then(|| object.to_owned());
         let relationship = lookup.relationship_name.as_deref().unwrap_or_default().to_owned();
         let name = FieldPath::new(format!("{relationship}.{}", field.name));
@@ -291,8 +366,7 @@ impl Sides<'_> {
                     drafts.extend(self.by_field(
                         &copied.field,
                         &copied.span,
-                        &value,
-                        &copied.span,
+                        Given::copied(&value, &copied.span),
                         columns,
                         findings,
                     ));
@@ -323,7 +397,8 @@ impl Sides<'_> {
                         );
                         continue;
                     };
-                    drafts.extend(self.by_field(&name, span, &value, span, columns, findings));
+                    let given = Given::copied(&value, span);
+                    drafts.extend(self.by_field(&name, span, given, columns, findings));
                 }
             }
         }
@@ -450,6 +525,9 @@ impl Sides<'_> {
         )
         .label("unknown field of the target");
         match did_you_mean(name, known) {
+            Some(close) if span.range.len() == name.len() => {
+                finding.help(format!("did you mean `{close}`?")).edit(span.clone(), close)
+            }
             Some(close) => finding.help(format!("did you mean `{close}`?")),
             None => finding.help(format!(
                 "create the field in `{}`, or give the user of this login access to it: a field hidden by field-level security looks as if it were not there",
@@ -508,65 +586,29 @@ impl Sides<'_> {
         if may {
             return None;
         }
-        let why = match field {
-            f if f.calculated => "a formula or roll-up".to_owned(),
-            f if f.auto_number => "an auto number".to_owned(),
-            _ => format!("{word} for this login"),
-        };
-        say(
-            why,
-            format!(
-                "remove it from the step, or open it in `{}`",
-                self.step.target.connection
+        let open = format!(
+            "remove it from the step, or open it in `{}`",
+            self.step.target.connection
+        );
+        match field {
+            f if f.calculated => say(
+                "a formula or roll-up".to_owned(),
+                "leave it out: Salesforce works it out".to_owned(),
             ),
-        )
-    }
-
-    /// A plain copy between types of which no value ever fits.
-    fn unconvertible(
-        &self,
-        value: &MapValue,
-        columns: &[FieldPath],
-        field: &Field,
-        shape: &Shape,
-        span: &Span,
-    ) -> Option<Finding> {
-        let (from, to) = match value {
-            MapValue::Expr(expr) => {
-                let path = columns.get(expr.as_column()?)?;
-                let object = self.step.source.object()?;
-                let super::schemas::Resolved::Field(source) =
-                    self.schemas.resolve(&self.step.source_connection, object, path)
-                else {
-                    return None;
-                };
-                if converts(source.kind, shape.kind) {
-                    return None;
-                }
-                (format!("`{path}` ({})", source.kind.as_str()), field)
+            f if f.auto_number => say(
+                "an auto number".to_owned(),
+                "leave it out: Salesforce counts; keep the source's number in a text field of its own".to_owned(),
+            ),
+            f if AUDIT.iter().any(|name| f.name.eq_ignore_ascii_case(name)) => say(
+                "an audit field, which Salesforce fills itself".to_owned(),
+                "leave it out, keep it in a field of its own, or give this login the permission `Set Audit Fields upon Record Creation`"
+                    .to_owned(),
+            ),
+            f if f.is_read_only() && AUTOMATIC.iter().any(|name| f.name.eq_ignore_ascii_case(name)) => {
+                say("kept by Salesforce itself".to_owned(), "leave it out".to_owned())
             }
-            MapValue::Literal(literal) => {
-                if crate::transform::encode(literal.clone(), shape).is_ok() {
-                    return None;
-                }
-                (format!("`{}`", literal.as_text().unwrap_or("null")), field)
-            }
-            _ => return None,
-        };
-        Some(
-            Finding::error(
-                "type-mismatch",
-                span.clone(),
-                format!(
-                    "{from} cannot become `{}.{}` ({})",
-                    self.target.name,
-                    to.name,
-                    to.kind.as_str()
-                ),
-            )
-            .label(format!("the target takes a {}", shape.kind.noun()))
-            .help("convert it with a filter or a `table`, or map another field"),
-        )
+            _ => say(format!("{word} for this login"), open),
+        }
     }
 
     fn twice(&self, drafts: &[Draft], findings: &mut Vec<Finding>) {
@@ -631,19 +673,56 @@ impl Sides<'_> {
         } else {
             ("s", "are")
         };
-        findings.push(
-            Finding::error(
-                "required-not-mapped",
-                self.step.target.span.clone(),
-                format!(
-                    "required field{plural} {} of `{}` {verb} not mapped",
-                    names.join(", "),
-                    self.target.name
+        let mut finding = Finding::error(
+            "required-not-mapped",
+            self.step.target.span.clone(),
+            format!(
+                "required field{plural} {} of `{}` {verb} not mapped",
+                names.join(", "),
+                self.target.name
+            ),
+        )
+        .label("no record can be created without");
+        for field in missing {
+            finding = finding.help(format!(
+                "add to `map`: `{}: {}` ({})",
+                field.name,
+                self.way_to(field),
+                field_words(field)
+            ));
+        }
+        findings.push(finding);
+    }
+
+    /// What could fill a required field: the step that writes its parent, the source's field of that name.
+    fn way_to(&self, field: &Field) -> String {
+        let there = self.source.and_then(|source| source.field(&field.name));
+        let name = &field.name;
+        if field.is_reference() {
+            let parent = self.pipeline.steps.iter().find(|step| {
+                step.target.connection == self.step.target.connection
+                    && field
+                        .reference_to
+                        .iter()
+                        .any(|object| object.eq_ignore_ascii_case(&step.target.object))
+            });
+            let of = there.map_or("E", |field| field.name.as_str());
+            return match parent {
+                Some(step) => format!("{{ ref: {}, of: {of} }}", step.name),
+                None => format!(
+                    "{{ lookup: {}, by: FIELD, of: E }}",
+                    field
+                        .reference_to
+                        .first()
+                        .map_or("OBJECT", |object| object.as_str())
                 ),
-            )
-            .label("no record can be created without")
-            .help(format!("add to `map`:  {}: ...", missing[0].name)),
-        );
+            };
+        }
+        match (there, field.picklist_values.iter().find(|value| value.active)) {
+            (Some(_), _) => name.to_string(),
+            (None, Some(value)) => format!("{{ value: {} }}", value.value),
+            (None, None) => "FIELD".to_owned(),
+        }
     }
 }
 
@@ -702,21 +781,4 @@ pub(super) fn shape(field: &Field) -> Option<Shape> {
         kind,
         scale: field.scale,
     })
-}
-
-/// Whether some value of the one type can become the other.
-fn converts(from: FieldType, to: ShapeKind) -> bool {
-    use FieldType as F;
-    use ShapeKind as S;
-    match from {
-        F::Address | F::Location | F::Base64 | F::ComplexValue => false,
-        F::Boolean => matches!(to, S::Text | S::Bool),
-        F::Int | F::Long | F::Double | F::Currency | F::Percent => {
-            matches!(to, S::Text | S::Int | S::Decimal | S::Bool)
-        }
-        F::Date | F::DateTime => matches!(to, S::Text | S::Date | S::DateTime),
-        F::Time => matches!(to, S::Text | S::Time),
-        F::Reference | F::Id => matches!(to, S::Text | S::Reference),
-        _ => true,
-    }
 }

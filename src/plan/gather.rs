@@ -33,8 +33,17 @@ pub struct GatherError {
 /// When an org does not answer. An sobject that does not exist is no error here: `build` words it.
 pub async fn gather(pipeline: &Pipeline, orgs: &Orgs) -> Result<Schemas, GatherError> {
     let mut schemas = Schemas::default();
+    gather_into(pipeline, orgs, &mut schemas).await?;
+    Ok(schemas)
+}
+
+/// As [`gather()`], for a further pipeline: what is known already is not asked again.
+///
+/// # Errors
+/// When an org does not answer.
+pub async fn gather_into(pipeline: &Pipeline, orgs: &Orgs, schemas: &mut Schemas) -> Result<(), GatherError> {
     loop {
-        let mut missing = wants(pipeline, &schemas);
+        let mut missing = wants(pipeline, schemas);
         missing.retain(|(connection, object)| {
             orgs.contains_key(connection) && !schemas.knows(connection, object)
         });
@@ -67,7 +76,7 @@ pub async fn gather(pipeline: &Pipeline, orgs: &Orgs) -> Result<Schemas, GatherE
             );
         }
     }
-    Ok(schemas)
+    Ok(())
 }
 
 /// How many rows each step's source has, where the query allows to ask. In the order of the plan's steps.
@@ -112,6 +121,9 @@ fn wants(pipeline: &Pipeline, schemas: &Schemas) -> Vec<(String, String)> {
             follow(&step.source_connection, object, &id);
             for column in &step.columns {
                 follow(&step.source_connection, object, &column.path);
+            }
+            for filter in &step.filters {
+                follow(&step.source_connection, object, &filter.path);
             }
             let condition = match &step.source {
                 Source::Soql { query, .. } => query.binds.as_slice(),
@@ -172,6 +184,7 @@ fn lookups(pipeline: &Pipeline, value: &MapValue, visit: &mut dyn FnMut(&str, &[
                     .iter()
                     .flat_map(|c| c.binds.iter().filter_map(|b| b.field.clone())),
             );
+            paths.extend(lookup.filters.iter().map(|filter| filter.path.clone()));
             visit(&lookup.object, &paths);
         }
         MapValue::Ref { steps, give, .. } => {

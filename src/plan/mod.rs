@@ -5,12 +5,15 @@
 //! user's file, exactly as the offline checks do.
 
 mod build;
+mod drift;
 mod fields;
 mod gather;
+mod lock;
 mod order;
 mod query;
 mod schemas;
 mod steps;
+mod types;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,8 +22,10 @@ use std::{
 
 use compact_str::CompactString;
 
-pub use build::build;
-pub use gather::{GatherError, Orgs, gather, totals};
+pub use build::{build, check};
+pub use drift::drift;
+pub use gather::{GatherError, Orgs, gather, gather_into, totals};
+pub use lock::{Lock, LockError};
 pub use query::bind_condition;
 pub use schemas::Schemas;
 

@@ -6,9 +6,12 @@ use crate::{
     pipeline::{
         expr::Vars,
         model::{Source, Step},
-        soql::{Bind, BindError, Condition, Literal, LiteralKind, Query, SelectKind, bind, parse_query},
+        soql::{
+            Bind, BindError, BindOperator, Condition, Literal, LiteralKind, Query, SelectKind, bind,
+            parse_query,
+        },
     },
-    record::FieldPath,
+    record::{FieldPath, Value},
     salesforce::FieldType,
 };
 
@@ -147,9 +150,6 @@ fn literal(
     schemas: &Schemas,
     vars: &Vars,
 ) -> Result<Literal, BindError> {
-    let value = vars
-        .get(&bind.name)
-        .ok_or_else(|| BindError::NoValue(bind.name.clone()))?;
     let object = bind.object.as_deref().unwrap_or(object);
     let kind = match bind
         .field
@@ -159,7 +159,28 @@ fn literal(
         Some(Resolved::Field(field)) => literal_kind(field.kind),
         _ => LiteralKind::Unknown,
     };
-    Literal::for_field(value, kind)
+    match vars.get(&bind.name) {
+        // Where nothing is sent, a var that only a run has stands for any value that fits.
+        _ if schemas.stands_for_any(&bind.name) => any(bind, kind),
+        Some(value) => Literal::for_field(value, kind),
+        None => Err(BindError::NoValue(bind.name.clone())),
+    }
+}
+
+/// Some value of a kind.
+fn any(bind: &Bind, kind: LiteralKind) -> Result<Literal, BindError> {
+    let text = match kind {
+        _ if bind.operator == BindOperator::Count => "1",
+        LiteralKind::Text | LiteralKind::Unknown => "x",
+        LiteralKind::Number => "1",
+        LiteralKind::Bool => "true",
+        LiteralKind::Date | LiteralKind::DateTime => "2000-01-01",
+    };
+    let kind = match bind.operator {
+        BindOperator::Count => LiteralKind::Number,
+        _ => kind,
+    };
+    Literal::for_field(&Value::text(text), kind)
 }
 
 fn literal_kind(kind: FieldType) -> LiteralKind {

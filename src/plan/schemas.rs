@@ -1,5 +1,9 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
+use super::Lock;
 use crate::{
     record::FieldPath,
     salesforce::{Field, FieldType, SObjectDescribe},
@@ -10,6 +14,10 @@ use crate::{
 pub struct Schemas {
     by: HashMap<(String, String), Option<Arc<SObjectDescribe>>>,
     names: HashMap<String, Vec<String>>,
+    /// The connections whose describes are those of a lock: what is not there is not known.
+    locked: BTreeSet<String>,
+    /// Vars that have no value yet; only where nothing is sent.
+    open_vars: BTreeSet<String>,
 }
 
 /// Where a field path leads.
@@ -45,6 +53,41 @@ impl Schemas {
     /// Stores the names of an org's sobjects, for suggestions.
     pub fn set_names(&mut self, connection: &str, names: Vec<String>) {
         self.names.insert(connection.to_owned(), names);
+    }
+
+    /// The describes of a lock, for what `connection` names.
+    pub fn add_lock(&mut self, connection: &str, lock: &Lock) {
+        for (name, describe) in &lock.objects {
+            self.insert(connection, name, Some(Arc::clone(describe)));
+        }
+        self.set_names(connection, lock.objects.keys().cloned().collect());
+        self.locked.insert(connection.to_owned());
+    }
+
+    /// Whether what is known of an org comes from a lock.
+    pub fn is_locked(&self, connection: &str) -> bool {
+        self.locked.contains(connection)
+    }
+
+    /// The same describes, for checks that have no values for these vars.
+    pub(super) fn without_vars(&self, vars: BTreeSet<String>) -> Schemas {
+        Schemas {
+            open_vars: vars,
+            ..self.clone()
+        }
+    }
+
+    /// Whether a var has no value yet.
+    pub(super) fn stands_for_any(&self, var: &str) -> bool {
+        self.open_vars.contains(var)
+    }
+
+    /// All objects of an org that it has.
+    pub fn objects<'s>(&'s self, connection: &'s str) -> impl Iterator<Item = &'s Arc<SObjectDescribe>> {
+        self.by
+            .iter()
+            .filter(move |((c, _), _)| c == connection)
+            .filter_map(|(_, describe)| describe.as_ref())
     }
 
     /// Whether it has been asked for.

@@ -10,10 +10,12 @@ use super::{
     fields::{Draft, Sides},
     query::{bind_condition, source_query},
     schemas::Resolved,
+    types::{field_words, filters, tells_apart, uniqueness, unknown},
 };
 use crate::{
-    diag::{Finding, Span, did_you_mean},
+    diag::{Finding, Span, all_of, did_you_mean},
     file::Place,
+    pipeline::soql::SelectKind,
     pipeline::{
         Pipeline,
         expr::{Context, RunInfo, Vars},
@@ -57,6 +59,9 @@ pub(super) fn build_step(
     if matches!(step.source, Source::Object { .. }) && !columns.contains(&id) {
         columns.push(id);
         types.push(FieldType::Id);
+    }
+    if let Some(object) = step.source.object() {
+        filters(schemas, &step.source_connection, object, &step.filters, findings);
     }
     let target = target?;
     writable(target, step, findings);
@@ -249,6 +254,13 @@ fn sobject<'s>(
     findings: &mut Vec<Finding>,
 ) -> Option<&'s SObjectDescribe> {
     let describe = schemas.get(connection, object);
+    if describe.is_none() && !schemas.knows(connection, object) {
+        // Only checks without an org come here with describes missing.
+        if schemas.is_locked(connection) {
+            findings.push(not_locked(schemas, connection, object, span));
+        }
+        return None;
+    }
     if describe.is_none() {
         let mut finding = Finding::error(
             "unknown-object",
@@ -267,13 +279,28 @@ fn sobject<'s>(
     describe
 }
 
+fn not_locked(schemas: &Schemas, connection: &str, object: &str, span: &Span) -> Finding {
+    let finding = Finding::warning(
+        "not-locked",
+        span.clone(),
+        format!("the schema lock of `{connection}` does not know `{object}`"),
+    )
+    .label("not checked");
+    match schemas.suggest_object(connection, object) {
+        Some(close) => finding.help(format!("did you mean `{close}`? If not: `orgferry schema lock`")),
+        None => finding.help("take it in: `orgferry schema lock`"),
+    }
+}
+
 /// The types of the columns that the file names; fields that the source does not have are findings.
 fn column_types(step: &Step, schemas: &Schemas, findings: &mut Vec<Finding>) -> Vec<FieldType> {
     let object = step.source.object();
     let mut types = Vec::with_capacity(step.columns.len());
     for column in &step.columns {
-        let resolved = object.map(|object| schemas.resolve(&step.source_connection, object, &column.path));
+        let (path, made) = selected(step, &column.path);
+        let resolved = object.map(|object| schemas.resolve(&step.source_connection, object, path));
         types.push(match &resolved {
+            _ if made.is_some() => made.unwrap_or_default(),
             Some(Resolved::Field(field)) => field.kind,
             // Which object it is depends on the row, and so does the type.
             Some(Resolved::Polymorphic) => FieldType::AnyType,
@@ -292,22 +319,40 @@ fn column_types(step: &Step, schemas: &Schemas, findings: &mut Vec<Finding>) -> 
             }) => (object, name, suggestion, "relationship"),
             _ => continue,
         };
-        let mut finding = Finding::error(
-            "unknown-source-field",
-            column.span.clone(),
-            format!(
-                "`{object}` of `{}` has no {what} `{name}`",
-                step.source_connection
-            ),
-        )
-        .label(format!("unknown {what}"));
-        finding = match suggestion {
-            Some(close) => finding.help(format!("did you mean `{close}`?")),
-            None => finding.help("a field that field-level security hides from the user of this login looks as if it were not there"),
-        };
-        findings.push(finding);
+        findings.push(unknown(
+            &step.source_connection,
+            &object,
+            what,
+            &name,
+            suggestion,
+            &column.span,
+        ));
     }
     types
+}
+
+/// The field behind a column, and the type of what the query makes of it: a count is a number.
+fn selected<'s>(step: &'s Step, column: &'s FieldPath) -> (&'s FieldPath, Option<FieldType>) {
+    let Source::Soql { query, .. } = &step.source else {
+        return (column, None);
+    };
+    let Some(item) = query.select.iter().find(|item| item.name() == *column) else {
+        return (column, None);
+    };
+    let made = match &item.kind {
+        SelectKind::Field => None,
+        SelectKind::Aggregate(name) => match name.to_ascii_uppercase().as_str() {
+            "COUNT" | "COUNT_DISTINCT" => Some(FieldType::Int),
+            "AVG" => Some(FieldType::Double),
+            _ => None,
+        },
+        SelectKind::Function(name) => match name.to_ascii_lowercase().as_str() {
+            "tolabel" | "format" => Some(FieldType::String),
+            "convertcurrency" => Some(FieldType::Currency),
+            _ => Some(FieldType::AnyType),
+        },
+    };
+    (&item.path, made)
 }
 
 fn writable(target: &SObjectDescribe, step: &Step, findings: &mut Vec<Finding>) {
@@ -348,6 +393,11 @@ fn key(
         .collect();
     let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
     let native = matches!(parts.as_slice(), [(_, field, _)] if field.is_match_key() && !key.is_id());
+    if let [(_, field, _)] = parts.as_slice()
+        && !tells_apart(field)
+    {
+        findings.push(not_unique(field, &key.span, target));
+    }
     let creates = step.target.operation.creates();
     let came_back = parts.iter().all(|(.., text)| *text);
     if !came_back && step.target.api == Api::Bulk && creates && !key.is_id() {
@@ -372,6 +422,42 @@ fn key(
         travels: !key.is_id() && came_back && parts.iter().all(|(part, ..)| part.createable),
         fields: parts.into_iter().map(|(part, ..)| part).collect(),
     })
+}
+
+/// A key of which several records may have one value.
+fn not_unique(field: &Field, span: &Span, target: &SObjectDescribe) -> Finding {
+    let unique: Vec<&str> = target
+        .fields
+        .iter()
+        .filter(|f| f.unique && f.external_id)
+        .map(|f| f.name.as_str())
+        .collect();
+    let what = match field.external_id {
+        true => "an external id, not unique",
+        false => "no external id: records are found by a query",
+    };
+    let finding = Finding::warning(
+        "key-not-unique",
+        span.clone(),
+        format!(
+            "several records of `{}` may have one `{}`",
+            target.name, field.name
+        ),
+    )
+    .label(format!("{}, {what}", field_words(field)));
+    match unique.as_slice() {
+        [] => finding.help(format!(
+            "rows that find several are parked as `ambiguous_key`; tick `Unique` of `{}` in the target, or name several fields: `key: [{}, FIELD]`",
+            field.name, field.name
+        )),
+        [one] => finding.help(format!(
+            "rows that find several are parked as `ambiguous_key`; unique is `key: {one}`"
+        )),
+        several => finding.help(format!(
+            "rows that find several are parked as `ambiguous_key`; unique are {}",
+            all_of(several.iter().copied())
+        )),
+    }
 }
 
 /// A field of the key, and whether its values come back from a Bulk job as they went.
@@ -656,6 +742,8 @@ fn check_lookup(lookup: &Lookup, step: &Step, schemas: &Schemas, vars: &Vars, fi
                 .help("give another value with `--var NAME=VALUE`, or mend the default under `vars`"),
         );
     }
+    filters(schemas, connection, &lookup.object, &lookup.filters, findings);
+    uniqueness(lookup, connection, schemas, findings);
     for (path, span) in &lookup.by {
         check_path(
             schemas,

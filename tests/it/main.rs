@@ -15,4 +15,5 @@ mod schemas;
 mod shapes;
 mod support;
 mod targets;
+mod types;
 mod validate;

@@ -170,6 +170,7 @@ async fn play(
         pipeline: loaded.pipeline,
         vars,
         env: None,
+        locked: None,
         files: &loaded.files,
         progress: Progress::new(progress, &context.terminal),
         reports: &[],

@@ -28,11 +28,13 @@ mod ops;
 mod parse;
 mod test;
 mod tree;
+mod types;
 
 use std::collections::BTreeMap;
 
 pub use error::EvalError;
 pub use fault::{Fault, FaultKind, closest};
+pub use types::{Ids, Type, TypeKind, characters};
 
 use crate::{
     diag::Span,
@@ -144,6 +146,7 @@ pub struct Expr {
     item: bool,
     place: bool,
     span: Option<Span>,
+    source: Box<str>,
 }
 
 impl Expr {
@@ -162,6 +165,7 @@ impl Expr {
             item: false,
             place: false,
             span: None,
+            source: Box::default(),
         }
     }
 
@@ -170,6 +174,11 @@ impl Expr {
     pub fn at(mut self, span: Span) -> Expr {
         self.span = Some(span);
         self
+    }
+
+    /// Its text; empty for a plain copy that stands in no file.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Where its text stands in the file, letter by letter, so that it can be edited there.

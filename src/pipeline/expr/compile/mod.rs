@@ -73,6 +73,7 @@ pub(super) fn compile(source: &str, scope: &mut dyn Scope) -> Result<Expr, Vec<F
         item,
         place,
         span: None,
+        source: source.into(),
     })
 }
 

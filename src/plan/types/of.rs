@@ -1,0 +1,237 @@
+//! What a mapping value gives, as far as the describes and the file tell.
+
+use super::super::{fields::Sides, schemas::Resolved};
+use crate::{
+    pipeline::{
+        expr::{Ids, Type, TypeKind},
+        model::{MapValue, Mask, Missing, Source, StepRef},
+        soql::SelectKind,
+    },
+    record::{FieldPath, Value},
+    salesforce::{Field, FieldType},
+};
+
+impl Sides<'_> {
+    /// What can come out of a mapping value.
+    pub(in crate::plan) fn type_of(&self, value: &MapValue, columns: &[FieldPath]) -> Type {
+        match value {
+            MapValue::Expr(expr) => expr.infer(&|column| self.column_type(columns.get(column))),
+            MapValue::Literal(value) => Type::constant(value),
+            MapValue::When { then, .. } => self.type_of(then, columns),
+            MapValue::First(values) => values
+                .iter()
+                .map(|value| self.type_of(value, columns))
+                .reduce(Type::or)
+                .unwrap_or_default(),
+            MapValue::Table {
+                table, of, otherwise, ..
+            } => {
+                let texts = table.entries.values().filter(|value| !value.is_null());
+                let mapped = Type {
+                    written: texts.cloned().collect(),
+                    ..Type::constant(&Value::text("-"))
+                };
+                match otherwise {
+                    Missing::Keep => {
+                        let mut kept = self.type_of(of, columns);
+                        let mapped_away = |text: &str| table.entries.contains_key(text);
+                        if let Some(read) = &mut kept.read {
+                            read.retain(|text| !mapped_away(text));
+                        }
+                        kept.written
+                            .retain(|value| !value.as_text().is_some_and(mapped_away));
+                        mapped.or(kept)
+                    }
+                    other => mapped.or(instead(other)),
+                }
+            }
+            MapValue::Ref {
+                steps, missing, give, ..
+            } => {
+                let mut objects = Vec::new();
+                for step in steps {
+                    let object = match step {
+                        StepRef::Own(index) => match &self.pipeline.steps[*index].target {
+                            target if target.file.is_none() => target.object.as_str(),
+                            _ => "",
+                        },
+                        StepRef::Foreign(index) => {
+                            self.pipeline.foreign.get(*index).map_or("", |step| &step.object)
+                        }
+                    };
+                    // A step that writes a file keeps the source's own ids.
+                    if object.is_empty() {
+                        return Type::default();
+                    }
+                    objects.push(object.to_owned());
+                }
+                match give {
+                    Some((path, _)) => self.found(&objects, path),
+                    None => ids(objects, false),
+                }
+                .or(instead(missing))
+            }
+            MapValue::Lookup {
+                lookup, otherwise, ..
+            } => match &lookup.give {
+                Some((path, _)) => self.found(std::slice::from_ref(&lookup.object), path),
+                None => ids(vec![lookup.object.clone()], false),
+            }
+            .or(instead(otherwise)),
+            MapValue::Only { then, .. } => self.type_of(then, columns),
+            MapValue::Omit => Type::constant(&Value::Null),
+            MapValue::Mask { kind, of } => match kind {
+                Mask::Email | Mask::Name => Type::text(None),
+                Mask::Phone | Mask::Text | Mask::Digits => Type::text(self.type_of(of, columns).longest()),
+            },
+            MapValue::RecordType { otherwise, .. } => {
+                ids(vec!["RecordType".to_owned()], false).or(instead(otherwise))
+            }
+            MapValue::JsonPath { .. } => Type::default(),
+        }
+    }
+
+    /// What a field of the target's records holds, which a `ref` or `lookup` gives.
+    fn found(&self, objects: &[String], path: &FieldPath) -> Type {
+        objects
+            .iter()
+            .map(
+                |object| match self.schemas.resolve(&self.step.target.connection, object, path) {
+                    Resolved::Field(field) => {
+                        let mut given = of_field(field);
+                        if let Some(ids) = &mut given.ids {
+                            ids.of_source = false;
+                            if field.kind == FieldType::Id {
+                                ids.objects = vec![object.clone()];
+                            }
+                        }
+                        given
+                    }
+                    _ => Type::default(),
+                },
+            )
+            .reduce(Type::or)
+            .unwrap_or_default()
+    }
+
+    /// What a column of the step's rows holds.
+    fn column_type(&self, path: Option<&FieldPath>) -> Type {
+        match path.and_then(|path| self.column(path)) {
+            Some(Column::Field(field)) => of_field(field),
+            Some(Column::Number) => Type::of(TypeKind::Number),
+            Some(Column::Text) => Type::text(None),
+            None => Type::default(),
+        }
+    }
+
+    /// The field that a column is, or what is made of it.
+    pub(super) fn column(&self, path: &FieldPath) -> Option<Column<'_>> {
+        let object = self.step.source.object()?;
+        let resolved = |path| match self.schemas.resolve(&self.step.source_connection, object, path) {
+            Resolved::Field(field) => Some(Column::Field(field)),
+            _ => None,
+        };
+        let Source::Soql { query, .. } = &self.step.source else {
+            return resolved(path);
+        };
+        let Some(item) = query.select.iter().find(|item| item.name() == *path) else {
+            return resolved(path);
+        };
+        match &item.kind {
+            SelectKind::Field => resolved(&item.path),
+            SelectKind::Aggregate(name) => match name.to_ascii_uppercase().as_str() {
+                "MIN" | "MAX" => resolved(&item.path),
+                _ => Some(Column::Number),
+            },
+            SelectKind::Function(name) => match name.to_ascii_lowercase().as_str() {
+                "tolabel" | "format" => Some(Column::Text),
+                "convertcurrency" => Some(Column::Number),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// What a column of rows is.
+pub(super) enum Column<'s> {
+    Field(&'s Field),
+    Number,
+    Text,
+}
+
+fn instead(missing: &Missing) -> Type {
+    match missing {
+        Missing::Value(value) => Type::constant(value),
+        Missing::Park | Missing::Skip | Missing::Null | Missing::Omit | Missing::Stop | Missing::Keep => {
+            Type::constant(&Value::Null)
+        }
+    }
+}
+
+fn ids(objects: Vec<String>, of_source: bool) -> Type {
+    Type {
+        ids: Some(Ids { objects, of_source }),
+        ..Type::of(TypeKind::Id)
+    }
+}
+
+/// What a field of the source holds.
+pub(super) fn of_field(field: &Field) -> Type {
+    let length = (field.length > 0).then_some(field.length);
+    let values = || -> Vec<String> {
+        let active = field.picklist_values.iter().filter(|value| value.active);
+        active.map(|value| value.value.to_string()).collect()
+    };
+    match field.kind {
+        FieldType::Boolean => Type::of(TypeKind::Bool),
+        FieldType::Int | FieldType::Long => Type::number((field.digits > 0).then_some(field.digits), Some(0)),
+        FieldType::Double | FieldType::Currency | FieldType::Percent if field.precision > 0 => Type::number(
+            Some(field.precision.saturating_sub(field.scale)),
+            Some(field.scale),
+        ),
+        FieldType::Double | FieldType::Currency | FieldType::Percent => Type::of(TypeKind::Number),
+        FieldType::Date => Type::of(TypeKind::Date),
+        FieldType::DateTime => Type::of(TypeKind::DateTime),
+        FieldType::Time => Type::of(TypeKind::Time),
+        FieldType::Id => ids(Vec::new(), true),
+        FieldType::Reference => ids(
+            field
+                .reference_to
+                .iter()
+                .map(|object| object.to_string())
+                .collect(),
+            true,
+        ),
+        FieldType::Picklist => {
+            // The list is what is known of the values, whether the org holds to it or not.
+            let values = values();
+            let longest = values.iter().map(|value| value.chars().count()).max();
+            Type {
+                length: longest.and_then(|n| u32::try_from(n).ok()).or(length),
+                read: (!values.is_empty()).then_some(values),
+                ..Type::text(None)
+            }
+        }
+        FieldType::MultiPicklist => {
+            let values = values();
+            Type {
+                kind: TypeKind::Multi,
+                read: (!values.is_empty()).then_some(values),
+                ..Type::text(length)
+            }
+        }
+        FieldType::Address | FieldType::Location | FieldType::ComplexValue | FieldType::Base64 => {
+            Type::of(TypeKind::Compound)
+        }
+        FieldType::String
+        | FieldType::TextArea
+        | FieldType::Phone
+        | FieldType::Url
+        | FieldType::Email
+        | FieldType::EncryptedString
+        | FieldType::Combobox => Type::text(length),
+        FieldType::DataCategoryGroupReference | FieldType::AnyType | FieldType::Json | FieldType::Other => {
+            Type::default()
+        }
+    }
+}
