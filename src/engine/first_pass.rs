@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     EngineError,
-    answers::resolve,
+    answers::{Search, find, resolve},
     each::{self, Entries},
     look_first::look_first,
     shared::{Phase, Shared, blocking},
@@ -18,7 +18,7 @@ use crate::{
     load::{Loader, Unit, WriteRow, Written, prepare},
     pipeline::{expr::Context, model::Operation},
     plan::{PlanStep, ReadFrom, RowIdPlan, TargetKey},
-    record::{Batch, Outcome, ParkReason, Row, RowResult},
+    record::{Batch, FieldPath, Outcome, ParkReason, Row, RowResult},
     state::{Deferred, ParkedRow},
     transform::{Cell, Known, Mapping, RowEnd},
 };
@@ -543,7 +543,10 @@ pub(super) fn retrying(
 
 /// Turns what the org said of a unit into outcomes.
 async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), EngineError> {
-    let (rows, shared_too) = (unit.rows, Arc::clone(shared));
+    let mut rows = unit.rows;
+    // Whatever comes of the question, the unit's rows are written down.
+    let asked = found_again(shared, step, &mut rows).await;
+    let shared_too = Arc::clone(shared);
     let (ended, aside) = blocking(move || {
         let (mut ended, mut aside, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
         for (row, written) in rows {
@@ -556,13 +559,50 @@ async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), Eng
     })
     .await?;
     let recorded = shared.record(step, Phase::Written, ended, aside).await;
-    recorded.and(match unit.error {
+    recorded.and(asked).and(match unit.error {
         None => Ok(()),
         Some(source) => Err(EngineError::Org {
             connection: shared.plan.steps[step].write.connection.clone(),
             source,
         }),
     })
+}
+
+/// New records of which the answer was lost: where they have a key, the target is asked whether they are there. They
+/// were not before, or they would not have been sent as new ones.
+async fn found_again(
+    shared: &Arc<Shared>,
+    step: usize,
+    rows: &mut [(WriteRow, Written)],
+) -> Result<(), EngineError> {
+    let write = &shared.plan.steps[step].write;
+    let Some(key) = write.key.as_ref().filter(|key| !key.is_id && write.look_first) else {
+        return Ok(());
+    };
+    let lost: Vec<usize> = rows
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, written))| written.is_unknown())
+        .map(|(at, _)| at)
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let by: Vec<FieldPath> = key.fields.iter().map(|f| f.field.as_str().into()).collect();
+    let search = Search {
+        object: &write.object,
+        by: &by,
+        condition: None,
+        select: &[],
+    };
+    let keys: Vec<_> = lost.iter().map(|at| rows[*at].0.key(write)).collect();
+    let found = find(shared, &write.connection, &search, &keys).await?;
+    for (at, found) in lost.into_iter().zip(found) {
+        if let [one] = found.as_slice() {
+            rows[at].1 = Written::Created(one.id.clone());
+        }
+    }
+    Ok(())
 }
 
 /// A row's end; rows that are parked or wait for the second pass leave their source values behind.

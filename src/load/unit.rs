@@ -70,6 +70,13 @@ pub enum Written {
     },
 }
 
+impl Written {
+    /// Whether nobody knows if the row is in the target.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Written::Failed { reason, .. } if reason.code == "unknown_outcome")
+    }
+}
+
 /// Rows that were sent together and have an end.
 #[derive(Debug, Default)]
 pub struct Unit {

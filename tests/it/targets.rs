@@ -669,3 +669,33 @@ fn requests_go_side_by_side_as_many_as_the_file_says() {
         assert_eq!(made[0].0 == "C-1", first, "{api} {parallel}");
     }
 }
+
+#[test]
+fn new_records_whose_answer_is_lost_are_looked_for_by_their_key() {
+    let fields = "sobjects:\n  Contact:\n    fields:\n      Code__c: { type: Text(20) }\n      Region__c: { type: Text(20) }\n";
+    for (key, created) in [(", key: [Code__c, Region__c]", 300), (", operation: insert", 200)] {
+        let runtime = runtime();
+        let src = Org::start(
+            &runtime,
+            "src",
+            &format!(
+                "seed: 5\n{fields}records:\n  - object: Contact\n    generate: {{ count: 300, fields: {{ LastName: \"P{{n}}\", Code__c: \"{{n}}\", Region__c: EMEA }} }}\n"
+            ),
+        );
+        // Done, and never told.
+        let lost = "faults:\n  - { on: { method: POST, path: /composite/sobjects }, after: 1, times: 1, then: drop_answer }\n";
+        let dst = Org::start(&runtime, "dst", &format!("seed: 6\n{lost}{fields}"));
+        let project = Project::new(&src, &dst);
+        project.write(
+            "people.yaml",
+            &pipeline(&format!("  people:\n    source: {{ object: Contact }}\n    target: {{ object: Contact{key}, api: rest, batch_size: 100, parallel: 1 }}\n    policy: {{ errors: {{ stop_when: {{ failed: 90% }} }} }}\n    copy: [LastName, Code__c, Region__c]\n")),
+        );
+        let report = project.run_pipeline("people.yaml", &[], if created == 300 { 0 } else { 4 });
+        report.adds_up();
+        assert_eq!(report.count("people", "created"), created, "{key}");
+        assert_eq!(dst.emulator.count("Contact"), 300, "{key}");
+        if created == 200 {
+            assert_eq!(codes(&report, "people"), [("unknown_outcome".to_owned(), 100)]);
+        }
+    }
+}
