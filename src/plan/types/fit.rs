@@ -540,7 +540,15 @@ impl Sides<'_> {
             ));
         }
         let (given_whole, whole) = (given.whole?, whole_digits(field)?);
-        if given_whole <= whole {
+        // A condition on the same field is how larger numbers are left out.
+        let bounded = match (line.value, main(line.value)) {
+            (MapValue::When { condition, .. }, Some(expr)) => condition
+                .columns()
+                .iter()
+                .any(|column| expr.columns().contains(column)),
+            _ => false,
+        };
+        if given_whole <= whole || bounded {
             return None;
         }
         let of = operand(line.value, columns);
