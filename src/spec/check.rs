@@ -160,7 +160,17 @@ impl Check<'_> {
     fn items(&mut self, node: &mut Node, shape: &'static Shape, owner: &NodeKey) {
         if let Kind::List(items) = &mut node.kind {
             for item in items {
-                self.node(item, shape, owner);
+                // What is wrong with an entry is shown there, not at the list.
+                let head = item.head(self.files);
+                let owner = NodeKey {
+                    text: owner.text.clone(),
+                    span: if head.range.is_empty() {
+                        owner.span.clone()
+                    } else {
+                        head
+                    },
+                };
+                self.node(item, shape, &owner);
             }
         }
     }
@@ -197,6 +207,35 @@ impl Check<'_> {
                 });
             }
             let owner = entry.key.clone();
+            let empty = |node: &Node| {
+                node.scalar()
+                    .is_some_and(|s| s.text.is_empty() && s.plain() == Plain::Null)
+            };
+            let bare = match values {
+                Shape::Scalar | Shape::Anything => true,
+                Shape::ByKind(kinds) => {
+                    keys.pattern.is_empty() && matches!(kinds.scalar, Some(Shape::Scalar))
+                }
+                _ => false,
+            };
+            if bare && empty(&entry.value) {
+                // Most often a colon that was forgotten or has no space behind it.
+                let finding = Finding::error(
+                    "wrong-type",
+                    entry.key.span.clone(),
+                    format!("`{}` has no value", entry.key.text),
+                )
+                .label("expected `: ` and a value");
+                let key = &entry.key.text;
+                self.findings.push(match key.split_once([':', ' ']) {
+                    Some((name, value)) if !name.is_empty() && !value.trim().is_empty() => {
+                        finding.help(format!("did you mean `{name}: {}`?", value.trim()))
+                    }
+                    _ => finding.help("for nothing, write `null`"),
+                });
+                entry.value.kind = Kind::Broken;
+                continue;
+            }
             self.node(&mut entry.value, values, &owner);
         }
     }

@@ -89,6 +89,8 @@ pub struct Project {
     pub folder: PathBuf,
     /// `orgferry.yaml` in it.
     pub file: Option<Document>,
+    /// Whether there is one that cannot be read: then nobody knows what it declares.
+    pub broken: bool,
 }
 
 /// Reads files, each once.
@@ -145,19 +147,26 @@ impl Loader {
             let file = folder.join("orgferry.yaml");
             if file.is_file() {
                 let file = tidy(&file);
+                let file = self.read(&file, Some(FileKind::Project), None);
                 return Project {
-                    file: self.read(&file, Some(FileKind::Project), None),
+                    broken: file.as_ref().is_none_or(|file| file.root.is_broken()),
+                    file,
                     folder,
                 };
             }
             if folder.join("credentials.yaml").is_file() {
-                return Project { folder, file: None };
+                return Project {
+                    folder,
+                    file: None,
+                    broken: false,
+                };
             }
             steps = steps.saturating_sub(1);
             if steps == 0 {
                 return Project {
                     folder: own,
                     file: None,
+                    broken: false,
                 };
             }
             folder = match folder.parent() {
@@ -166,6 +175,7 @@ impl Loader {
                     return Project {
                         folder: own,
                         file: None,
+                        broken: false,
                     };
                 }
                 _ => folder.join(".."),

@@ -54,14 +54,10 @@ fn of(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Text(kind) if kind.pattern.is_empty() => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Text(kind) => {
             let fits = |samples: [&str; 2]| samples.iter().any(|sample| (kind.allows)(sample));
-            let types: Vec<&str> = [
-                ("string", true),
-                ("number", fits(["12", "66.0"])),
-                ("boolean", fits(["true", "false"])),
-            ]
-            .into_iter()
-            .filter_map(|(name, fits)| fits.then_some(name))
-            .collect();
+            let types: Vec<&str> = [("string", true), ("number", fits(["12", "66.0"]))]
+                .into_iter()
+                .filter_map(|(name, fits)| fits.then_some(name))
+                .collect();
             json!({ "type": types, "pattern": kind.pattern, "description": capital(kind.noun) })
         }
         Shape::Words(words) => {

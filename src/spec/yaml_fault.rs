@@ -343,6 +343,13 @@ fn trailing(here: Span, text: &str, line: &Line, quote: char) -> Finding {
         format!("there is more behind the closing {quote}"),
     )
     .label("this belongs to nothing");
+    let finding = match opening_quote(text, here.range.start, quote) {
+        Some(open) if open < line.range.start => finding.also(
+            Span::new(here.file, open..open + 1),
+            "the text in quotes begins here",
+        ),
+        _ => finding,
+    };
     let before = text[..here.range.start]
         .trim_end_matches(quote)
         .chars()
@@ -380,6 +387,11 @@ fn stray_colon(here: Span, text: &str, at: usize, line: &Line) -> Finding {
     match above {
         Some(above) if !above.trim_end().ends_with(':') => {
             let own = key.trim_end();
+            // A piece of the text, like every line of it.
+            let start = (above.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+            let start = start + above.len() - above.trim_start().len();
+            let file = here.file;
+            let there = Span::new(file, start..start + above.trim().len());
             let above = above.trim();
             match above.split_once(": ") {
                 Some((name, _)) => Finding::error(
@@ -391,6 +403,7 @@ fn stray_colon(here: Span, text: &str, at: usize, line: &Line) -> Finding {
                     ),
                 )
                 .label("YAML takes this line for more of that value")
+                .also(there, "the value begins here")
                 .help("indent it like the line above, or quote the text of several lines"),
                 None => Finding::error(
                     "yaml-syntax",
@@ -398,6 +411,7 @@ fn stray_colon(here: Span, text: &str, at: usize, line: &Line) -> Finding {
                     format!("`{above}` above is no key and no value"),
                 )
                 .label("YAML takes the line above and this one for one text")
+                .also(there, "no `: ` makes a key of this")
                 .help(format!("give it a colon: {above}:")),
             }
         }
@@ -420,11 +434,26 @@ fn indentation(text: &str, at: usize, line: &Line, file: usize) -> Finding {
         !l.is_empty() && !l.starts_with('#')
     });
     let spaces = |n: usize| format!("{n} space{}", if n == 1 { "" } else { "s" });
-    let finding = Finding::error(
+    let mut finding = Finding::error(
         "yaml-syntax",
         span,
         "this line's indentation fits no line above it",
     );
+    if let Some((first, parent)) = block_around(text, line.range.start, own) {
+        let theirs = Line { range: first.clone() }.indentation(text);
+        let bare = |range: Range<usize>| {
+            let line = &text[range.clone()];
+            let start = range.start + line.len() - line.trim_start().len();
+            Span::new(file, start..range.start + line.trim_end().len())
+        };
+        finding = finding.also(
+            bare(first),
+            format!("the lines from here on start with {}", spaces(theirs)),
+        );
+        if let Some(parent) = parent {
+            finding = finding.also(bare(parent), "and belong to this one");
+        }
+    }
     match above {
         Some(above) if text[at..].starts_with('-') == above.trim_start().starts_with('-') => {
             let theirs = above.len() - above.trim_start_matches(' ').len();
@@ -442,6 +471,60 @@ fn indentation(text: &str, at: usize, line: &Line, file: usize) -> Finding {
             .label(format!("indented by {}", spaces(own)))
             .help("lines of one level start alike"),
     }
+}
+
+/// The first line of the block that a line with less indentation ends, and the line that the block belongs to.
+fn block_around(text: &str, before: usize, own: usize) -> Option<(Range<usize>, Option<Range<usize>>)> {
+    let mut first: Option<(usize, Range<usize>)> = None;
+    let mut end = before;
+    while end > 0 {
+        let start = text[..end - 1].rfind('\n').map_or(0, |found| found + 1);
+        let line = Line { range: start..end };
+        let bare = text[start..end].trim();
+        end = start;
+        if bare.is_empty() || bare.starts_with('#') {
+            continue;
+        }
+        let indentation = line.indentation(text);
+        if indentation <= own {
+            return first.map(|(_, first)| (first, Some(line.range)));
+        }
+        if first.as_ref().is_none_or(|(least, _)| indentation <= *least) {
+            first = Some((indentation, line.range));
+        }
+    }
+    first.map(|(_, first)| (first, None))
+}
+
+/// Where the quoted text began that has its end before a byte.
+fn opening_quote(text: &str, at: usize, quote: char) -> Option<usize> {
+    let mut open = None;
+    let mut last = None;
+    let mut previous = '\n';
+    let mut letters = text[..at].char_indices();
+    while let Some((place, letter)) = letters.next() {
+        match (open, letter) {
+            (Some((q, start)), c) if q == c => {
+                last = (q == quote).then_some(start).or(last);
+                open = None;
+            }
+            (Some(('"', _)), '\\') => {
+                letters.next();
+            }
+            (Some(_), _) => {}
+            (None, '\'' | '"') if !previous.is_alphanumeric() => open = Some((letter, place)),
+            (None, '#') if previous.is_whitespace() => {
+                for (_, c) in letters.by_ref() {
+                    if c == '\n' {
+                        break;
+                    }
+                }
+            }
+            _ => {}
+        }
+        previous = letter;
+    }
+    last
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod expressions;
 mod files;
 mod manual;
 mod mapping;
+mod mutation;
 mod robust;
 mod rooms;
 mod schemas;

@@ -7,10 +7,10 @@ use crate::{
     diag::{Code, Finding, Span, all_of, did_you_mean},
     pipeline::{
         expr::{Expr, FaultKind, is_template},
-        model::{FieldRole, FieldUse, Var},
-        soql::{self, Bind, Condition, Query, SoqlFault},
+        model::{FieldRole, FieldUse, Var, VarKind},
+        soql::{self, Bind, BindOperator, Condition, Query, SoqlFault},
     },
-    record::FieldPath,
+    record::{FieldPath, Value},
     spec::{Node, Segments},
 };
 
@@ -83,6 +83,28 @@ fn verbatim(text: &str, parts: &Segments, ctx: &Ctx<'_>) -> Option<Span> {
     let span = parts.locate(0..text.len());
     let range = ctx.files.clamp(&span);
     (ctx.files.text(span.file).get(range) == Some(text)).then_some(span)
+}
+
+/// A condition of `when`. One that looks at nothing is told: it holds always, or never.
+pub(super) fn when(node: &Node, scope: &mut Columns, usage: &mut Usage, ctx: &mut Ctx<'_>) -> Option<Expr> {
+    let expr = expression(node, scope, usage, ctx)?;
+    if let Some(value) = expr.as_constant() {
+        let says = match value {
+            Value::Bool(true) => "always holds",
+            Value::Bool(false) | Value::Null => "never holds",
+            _ => "is no condition",
+        };
+        ctx.report(
+            Finding::warning(
+                "constant-condition",
+                ctx.head(node),
+                format!("this `when` {says}"),
+            )
+            .label("looks at no field and no var")
+            .help("for example `when: Amount > 0`; without a condition, leave `when` out"),
+        );
+    }
+    Some(expr)
 }
 
 fn code(kind: FaultKind, template: bool) -> Code {
@@ -219,7 +241,19 @@ fn report(faults: Vec<SoqlFault>, parts: &Segments, skip: usize, ctx: &mut Ctx<'
 
 fn binds(binds: &[Bind], parts: &Segments, vars: &[Var], usage: &mut Usage, ctx: &mut Ctx<'_>) {
     for bind in binds {
-        var(&bind.name, parts.locate(bind.range.clone()), vars, usage, ctx);
+        let place = parts.locate(bind.range.clone());
+        let known = var(&bind.name, place.clone(), vars, usage, ctx);
+        let list = vars
+            .iter()
+            .find(|var| var.name == bind.name && var.kind == VarKind::List);
+        if let Some(list) = list.filter(|_| known && bind.operator != BindOperator::In) {
+            ctx.report(
+                Finding::error("wrong-type", place, format!("the var `{}` is a list", bind.name))
+                    .label("only IN, NOT IN, INCLUDES and EXCLUDES take a list")
+                    .also(list.span.clone(), "declared here")
+                    .help(format!("write `IN :{}`", bind.name)),
+            );
+        }
     }
 }
 

@@ -104,7 +104,7 @@ impl Mapper<'_, '_> {
         }
         let mut value = self.form(node, ctx);
         if let Some(when) = node.get("when") {
-            let condition = expressions::expression(when, self.columns, self.usage, ctx);
+            let condition = expressions::when(when, self.columns, self.usage, ctx);
             value = match (condition, value) {
                 (Some(condition), Some(value)) => Some(MapValue::When {
                     condition,
@@ -171,6 +171,18 @@ impl Mapper<'_, '_> {
                 "lookup" => self.lookup(node, subject, ctx),
                 "record_type" => {
                     let of = self.value(subject, ctx);
+                    if let Some(MapValue::Literal(Value::Number(_) | Value::Bool(_))) = &of {
+                        ctx.report(
+                            Finding::error(
+                                "wrong-type",
+                                subject.span.clone(),
+                                "a record type is found by its developer name, which is text",
+                            )
+                            .label("this is none")
+                            .help("for example `{ record_type: RecordType.DeveloperName }` or `{ record_type: \"'Customer'\" }`"),
+                        );
+                        return None;
+                    }
                     Some(MapValue::RecordType {
                         of: Box::new(of?),
                         otherwise: missing(node.get("otherwise"))?,

@@ -94,7 +94,11 @@ pub fn load(paths: &[PathBuf], env: Option<&str>) -> Loaded {
                 let mut ctx = Ctx::new(&loader.files, &mut loader.findings);
                 credentials::compile(&document.root, document.folder(), &mut ctx);
             }
-            FileKind::Project | FileKind::Mapping => {}
+            FileKind::Project => {
+                let mut ctx = Ctx::new(&loader.files, &mut loader.findings);
+                environment_files(&document.root, document.folder(), &mut ctx);
+            }
+            FileKind::Mapping => {}
         }
     }
     loader.hide_secrets();
@@ -186,7 +190,11 @@ fn compile_file(
         file.root.files(&mut files);
     }
 
+    let before = loader.findings.len();
     let mut ctx = Ctx::new(&loader.files, &mut loader.findings);
+    if let Some(file) = &project.file {
+        environment_files(&file.root, &project.folder, &mut ctx);
+    }
     let declared = match credentials {
         Found::Nothing => Declared::default(),
         Found::Faulty => Declared::faulty(),
@@ -196,7 +204,51 @@ fn compile_file(
         }
     };
     let pipeline = compile(document, &project, overlay.as_ref(), declared, folders, &mut ctx);
+    if project.broken {
+        // What the project file declares is not known: that a name is declared nowhere is nothing that can be said.
+        let mut at = 0;
+        loader.findings.retain(|finding| {
+            at += 1;
+            at <= before
+                || !matches!(
+                    finding.code,
+                    "unknown-credential" | "unknown-var" | "unknown-table"
+                )
+        });
+        return Compiled {
+            pipeline: None,
+            files,
+        };
+    }
     Compiled { pipeline, files }
+}
+
+/// The credentials of every environment are there, also of those that nobody runs in today.
+fn environment_files(root: &Node, folder: &Path, ctx: &mut Ctx<'_>) {
+    for entry in root.get("environments").map(Node::entries).unwrap_or_default() {
+        let Some(node) = entry.value.get("credentials") else {
+            continue;
+        };
+        let Some(path) = node.text() else {
+            continue;
+        };
+        let full = tidy(&folder.join(path));
+        if !full.is_file() {
+            ctx.report(
+                Finding::error(
+                    "unreadable-file",
+                    node.span.clone(),
+                    format!(
+                        "the environment `{}` has no credentials: there is no `{}`",
+                        entry.key.text,
+                        full.display()
+                    ),
+                )
+                .label("named here")
+                .help("paths in a file start at that file's folder"),
+            );
+        }
+    }
 }
 
 /// What `--env NAME` changes.

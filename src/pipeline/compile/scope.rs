@@ -112,6 +112,17 @@ impl Columns {
         .map(str::to_owned)
     }
 
+    /// `vras.region` and `rnu.pipeline` are no paths of a source: they are misspelt.
+    fn slip(&self, path: &FieldPath) -> Option<String> {
+        let (head, name) = path.as_str().split_once('.')?;
+        const OF_RUN: [&str; 6] = ["id", "pipeline", "env", "started_at", "from", "to"];
+        let close = |word: &str| strsim::damerau_levenshtein(head, word) == 1;
+        let meant = (close("vars") && self.vars.iter().any(|var| var == name))
+            .then_some("vars")
+            .or_else(|| (close("run") && OF_RUN.contains(&name) && name != "id").then_some("run"))?;
+        Some(format!("{meant}.{name}"))
+    }
+
     /// Where the expression that is being compiled names a field.
     fn place(&self, path: &FieldPath) -> Span {
         let Some((text, parts)) = &self.here else {
@@ -131,6 +142,12 @@ impl Columns {
 impl Scope for Columns {
     fn field(&mut self, path: &FieldPath) -> Result<usize, UnknownField> {
         let span = self.place(path);
+        if let Some(meant) = self.slip(path) {
+            return Err(UnknownField {
+                reason: UnknownReason::NoSuchField,
+                suggestion: Some(meant),
+            });
+        }
         self.column(path, span).ok_or_else(|| UnknownField {
             reason: UnknownReason::NotSelected,
             suggestion: self.suggestion(path),

@@ -280,7 +280,16 @@ pub(super) fn row_id(
 ) -> Option<RowId> {
     let node = step.value.get("source")?;
     if let Some(id) = node.get("id") {
-        return expressions::expression(id, columns, usage, ctx).map(RowId::Expr);
+        let expr = expressions::expression(id, columns, usage, ctx)?;
+        if expr.as_constant().is_some() {
+            ctx.report(
+                Finding::error("wrong-type", id.span.clone(), "`id` is the same for every row")
+                    .label("tells no row from another")
+                    .help("name a field, or an expression of fields"),
+            );
+            return None;
+        }
+        return Some(RowId::Expr(expr));
     }
     let span = match source.source.as_ref()? {
         Source::Soql { query, span } if query.is_aggregated() => {

@@ -20,8 +20,8 @@ use crate::{
     diag::{Finding, Span},
     pipeline::{
         model::{
-            CopiedField, Copy, Each, FieldMap, Key, Lookup, Operation, Policy, RowId, Source, Step, Target,
-            Var,
+            CopiedField, Copy, Each, FieldMap, Key, Lookup, MapValue, Operation, Policy, RowId, Source, Step,
+            Target, Var,
         },
         soql,
     },
@@ -172,7 +172,7 @@ impl<'a, 'd> Steps<'a, 'd> {
         let each = source::each(step, &mut columns, usage, ctx);
         let row_id = source::row_id(step, &source, &mut columns, usage, ctx);
         let when = match node.get("when") {
-            Some(when) => expressions::expression(when, &mut columns, usage, ctx).map(Some),
+            Some(when) => expressions::when(when, &mut columns, usage, ctx).map(Some),
             None => Some(None),
         };
         let connection = target
@@ -196,6 +196,7 @@ impl<'a, 'd> Steps<'a, 'd> {
         let names = mapped_twice(node, ctx);
         check_key(step, &target, &names, ctx);
         check_target_fields(step, target.target.as_ref(), &names, ctx);
+        check_constant_key(target.key.as_ref(), map.as_deref(), ctx);
         check_lookup_copies(step, &source, &connection, infos, ctx);
         let needs: Option<Vec<usize>> = node.get("needs").map_or(Some(Vec::new()), |needs| {
             let found: Vec<Option<usize>> = needs
@@ -627,6 +628,41 @@ fn check_target_fields(
             .help("name a field that the step fills, such as the lookup to the parent"),
         );
     }
+}
+
+/// A key that is the same for every row makes one record of all of them.
+fn check_constant_key(key: Option<&Key>, map: Option<&[FieldMap]>, ctx: &mut Ctx<'_>) {
+    let (Some(key), Some(map)) = (key, map) else {
+        return;
+    };
+    let constant = |line: &&FieldMap| match &line.value {
+        MapValue::Literal(_) => true,
+        MapValue::Expr(expr) => expr.as_constant().is_some(),
+        _ => false,
+    };
+    // One part that differs is enough to tell rows apart.
+    let line_of = |name: &str| {
+        map.iter()
+            .find(|line| line.field.as_str().eq_ignore_ascii_case(name))
+    };
+    let lines: Option<Vec<&FieldMap>> = key
+        .fields
+        .iter()
+        .map(|(name, _)| line_of(name).filter(constant))
+        .collect();
+    let Some((name, line)) = lines.and_then(|lines| Some((&key.fields.first()?.0, *lines.first()?))) else {
+        return;
+    };
+    ctx.report(
+        Finding::warning(
+            "constant-key",
+            line.value_span.clone(),
+            format!("the key `{name}` is the same for every row"),
+        )
+        .label("all rows but the first are parked as `duplicate_key`")
+        .also(key.span.clone(), "the key")
+        .help(format!("fill it with what tells the rows apart: `{name}: Id`")),
+    );
 }
 
 /// Whether a relationship path fills a lookup: `Account.Ext__c` fills `AccountId`, `Parent__r.Ext__c` `Parent__c`.

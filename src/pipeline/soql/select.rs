@@ -12,6 +12,37 @@ use super::{
 /// The functions that make one row of many.
 const AGGREGATES: [&str; 6] = ["COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX"];
 
+/// Every function that a select list can hold.
+const FUNCTIONS: [&str; 27] = [
+    "COUNT",
+    "COUNT_DISTINCT",
+    "SUM",
+    "AVG",
+    "MIN",
+    "MAX",
+    "GROUPING",
+    "FORMAT",
+    "toLabel",
+    "convertCurrency",
+    "convertTimezone",
+    "DISTANCE",
+    "GEOLOCATION",
+    "CALENDAR_MONTH",
+    "CALENDAR_QUARTER",
+    "CALENDAR_YEAR",
+    "DAY_IN_MONTH",
+    "DAY_IN_WEEK",
+    "DAY_IN_YEAR",
+    "DAY_ONLY",
+    "FISCAL_MONTH",
+    "FISCAL_QUARTER",
+    "FISCAL_YEAR",
+    "HOUR_IN_DAY",
+    "WEEK_IN_MONTH",
+    "WEEK_IN_YEAR",
+    "FIELDS",
+];
+
 impl Parser<'_> {
     /// The items up to FROM, which is the current token afterwards.
     pub(super) fn select_list(&mut self, grouped: bool) -> Result<(Vec<SelectItem>, Range<usize>), Stop> {
@@ -49,12 +80,12 @@ impl Parser<'_> {
                         true => "an alias follows without AS: `COUNT(Id) total`",
                         false => "put a comma between two fields",
                     };
-                    self.note(
-                        end..self.here().end,
-                        "a comma is missing here",
-                        "expected `,`",
-                        help,
-                    );
+                    let place = match self.text[end..self.here().start].contains('\n') {
+                        // At the end of the line above, not at the start of the next.
+                        true => self.before(),
+                        false => end..self.here().end,
+                    };
+                    self.note(place, "a comma is missing here", "expected `,`", help);
                     if self.at_word("AS") {
                         self.advance();
                         self.advance();
@@ -163,6 +194,20 @@ impl Parser<'_> {
                 "name the fields, or write `source: { object: ... }` and have them derived",
             );
             return Ok(None);
+        }
+        if !FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            let help = match crate::diag::did_you_mean(&name.to_uppercase(), FUNCTIONS) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "common ones are COUNT, SUM, MAX, toLabel and CALENDAR_YEAR".to_owned(),
+            };
+            let fault = SoqlFault::new(
+                Syntax,
+                start.clone(),
+                format!("`{name}` is no function of SOQL"),
+                "unknown function",
+                None,
+            );
+            self.faults.push(fault.with_help(help));
         }
         self.advance();
         let fields = self.function_arguments()?;

@@ -39,6 +39,9 @@ impl Check<'_> {
         };
         if scalar.plain() == Plain::Null && scalar.text.is_empty() {
             self.no_value(node, owner, kind.noun);
+        } else if !kind.pattern.is_empty() && matches!(scalar.plain(), Plain::Bool(_)) {
+            let help = format!("if that is its name, put it in quotes: \"{}\"", scalar.text);
+            self.wrong_type(node, owner, kind.noun, Some(help));
         } else if !(kind.allows)(&scalar.text) {
             let message = match owner.text.as_str() {
                 "" => format!("expected {}", kind.noun),

@@ -277,7 +277,7 @@ static PERMISSION_SET: Shape = Shape::Record(&Record {
         )
         .required()
         .example("[\"EC_Org1.EC_Principal\"]"),
-        Key::new("pipelines", &Shape::List(&TEXT), "Globs of pipeline names.")
+        Key::new("pipelines", &Shape::List(&GLOB), "Globs of pipeline names.")
             .required()
             .example("[\"*\"]"),
     ],

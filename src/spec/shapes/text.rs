@@ -44,8 +44,18 @@ pub(crate) static HEADER_KIND: TextKind = TextKind {
 };
 static URL_KIND: TextKind = TextKind {
     noun: "an address that starts with `https://`",
-    pattern: "^https?://.+$",
-    allows: |text| text.starts_with("https://") || text.starts_with("http://"),
+    pattern: "^https?://[^\\s\"'<>]+$",
+    allows: |text| {
+        ["https://", "http://"]
+            .iter()
+            .any(|scheme| text.len() > scheme.len() && text.starts_with(scheme))
+            && !text.contains(|c: char| c.is_whitespace() || "\"'<>".contains(c))
+    },
+};
+static GLOB_KIND: TextKind = TextKind {
+    noun: "a name, or a pattern such as `customers*` or `*`",
+    pattern: "^[A-Za-z0-9_*?{}\\[\\],!.-]+$",
+    allows: |text| is_name(text, "_*?{}[],!.-"),
 };
 static CALLOUT_KIND: TextKind = TextKind {
     noun: "`callout:NAMED_CREDENTIAL/path`",
@@ -87,6 +97,7 @@ static ASSIGNMENT_RULE_KIND: TextKind = TextKind {
     },
 };
 
+pub(crate) static GLOB: Shape = Shape::Text(&GLOB_KIND);
 pub(crate) static TEXT: Shape = Shape::Text(&ANY_TEXT);
 pub(crate) static NAME: Shape = Shape::Text(&NAME_KIND);
 pub(crate) static DASHED_NAME: Shape = Shape::Text(&DASHED_NAME_KIND);

@@ -28,9 +28,29 @@ impl<'s> Compiler<'s, '_> {
         block
     }
 
+    /// An end without a beginning is a slip: `{ Name }}` would be printed as it stands.
+    fn strays(&mut self, raw: &str) {
+        let start = self.place(raw).start;
+        for (at, end) in raw.match_indices("}}").chain(raw.match_indices("%}")) {
+            let begin = if end == "}}" { "{{" } else { "{%" };
+            self.fault(
+                FaultKind::Syntax,
+                start + at..start + at + end.len(),
+                format!("`{end}` ends what no `{begin}` has begun"),
+                "would be printed as it stands",
+                Some(format!(
+                    "begin it with `{begin}`; to print it, write `{{{{ '{end}' }}}}`"
+                )),
+            );
+        }
+    }
+
     pub(super) fn statement(&mut self, statement: &ast::Stmt<'s>) -> Option<Stmt> {
         Some(match statement {
-            ast::Stmt::EmitRaw(raw) => Stmt::Text(raw.raw.into()),
+            ast::Stmt::EmitRaw(raw) => {
+                self.strays(raw.raw);
+                Stmt::Text(raw.raw.into())
+            }
             ast::Stmt::EmitExpr(emit) => {
                 let (node, reads_row) = self.watching(|c| c.expr(&emit.expr));
                 Stmt::Print { node, reads_row }
