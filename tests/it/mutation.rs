@@ -9,6 +9,11 @@
 //! The suite tries a part of the breaks, chosen by a fixed seed; all of them with
 //! `ORGFERRY_MUTATIONS=all cargo test --test it mutation -- --nocapture`.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the table of breaks is what the test is read for"
+)]
+
 mod mutants;
 
 use std::{
