@@ -420,3 +420,6 @@ pub(super) fn reason(code: &str, message: impl Into<String>, field: &str, help: 
         help: help.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -250,3 +250,44 @@ fn every_entry_of_a_list_is_a_row() {
         }
     }
 }
+
+#[test]
+fn what_is_missing_ends_as_its_word_says() {
+    for (word, exit, outcome, title) in [
+        ("park", 4, "parked", "kept"),
+        ("skip", 0, "filtered", "kept"),
+        ("null", 0, "updated", "null"),
+        ("omit", 0, "updated", "kept"),
+        ("{ value: X }", 0, "updated", "X"),
+        ("stop", 5, "parked", "kept"),
+    ] {
+        for form in [
+            "table: { Boss: Manager }, of: Title, otherwise: WORD",
+            "lookup: User, by: Username, of: Title, give: Name, otherwise: WORD",
+            "ref: contacts, of: Title, missing: WORD",
+        ] {
+            let runtime = runtime();
+            let rows = "records:\n  - object: Contact\n    rows: [{ LastName: A, Title: Nobody }]\n";
+            let src = Org::start(&runtime, "src", rows);
+            let there =
+                "records:\n  - object: Contact\n    rows: [{ LastName: A, Legacy_Id__c: A, Title: kept }]\n";
+            let dst = Org::start(&runtime, "dst", &target(there));
+            let project = Project::new(&src, &dst);
+            let form = form.replace("WORD", word);
+            project.write(
+                "words.yaml",
+                &format!("version: 1\nfrom: src\nto: dst\nsteps:\n  contacts:\n    source: {{ object: Contact }}\n    target: {{ object: Contact, key: Legacy_Id__c }}\n    copy: [LastName]\n    map:\n      Legacy_Id__c: LastName\n      Title: {{ {form} }}\n"),
+            );
+            let report = project.run_pipeline("words.yaml", &[], exit);
+            // A self reference waits for the second pass: the record itself has been written by then.
+            if !form.starts_with("ref") {
+                assert_eq!(report.count("contacts", outcome), 1, "{form}");
+            }
+            assert_eq!(
+                table(&dst, "Contact", "Legacy_Id__c", &["Title"]),
+                [format!("A: {title}")],
+                "{form}"
+            );
+        }
+    }
+}

@@ -638,7 +638,7 @@ fn faults_point_at_what_is_wrong() {
             vec![(
                 "'dd.mm.yyyy'",
                 "the argument `format` of the filter `date` is a pattern like `%d.%m.%Y`, not `dd.mm.yyyy`",
-                "it is written `| date(format=...)`",
+                "it is written `| date(format=..., zone=...)`",
             )],
         ),
         (
