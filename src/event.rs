@@ -137,6 +137,13 @@ pub enum Event {
         /// The step's index in the plan.
         step: usize,
     },
+    /// A check has come to its end.
+    Checked {
+        /// The step's index in the plan.
+        step: usize,
+        /// What it came to.
+        check: CheckEnd,
+    },
     /// A step has ended: all its rows have an outcome, or the run stops.
     StepEnded {
         /// Its index in the plan.
@@ -148,6 +155,19 @@ pub enum Event {
     },
     /// The user asked to stop: what is in flight is being finished.
     Stopping,
+}
+
+/// What a check came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckEnd {
+    /// The check, as a user would write it.
+    pub words: String,
+    /// `FILE:LINE:COLUMN`.
+    pub place: String,
+    /// Whether nothing offends it.
+    pub passed: bool,
+    /// What it found.
+    pub found: String,
 }
 
 /// A step as planned.
@@ -163,6 +183,8 @@ pub struct PlannedStep {
     pub operation: &'static str,
     /// How many rows the source has, where it could be asked.
     pub total: Option<u64>,
+    /// Of an incremental step: which rows it reads.
+    pub since: Option<String>,
     /// How it is read.
     pub read: Road,
     /// How it is written.

@@ -28,6 +28,8 @@ pub(super) struct Job<'a> {
     pub(super) env: Option<String>,
     /// What the schema locks say of its orgs.
     pub(super) locked: Option<Arc<Schemas>>,
+    /// `--full`.
+    pub(super) full: bool,
     /// The texts of its files, for findings.
     pub(super) files: &'a Files,
     /// How progress is shown.
@@ -73,6 +75,7 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
         pipeline: Arc::clone(&pipeline),
         vars: job.vars,
         env: job.env,
+        full: job.full,
         environment: context.environment.clone(),
         store: Arc::clone(&store),
         events,

@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Value of a var of the pipeline; of a list separated by commas. May be given several times
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = assignment)]
     vars: Vec<(String, String)>,
+    /// Read everything in steps with a `cursor`, and send again what `compare: sent` would skip
+    #[arg(long)]
+    full: bool,
     /// Write the report as JSON to a file too. May be given several times
     #[arg(long = "report", value_name = "json=PATH", value_parser = report_file)]
     reports: Vec<PathBuf>,
@@ -51,6 +54,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         vars,
         env: args.env.clone(),
         locked: Some(locked),
+        full: args.full,
         files: &loaded.files,
         progress: Progress::new(args.progress, &context.terminal),
         reports: &args.reports,

@@ -1,3 +1,4 @@
+use super::checks::FailedCheck;
 use crate::{
     auth::AuthError,
     pipeline::credentials::Refusal,
@@ -98,6 +99,9 @@ pub enum EngineError {
         /// Why it failed.
         reason: Box<ParkReason>,
     },
+    /// A check of a whole step failed.
+    #[error("{0}")]
+    Check(Box<FailedCheck>),
     /// The user asked to stop.
     #[error("stopped on request; what was in flight is finished and written down")]
     Interrupted,
@@ -130,7 +134,9 @@ impl EngineError {
                 ErrorKind::Login
             }
             EngineError::Org { source, .. } if source.is_access() => ErrorKind::Login,
-            EngineError::TooManyParked { .. } | EngineError::RowStopped { .. } => ErrorKind::Stopped,
+            EngineError::TooManyParked { .. } | EngineError::RowStopped { .. } | EngineError::Check(_) => {
+                ErrorKind::Stopped
+            }
             EngineError::Interrupted => ErrorKind::Interrupted,
             EngineError::Org { .. }
             | EngineError::CountDiffers { .. }
@@ -192,6 +198,7 @@ impl EngineError {
                     .to_owned(),
             ),
             EngineError::RowStopped { reason, .. } => Some(reason.help.clone()),
+            EngineError::Check(check) => Some(check.help.clone()),
             EngineError::Broken(_) => Some("please report this with the log (`--log-level debug`)".to_owned()),
         }
     }

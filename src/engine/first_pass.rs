@@ -8,8 +8,10 @@ use tokio::sync::mpsc;
 use super::{
     EngineError,
     answers::{Search, find, resolve},
+    checks::{self, Gate},
     each::{self, Entries},
     look_first::look_first,
+    reconcile, sent,
     shared::{Phase, Shared, blocking},
 };
 use crate::{
@@ -25,6 +27,9 @@ use crate::{
 
 /// Lookups whose answers are kept between batches; beyond, they are asked again.
 const MOST_LOOKUPS: usize = 50_000;
+
+/// Records that are asked for in one query.
+const READ_AGAIN: usize = 200;
 
 /// Runs the first pass of a step: every source row ends in an outcome, or the run stops.
 pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineError> {
@@ -61,22 +66,29 @@ async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>
         ReadFrom::Http { .. } => extract::From::Callout(shared.callout(&plan.read.connection)?),
         ReadFrom::File { .. } => extract::From::File,
     };
-    let end = extract::read(
-        &plan.read,
-        from,
-        &shared.vars,
-        &|| shared.halted(),
-        &|| shared.events.send(Event::CursorRestarted { step }),
-        &mut |batch: Batch| {
-            // With `each` its rows are counted, not those that they are made of.
-            if plan.each.is_none() {
-                shared.read(step, batch.rows.len() as u64);
-            }
-            let batches = batches.clone();
-            async move { batches.send(batch).await.is_ok() }
-        },
-    )
-    .await;
+    let mut take = |batch: Batch| {
+        shared.see(step, &batch);
+        // With `each` its rows are counted, not those that they are made of.
+        if plan.each.is_none() {
+            shared.read(step, batch.rows.len() as u64);
+        }
+        let batches = batches.clone();
+        async move { batches.send(batch).await.is_ok() }
+    };
+    let halted = || shared.halted();
+    let restarted = || shared.events.send(Event::CursorRestarted { step });
+    let mut end = extract::read(&plan.read, from, &shared.vars, &halted, &restarted, &mut take).await;
+    // Rows that an earlier run has parked, however old they are.
+    let again = shared.books[step]
+        .incremental
+        .iter()
+        .flat_map(|i| i.waiting.chunks(READ_AGAIN));
+    for ids in again {
+        let Some(read) = plan.read.of_records(ids).filter(|_| end.is_ok()) else {
+            break;
+        };
+        end = extract::read(&read, from, &shared.vars, &halted, &restarted, &mut take).await;
+    }
     if end.is_err() {
         shared.halt();
     }
@@ -122,6 +134,7 @@ async fn transform_all(
     let mapping = Arc::new(plan.mapping.clone());
     let mut known = Known::new(Arc::clone(&plan.record_types)).masking(shared.masker.clone());
     let mut ordinal = 0u64;
+    let mut gate = Gate::of(shared, step).await?;
     while let Some(batch) = incoming.recv().await {
         let mut entries = Entries::new(batch.rows);
         loop {
@@ -144,12 +157,39 @@ async fn transform_all(
             let (rows, again) = map(shared, step, &mapping, rows, known, ordinal).await?;
             known = again;
             ordinal += count;
-            let rows = look_first(shared, step, rows).await?;
-            let rows = settle_held(shared, step, rows).await?;
-            if !rows.is_empty() && ready.send(rows).await.is_err() {
-                return Err(EngineError::Interrupted);
+            match gate.take() {
+                Some(held) => gate = Some(held.take(shared, step, rows).await?),
+                None => pass_on(shared, step, rows, ready).await?,
             }
         }
+    }
+    let Some(gate) = gate else { return Ok(()) };
+    // Rows that did not arrive are no rows that are missing.
+    if shared.halted() {
+        return Err(EngineError::Interrupted);
+    }
+    let mut passed = gate.open(shared, step).await?;
+    while let Some(rows) = passed.next(shared).await? {
+        if shared.halted() {
+            return Err(EngineError::Interrupted);
+        }
+        pass_on(shared, step, rows, ready).await?;
+    }
+    Ok(())
+}
+
+/// Settles what is done with rows, and hands them to whoever writes.
+async fn pass_on(
+    shared: &Arc<Shared>,
+    step: usize,
+    rows: Vec<WriteRow>,
+    ready: &mpsc::Sender<Vec<WriteRow>>,
+) -> Result<(), EngineError> {
+    let rows = sent::skip(shared, step, rows).await?;
+    let rows = look_first(shared, step, rows).await?;
+    let rows = settle_held(shared, step, rows).await?;
+    if !rows.is_empty() && ready.send(rows).await.is_err() {
+        return Err(EngineError::Interrupted);
     }
     Ok(())
 }
@@ -217,12 +257,11 @@ async fn map(
     let (mapping, shared_too) = (Arc::clone(mapping), Arc::clone(shared));
     let (mapped, known) = blocking(move || {
         let shared = shared_too;
-        let plan = &shared.plan.steps[step];
         let mut mapped = Mapped::default();
         // Nobody else holds the rows any more: they move into what is written.
         let rows = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
         for (row, nth) in rows.into_iter().zip(ordinal + 1..) {
-            map_row(&shared, plan, &mapping, row, nth, &known, &mut mapped);
+            map_row(&shared, step, &mapping, row, nth, &known, &mut mapped);
         }
         claim(&shared, step, &mut mapped)?;
         Ok((mapped, known))
@@ -243,18 +282,20 @@ async fn map(
 
 fn map_row(
     shared: &Shared,
-    plan: &PlanStep,
+    step: usize,
     mapping: &Mapping,
     row: Row,
     nth: u64,
     known: &Known,
     mapped: &mut Mapped,
 ) {
+    let plan = &shared.plan.steps[step];
     let context = context(shared, plan, &row);
     let end = match each::failure(shared, plan, &row) {
         Some(reason) => RowEnd::Parked(reason),
         None => mapping.map(&context, known, false),
     };
+    reconcile::count(shared, step, &end, &context, known);
     let cells = match &end {
         RowEnd::Mapped(cells) => Some(cells.as_slice()),
         _ => None,
@@ -265,6 +306,9 @@ fn map_row(
         mapped.ended.push(parked(id, None, reason));
     };
     match end {
+        RowEnd::Mapped(cells) if let Some(reason) = checks::look(shared, step, &cells) => {
+            park(id, &row, reason);
+        }
         RowEnd::Mapped(cells) => match prepare(id, row, cells, &plan.write, plan.policy.nulls) {
             Ok(ready) => mapped.ready.push(ready),
             Err(refused) => {
@@ -547,18 +591,25 @@ async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), Eng
     // Whatever comes of the question, the unit's rows are written down.
     let asked = found_again(shared, step, &mut rows).await;
     let shared_too = Arc::clone(shared);
-    let (ended, aside) = blocking(move || {
+    let (ended, aside, marks) = blocking(move || {
+        let marks = sent::marks(&shared_too, step, &rows);
         let (mut ended, mut aside, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
+        let there = rows
+            .iter()
+            .filter_map(|(row, written)| Some((row, written.record()?, true)));
+        reconcile::note(&shared_too, step, there)?;
         for (row, written) in rows {
             ended.push(end_of(&shared_too, step, row, written, &mut aside, &mut deferred));
         }
         if !deferred.is_empty() {
             shared_too.store.defer(shared_too.books[step].step, &deferred)?;
         }
-        Ok((ended, aside))
+        Ok((ended, aside, marks))
     })
     .await?;
-    let recorded = shared.record(step, Phase::Written, ended, aside).await;
+    let mut recorded = shared.record(step, Phase::Written, ended, aside).await;
+    // Even when too many rows have failed: those that have not are in the target.
+    recorded = recorded.and(sent::set(shared, step, marks).await);
     recorded.and(asked).and(match unit.error {
         None => Ok(()),
         Some(source) => Err(EngineError::Org {

@@ -7,7 +7,8 @@ use super::{
     EngineError,
     answers::{Found, Search, find, same_value},
     first_pass::parked,
-    shared::{Phase, Shared},
+    reconcile,
+    shared::{Phase, Shared, blocking},
 };
 use crate::{
     load::{Action, Plain, WriteRow},
@@ -46,17 +47,28 @@ pub(super) async fn look_first(
         select: &select,
     };
     let found = find(shared, &plan.write.connection, &search, &keys).await?;
-    let (mut ended, mut aside) = (Vec::new(), Vec::new());
+    let (mut ended, mut aside, mut left_alone) = (Vec::new(), Vec::new(), Vec::new());
     for (mut row, found) in asked.into_iter().zip(found) {
         match settle(plan, key, &mut row, &found) {
             None => ready.push(row),
             Some(end) => {
-                if end.outcome == Outcome::Parked {
-                    aside.push(shared.parked_row(plan, &row.source_id, &row.source));
+                match end.outcome {
+                    Outcome::Parked => aside.push(shared.parked_row(plan, &row.source_id, &row.source)),
+                    _ => left_alone.push((row, end.clone())),
                 }
                 ended.push(end);
             }
         }
+    }
+    if !left_alone.is_empty() {
+        let shared = Arc::clone(shared);
+        // A record that is only matched, or that an `insert` leaves alone, may hold other values.
+        let alike = matches!(plan.write.operation, Operation::Upsert | Operation::Update);
+        blocking(move || {
+            let left = left_alone.iter().map(|(row, end)| (row, end));
+            reconcile::note_ended(&shared, step, left, alike)
+        })
+        .await?;
     }
     shared.record(step, Phase::Written, ended, aside).await?;
     Ok(ready)
@@ -67,20 +79,8 @@ fn compared(shared: &Shared, plan: &PlanStep) -> Vec<(FieldPath, FieldType)> {
     if !plan.write.compare || plan.write.operation.takes_key_only() {
         return Vec::new();
     }
-    plan.write
-        .fields
-        .iter()
-        .map(|field| {
-            let path = match &field.parent {
-                None => FieldPath::from(field.name.as_str()),
-                Some(parent) => FieldPath::new(format!("{}.{}", parent.relationship, parent.field)),
-            };
-            let kind = shared
-                .schemas
-                .field_type(&plan.write.connection, &plan.write.object, &path)
-                .0;
-            (path, kind)
-        })
+    (0..plan.write.fields.len())
+        .map(|at| reconcile::readable(shared, &plan.write, at))
         .collect()
 }
 

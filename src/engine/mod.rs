@@ -6,17 +6,23 @@
 //! threads, never on the runtime's.
 
 mod answers;
+mod checks;
 mod connect;
 mod describes;
 mod each;
 mod error;
 mod first_pass;
 mod look_first;
+mod reconcile;
 mod second_pass;
+mod sent;
 mod shared;
+mod since;
+mod spool;
 
 use std::sync::Arc;
 
+pub use checks::{FailedCheck, Written};
 pub use connect::{check_access, orgs_of};
 pub use describes::Describes;
 pub use error::{EngineError, ErrorKind};
@@ -51,6 +57,8 @@ pub struct RunRequest {
     pub vars: Vars,
     /// `--env`.
     pub env: Option<String>,
+    /// Whether incremental steps read everything, and rows that were last sent alike are sent again.
+    pub full: bool,
     /// Where secrets come from.
     pub environment: Environment,
     /// Where outcomes go. The run has been begun there.
@@ -136,13 +144,27 @@ async fn attempt(
     let Some(mut plan) = plan.filter(|_| !wrong) else {
         return Err(EngineError::Findings);
     };
+    let incremental = since::begin(request, &connections, &mut plan).await?;
     let totals = plan::totals(&plan, orgs).await?;
     plan.choose_roads(&totals);
     request.events.send(Event::Planned {
         steps: planned(&plan),
     });
-    let shared = Shared::new(request, plan, schemas, signed.clone(), connections, run, masker).await?;
-    shared::run_steps(Arc::new(shared)).await
+    let shared = Shared::new(
+        request,
+        plan,
+        schemas,
+        signed.clone(),
+        connections,
+        incremental,
+        run,
+        masker,
+    )
+    .await?;
+    let shared = Arc::new(shared);
+    let parked = shared::run_steps(Arc::clone(&shared)).await?;
+    shared.move_cursors().await?;
+    Ok(parked)
 }
 
 /// What masks values. Its key is asked for before anything is sent, and only when something is masked.
@@ -189,6 +211,11 @@ fn planned(plan: &Plan) -> Vec<crate::event::PlannedStep> {
             operation: step.write.operation.as_str(),
             // How many entries there will be nobody can say.
             total: step.read.total.filter(|_| step.each.is_none()),
+            since: step
+                .read
+                .cursor
+                .as_ref()
+                .and_then(|cursor| Some(format!("{} >= {}", cursor.field, cursor.since.as_ref()?))),
             read: match &step.read.from {
                 plan::ReadFrom::Query { road, .. } => *road,
                 plan::ReadFrom::Http { .. } => crate::event::Road::Http,

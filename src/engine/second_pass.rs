@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use super::{
     EngineError,
     first_pass::{answer, context, parked, retrying, unanswered},
+    sent,
     shared::{Shared, blocking},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     pipeline::model::Operation,
     plan::{Road, WRITE_BULK_FROM, Write},
     record::{Outcome, ParkReason, Row, RowResult, Value},
-    state::{Deferred, ParkedRow},
+    state::{Deferred, ParkedRow, SentMark},
     transform::{Known, Mapping, RowEnd},
 };
 
@@ -43,7 +44,7 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
         &plan.policy,
         retrying(shared, step),
     );
-    let mut before: HashMap<CompactString, Outcome> = HashMap::new();
+    let mut before: HashMap<CompactString, Before> = HashMap::new();
     let mut after: Option<CompactString> = None;
     let mut known = Known::new(Arc::clone(&plan.record_types)).masking(shared.masker.clone());
     let mut result = Ok(());
@@ -54,10 +55,11 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
                 let done = page.idle + page.reparked.len() as u64;
                 shared.events.send(Event::SecondPassRows { step, rows: done });
                 result = shared.repark(step, page.reparked).await;
+                result = result.and(sent::set(shared, step, page.marks).await);
                 before.extend(
                     page.ready
                         .iter()
-                        .map(|(row, outcome)| (row.source_id.clone(), *outcome)),
+                        .map(|(row, before)| (row.source_id.clone(), *before)),
                 );
                 let rows = page.ready.into_iter().map(|(row, _)| row).collect();
                 for unit in loader.push(rows).await {
@@ -80,11 +82,20 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
     }
 }
 
+/// A row before the second pass: what it had ended as, and its mark once it is through.
+#[derive(Clone, Copy)]
+struct Before {
+    outcome: Outcome,
+    mark: Option<SentMark>,
+}
+
 /// A page of rows that were put aside, mapped.
 #[derive(Default)]
 struct Page {
     /// Rows to write, with what they had ended as.
-    ready: Vec<(WriteRow, Outcome)>,
+    ready: Vec<(WriteRow, Before)>,
+    /// Marks of rows that have nothing to write.
+    marks: Vec<(CompactString, Option<SentMark>)>,
     /// Rows that have nothing to write.
     idle: u64,
     /// Rows that cannot be mapped.
@@ -114,7 +125,14 @@ async fn next_page(
     let (shared_too, mapping, write) = (Arc::clone(shared), Arc::clone(mapping), Arc::clone(write));
     let (page, answered) = blocking(move || {
         let mut mapped = Page::default();
-        for (deferred, row) in page.into_iter().zip(rows.iter()) {
+        let marks = match write.compare_sent {
+            true => {
+                let ids: Vec<CompactString> = page.iter().map(|d| d.source_id.clone()).collect();
+                shared_too.store.sent(shared_too.books[step].links, &ids)?
+            }
+            false => vec![None; page.len()],
+        };
+        for ((deferred, row), mark) in page.into_iter().zip(rows.iter()).zip(marks) {
             map_row(
                 &shared_too,
                 step,
@@ -122,6 +140,7 @@ async fn next_page(
                 &write,
                 deferred,
                 row,
+                mark.map(|(_, mark)| mark),
                 &answered,
                 &mut mapped,
             );
@@ -180,6 +199,7 @@ fn map_row(
     write: &Write,
     deferred: Deferred,
     row: &Row,
+    was: Option<SentMark>,
     known: &Known,
     page: &mut Page,
 ) {
@@ -208,6 +228,7 @@ fn map_row(
                 Ok(mut row) => {
                     row.record_id = Some(deferred.target_id.clone());
                     row.action = Action::Update;
+                    let mark = was.map(|was| SentMark(was.0 ^ sent::mark(write, &row).0));
                     // A record that the first pass made has nothing to clear.
                     if deferred.outcome == Outcome::Created {
                         // Nor does it get what only records that were there before get.
@@ -222,9 +243,11 @@ fn map_row(
                         return;
                     }
                     if row.is_empty(write) {
-                        page.idle += 1
+                        page.idle += 1;
+                        page.marks.extend(mark.map(|mark| (row.source_id, Some(mark))));
                     } else {
-                        page.ready.push((row, deferred.outcome))
+                        let outcome = deferred.outcome;
+                        page.ready.push((row, Before { outcome, mark }));
                     }
                 }
                 Err(refused) => page.reparked.push(park(refused.2)),
@@ -244,16 +267,21 @@ async fn settle(
     shared: &Arc<Shared>,
     step: usize,
     unit: Unit,
-    before: &mut HashMap<CompactString, Outcome>,
+    before: &mut HashMap<CompactString, Before>,
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
-    let (mut reparked, mut updated) = (Vec::new(), Vec::new());
+    let (mut reparked, mut updated, mut marks) = (Vec::new(), Vec::new(), Vec::new());
     shared.events.send(Event::SecondPassRows {
         step,
         rows: unit.rows.len() as u64,
     });
     for (row, end) in unit.rows {
-        let outcome = before.remove(&row.source_id).unwrap_or(Outcome::Updated);
+        let before = before.remove(&row.source_id);
+        let outcome = before.map_or(Outcome::Updated, |before| before.outcome);
+        if end.record().is_some() {
+            let mark = before.and_then(|before| before.mark);
+            marks.extend(mark.map(|mark| (row.source_id.clone(), Some(mark))));
+        }
         if outcome == Outcome::Unchanged && matches!(end, Written::Updated(_)) {
             updated.push((row.source_id.clone(), row.record_id.clone()));
         }
@@ -268,6 +296,7 @@ async fn settle(
     }
     let result = shared.repark(step, reparked).await;
     let result = result.and(shared.now_updated(step, updated).await);
+    let result = result.and(sent::set(shared, step, marks).await);
     result.and(match unit.error {
         None => Ok(()),
         Some(source) => Err(EngineError::Org {

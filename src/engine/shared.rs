@@ -11,9 +11,10 @@ use std::{
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
-    EngineError, RunRequest,
+    EngineError, RunRequest, checks,
     connect::{Connections, Signed},
-    first_pass, second_pass,
+    first_pass, reconcile, second_pass,
+    since::Incremental,
 };
 use crate::{
     event::{Counts, Event, Events},
@@ -22,8 +23,8 @@ use crate::{
         model::ForeignStep,
     },
     plan::{Plan, PlanStep, Schemas},
-    record::{Outcome, RowResult},
-    state::{LinkSet, ParkedRow, StepRun, Store},
+    record::{Batch, Outcome, RowResult},
+    state::{LinkSet, ParkedRow, StateError, StepRun, Store},
     transform::Masker,
 };
 
@@ -34,6 +35,10 @@ pub(super) struct Shared {
     pub(super) signed: Signed,
     pub(super) vars: Vars,
     pub(super) run: RunInfo,
+    /// `--full`.
+    pub(super) full: bool,
+    /// The project's folder.
+    pub(super) project: std::path::PathBuf,
     pub(super) store: Arc<dyn Store>,
     pub(super) events: Events,
     /// In the order of the plan's steps.
@@ -52,6 +57,12 @@ pub(super) struct Shared {
 pub(super) struct Book {
     pub(super) step: StepRun,
     pub(super) links: LinkSet,
+    /// What its checks have found so far.
+    pub(super) checks: checks::Parked,
+    /// What its source comes to, for `reconcile`.
+    pub(super) sums: reconcile::Sums,
+    /// Where it has a cursor.
+    pub(super) incremental: Option<Incremental>,
     tally: std::sync::Mutex<Tally>,
 }
 
@@ -106,19 +117,20 @@ impl Shared {
         schemas: Schemas,
         signed: Signed,
         connections: Connections,
+        incremental: Vec<Option<Incremental>>,
         run: RunInfo,
         masker: Option<Arc<Masker>>,
     ) -> Result<Shared, EngineError> {
         let mut books = Vec::with_capacity(plan.steps.len());
-        for step in &plan.steps {
+        for (planned, incremental) in plan.steps.iter().zip(incremental) {
             let store = Arc::clone(&request.store);
             let (id, pipeline, name) = (
                 request.id.clone(),
                 request.pipeline.name.clone(),
-                step.name.clone(),
+                planned.name.clone(),
             );
-            let source = connections.identity(&step.read.connection);
-            let target = connections.identity(&step.write.connection);
+            let source = connections.identity(&planned.read.connection);
+            let target = connections.identity(&planned.write.connection);
             let (step, links) = blocking(move || {
                 Ok((
                     store.begin_step(&id, &name)?,
@@ -129,6 +141,9 @@ impl Shared {
             books.push(Book {
                 step,
                 links,
+                checks: checks::Parked::new(planned),
+                sums: reconcile::Sums::new(planned),
+                incremental,
                 tally: std::sync::Mutex::default(),
             });
         }
@@ -153,6 +168,8 @@ impl Shared {
             signed,
             vars: request.vars.clone(),
             run,
+            full: request.full,
+            project: request.pipeline.project.clone(),
             store: Arc::clone(&request.store),
             events: request.events.clone(),
             books,
@@ -197,6 +214,13 @@ impl Shared {
             .unwrap_or_default()
     }
 
+    /// Sees what came out of the source.
+    pub(super) fn see(&self, step: usize, batch: &Batch) {
+        if let Some(incremental) = &self.books[step].incremental {
+            incremental.read(batch);
+        }
+    }
+
     /// Counts rows that came out of the source.
     pub(super) fn read(&self, step: usize, rows: u64) {
         self.with_tally(step, |tally| tally.all.read += rows);
@@ -225,11 +249,7 @@ impl Shared {
         }
         let first = results.iter().find(|r| r.outcome == Outcome::Parked).cloned();
         let shared = Arc::clone(self);
-        blocking(move || {
-            let book = &shared.books[step];
-            shared.store.record(book.step, book.links, &results, &parked)
-        })
-        .await?;
+        blocking(move || shared.keep(step, &results, &parked)).await?;
         let sum = self.with_tally(step, |tally| {
             tally.all.merge(&counts);
             if phase == Phase::Mapped {
@@ -240,6 +260,32 @@ impl Shared {
         });
         self.events.send(Event::RowsEnded { step, counts });
         self.allowed(step, &sum, first)
+    }
+
+    /// Writes outcomes down.
+    fn keep(&self, step: usize, results: &[RowResult], parked: &[ParkedRow]) -> Result<(), StateError> {
+        let book = &self.books[step];
+        self.store.record(book.step, book.links, results, parked)?;
+        match &book.incremental {
+            Some(incremental) => {
+                incremental.note(self.store.as_ref(), book.links, &self.run.id, results, parked)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The run has ended well: the next one begins where this one came to.
+    pub(super) async fn move_cursors(self: &Arc<Self>) -> Result<(), EngineError> {
+        let moves: Vec<_> = self
+            .books
+            .iter()
+            .filter_map(|book| Some(book.incremental.as_ref()?.end(book.links, &self.run.started_at)))
+            .collect();
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let shared = Arc::clone(self);
+        blocking(move || shared.store.move_cursors(&shared.run.id, &moves)).await
     }
 
     /// Moves a row that had ended otherwise to `parked`.
@@ -260,11 +306,7 @@ impl Shared {
         }
         let first = results.first().cloned();
         let shared = Arc::clone(self);
-        blocking(move || {
-            let book = &shared.books[step];
-            shared.store.record(book.step, book.links, &results, &parked)
-        })
-        .await?;
+        blocking(move || shared.keep(step, &results, &parked)).await?;
         let sum = self.with_tally(step, |tally| {
             for outcome in &from {
                 let ended = &mut tally.all.ended[*outcome as usize];
@@ -297,11 +339,7 @@ impl Shared {
         };
         let results: Vec<RowResult> = rows.into_iter().map(updated).collect();
         let shared = Arc::clone(self);
-        blocking(move || {
-            let book = &shared.books[step];
-            shared.store.record(book.step, book.links, &results, &[])
-        })
-        .await?;
+        blocking(move || shared.keep(step, &results, &[])).await?;
         self.with_tally(step, |tally| {
             let unchanged = &mut tally.all.ended[Outcome::Unchanged as usize];
             *unchanged = unchanged.saturating_sub(count);
@@ -472,11 +510,18 @@ async fn run_step(
     let started = std::time::Instant::now();
     shared.events.send(Event::StepStarted { step });
     first_pass::run(shared, step).await?;
+    let again = !plan.second_pass_after.is_empty();
+    if !again {
+        // Before others build on its records.
+        reconcile::run(shared, step).await?;
+    }
     stages[step].send_replace(Stage::FirstPassEnded);
-    if !plan.second_pass_after.is_empty() {
+    if again {
         wait_for(stages, plan.second_pass_after.iter()).await?;
         second_pass::run(shared, step).await?;
+        reconcile::run(shared, step).await?;
     }
+    checks::tell_rows(shared, step);
     let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
     blocking(move || store.end_step(book)).await?;
     shared.events.send(Event::StepEnded {

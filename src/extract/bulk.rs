@@ -15,11 +15,12 @@ const STOP_WATCH: Duration = Duration::from_millis(200);
 pub(super) async fn read<F: Future<Output = bool>>(
     read: &Read,
     soql: &str,
+    all: bool,
     client: &Client,
     halted: &(dyn Fn() -> bool + Sync),
     take: &mut (dyn FnMut(Batch) -> F + Send),
 ) -> Result<(), ExtractError> {
-    let job = client.bulk_query(soql, false).await?;
+    let job = client.bulk_query(soql, all).await?;
     let waiting = client.bulk_wait(JobKind::Query, &job.id, Poll::SOON, |_| {});
     let info = tokio::select! {
         info = waiting => info?,

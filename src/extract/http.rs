@@ -28,7 +28,8 @@ pub(super) async fn read<F: Future<Output = bool>>(
     halted: &(dyn Fn() -> bool + Sync),
     take: &mut (dyn FnMut(Batch) -> F + Send),
 ) -> Result<(), ExtractError> {
-    let query = parameters(source, vars)?;
+    let since = read.cursor.as_ref().and_then(|cursor| cursor.since.as_deref());
+    let query = parameters(source, vars, since)?;
     let mut page = callout.get(&source.path, &query).await?;
     let mut visited = std::collections::HashSet::new();
     for _ in 0..MOST_PAGES {
@@ -63,7 +64,11 @@ pub(super) async fn read<F: Future<Output = bool>>(
     )))
 }
 
-fn parameters(source: &HttpSource, vars: &Vars) -> Result<Vec<(String, String)>, ExtractError> {
+fn parameters(
+    source: &HttpSource,
+    vars: &Vars,
+    since: Option<&str>,
+) -> Result<Vec<(String, String)>, ExtractError> {
     let text = |name: &str, value: &Value| match value {
         Value::Json(json) => Err(ExtractError::Json(format!(
             "the query parameter `{name}` cannot be {json}"
@@ -76,6 +81,10 @@ fn parameters(source: &HttpSource, vars: &Vars) -> Result<Vec<(String, String)>,
         .map(|(name, parameter)| {
             let value = match parameter {
                 HttpParameter::Value(value) => text(name, value)?,
+                HttpParameter::Cursor(first) => match since {
+                    Some(since) => since.to_owned(),
+                    None => text(name, first)?,
+                },
                 HttpParameter::Var(var) => text(name, vars.get(var).unwrap_or(&Value::Null))?,
             };
             Ok((name.clone(), value))

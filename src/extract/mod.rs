@@ -5,9 +5,13 @@ mod http;
 mod rest;
 
 use crate::{
-    pipeline::expr::Vars,
+    pipeline::{
+        expr::Vars,
+        model::Chunk,
+        soql::{parse_query, quote},
+    },
     plan::{Read, ReadFrom, Road},
-    record::Batch,
+    record::{Batch, FieldPath},
     salesforce::{Callout, Client, ClientError},
 };
 
@@ -51,24 +55,21 @@ pub async fn read<F: Future<Output = bool>>(
     match (&read.from, from) {
         (
             ReadFrom::Query {
-                soql,
-                road: Road::Bulk,
-                ..
+                soql, ordered, chunk, ..
             },
             From::Org(client),
-        ) => bulk::read(read, soql, client, halted, take).await,
-        (ReadFrom::Query { soql, ordered, .. }, From::Org(client)) => {
+        ) => {
             let by_id = ordered.is_some();
-            rest::read(
-                read,
-                ordered.as_ref().unwrap_or(soql),
-                by_id,
-                client,
-                halted,
-                restarted,
-                take,
-            )
-            .await
+            let soql = match &read.from {
+                ReadFrom::Query { road: Road::Bulk, .. } => soql,
+                _ => ordered.as_ref().unwrap_or(soql),
+            };
+            match (chunk, ordered) {
+                (Chunk::Rows(rows), Some(ordered)) => {
+                    in_pieces(read, ordered, *rows, client, halted, restarted, take).await
+                }
+                _ => query(read, soql, by_id, client, halted, restarted, take).await,
+            }
         }
         (ReadFrom::Http { source, whole_row }, From::Callout(callout)) => {
             http::read(read, source, *whole_row, callout, vars, halted, take).await
@@ -76,6 +77,71 @@ pub async fn read<F: Future<Output = bool>>(
         (ReadFrom::Query { .. } | ReadFrom::Http { .. } | ReadFrom::File { .. }, _) => Err(
             ExtractError::Json("the source and its connection do not fit".into()),
         ),
+    }
+}
+
+async fn query<F: Future<Output = bool>>(
+    read: &Read,
+    soql: &str,
+    by_id: bool,
+    client: &Client,
+    halted: &(dyn Fn() -> bool + Sync),
+    restarted: &(dyn Fn() + Sync),
+    take: &mut (dyn FnMut(Batch) -> F + Send),
+) -> Result<(), ExtractError> {
+    match &read.from {
+        ReadFrom::Query {
+            road: Road::Bulk,
+            all,
+            ..
+        } => bulk::read(read, soql, *all, client, halted, take).await,
+        _ => rest::read(read, soql, by_id, client, halted, restarted, take).await,
+    }
+}
+
+/// Queries of so many rows, each behind the last row of the one before. None of them is large enough to time out.
+async fn in_pieces<F: Future<Output = bool>>(
+    read: &Read,
+    ordered: &str,
+    rows: u64,
+    client: &Client,
+    halted: &(dyn Fn() -> bool + Sync),
+    restarted: &(dyn Fn() + Sync),
+    take: &mut (dyn FnMut(Batch) -> F + Send),
+) -> Result<(), ExtractError> {
+    let id = FieldPath::from("Id");
+    let column = read.columns.iter().position(|c| *c == id);
+    let mut last: Option<String> = None;
+    loop {
+        let piece = parse_query(ordered).ok().map(|query| match &last {
+            Some(last) => query.with_extra_condition(&format!("Id > {}", quote(last))),
+            None => query.text,
+        });
+        let piece = piece.and_then(|text| Some(parse_query(&text).ok()?.with_limit(rows)));
+        let (Some(piece), Some(column)) = (piece, column) else {
+            return Err(ExtractError::Json("the query cannot be cut into pieces".into()));
+        };
+        let before = last.clone();
+        let mut arrived = 0u64;
+        query(
+            read,
+            &piece,
+            true,
+            client,
+            halted,
+            restarted,
+            &mut |batch: Batch| {
+                arrived += batch.rows.len() as u64;
+                if let Some(text) = batch.rows.last().and_then(|row| row[column].as_text()) {
+                    last = Some(text.to_owned());
+                }
+                take(batch)
+            },
+        )
+        .await?;
+        if arrived < rows || last == before {
+            return Ok(());
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use super::ExtractError;
 use crate::{
     pipeline::soql::{parse_query, quote},
-    plan::Read,
+    plan::{Read, ReadFrom},
     record::{Batch, Row},
     salesforce::{Client, ClientError, Record, row},
 };
@@ -36,7 +36,8 @@ pub(super) async fn read<F: Future<Output = bool>>(
         last_id: None,
         seen: (!by_id).then(HashSet::new),
     };
-    let mut page = client.query(soql, false, None).await?;
+    let all = matches!(read.from, ReadFrom::Query { all: true, .. });
+    let mut page = client.query(soql, all, None).await?;
     place.announced = page.total_size;
     let mut idle_restarts = 0;
     loop {
@@ -61,7 +62,7 @@ pub(super) async fn read<F: Future<Output = bool>>(
             Err(error) if matches!(error, ClientError::LocatorLost(_)) && idle_restarts < MOST_RESTARTS => {
                 idle_restarts += 1;
                 restarted();
-                let again = client.query(&place.rest_of(soql, by_id), false, None).await?;
+                let again = client.query(&place.rest_of(soql, by_id), all, None).await?;
                 // Behind the last Id the org counts only what is left; else it counts everything again.
                 place.announced = match by_id && place.last_id.is_some() {
                     true => place.arrived + again.total_size,

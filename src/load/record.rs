@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::{
@@ -13,7 +14,9 @@ use crate::{
 };
 
 /// A row that is ready to be sent.
-#[derive(Clone, Debug)]
+///
+/// Its serde form is for rows that are put aside on disk until a check of the whole step has passed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WriteRow {
     /// The source row's id.
     pub source_id: CompactString,
@@ -30,7 +33,7 @@ pub struct WriteRow {
 }
 
 /// What is done with a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Action {
     /// The org decides by the key.
     Upsert,
@@ -45,7 +48,7 @@ pub enum Action {
 }
 
 /// A target field's value when all policies have been applied.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Plain {
     /// Not sent.
     Omit,
@@ -282,9 +285,15 @@ impl WriteRow {
         }
     }
 
-    /// Whether the field is sent with this row's action.
-    fn sends(&self, field: &TargetField) -> bool {
-        sends(self.action, field)
+    /// Whether a field of the target is one that is sent with this row's action.
+    pub fn sends(&self, write: &Write, at: usize) -> bool {
+        let key = write.key.as_ref().filter(|key| key.has(at));
+        // The org has the key of an upsert, whoever may write it.
+        key.is_some_and(|key| !key.is_id) && self.action == Action::Upsert
+            || write
+                .fields
+                .get(at)
+                .is_some_and(|field| sends(self.action, field))
     }
 
     /// The fields that are sent, without the key of an upsert and without `Id`.
@@ -297,7 +306,7 @@ impl WriteRow {
             .enumerate()
             .filter_map(move |(at, (field, cell))| {
                 let skip = key.is_some_and(|k| k.has(at) && (k.is_id || self.action == Action::Upsert));
-                (!skip && *cell != Plain::Omit && self.sends(field)).then_some((field, cell))
+                (!skip && *cell != Plain::Omit && sends(self.action, field)).then_some((field, cell))
             })
     }
 
@@ -569,6 +578,7 @@ mod tests {
             parallel: None,
             look_first: false,
             compare: false,
+            compare_sent: false,
             assignment_rule: Default::default(),
             allow_duplicates: false,
             group: None,

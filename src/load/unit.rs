@@ -75,6 +75,14 @@ impl Written {
     pub fn is_unknown(&self) -> bool {
         matches!(self, Written::Failed { reason, .. } if reason.code == "unknown_outcome")
     }
+
+    /// The record, of a row that is in the target.
+    pub fn record(&self) -> Option<&CompactString> {
+        match self {
+            Written::Created(id) | Written::Updated(id) | Written::Unchanged(id) => Some(id),
+            Written::Deleted(_) | Written::Gone | Written::Failed { .. } => None,
+        }
+    }
 }
 
 /// Rows that were sent together and have an end.

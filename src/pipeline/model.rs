@@ -13,7 +13,7 @@ use super::{
 use crate::{
     diag::Span,
     file::Format,
-    record::{FieldPath, Value},
+    record::{FieldPath, Number, Value},
 };
 
 /// One pipeline file, checked.
@@ -143,6 +143,12 @@ pub struct Step {
     pub source_connection: String,
     /// REST or Bulk for reading.
     pub source_api: Api,
+    /// Whether deleted and archived rows are read too.
+    pub include_deleted: bool,
+    /// How a large query is cut into pieces.
+    pub chunk: Chunk,
+    /// Only rows changed since the last good run are read.
+    pub cursor: Option<CursorField>,
     /// What tells rows apart.
     pub row_id: RowId,
     /// What makes several rows of one.
@@ -166,6 +172,8 @@ pub struct Step {
     pub filters: Vec<FieldUse>,
     /// The policy in force for this step.
     pub policy: Policy,
+    /// What must hold of rows and of the whole.
+    pub checks: Vec<Check>,
     /// Tests of the mapping.
     pub tests: Vec<MappingTest>,
 }
@@ -268,6 +276,16 @@ impl MapValue {
     }
 }
 
+impl Step {
+    /// Whether a column is one that the file asks for: a query reads its cursor even when it does not select it.
+    pub fn selects(&self, column: &FieldPath) -> bool {
+        match &self.source {
+            Source::Soql { query, .. } => query.select.iter().any(|item| item.name() == *column),
+            Source::Object { .. } | Source::Http(_) | Source::File(_) => true,
+        }
+    }
+}
+
 /// A column of a step's rows.
 #[derive(Clone, Debug)]
 pub struct Column {
@@ -297,6 +315,29 @@ pub enum FieldRole {
     Order,
     /// GROUP BY.
     Group,
+}
+
+/// The field that tells when a row last changed.
+#[derive(Clone, Debug)]
+pub struct CursorField {
+    /// The field.
+    pub field: FieldPath,
+    /// Its column.
+    pub column: usize,
+    /// Where it is named.
+    pub span: Span,
+}
+
+/// How a large query is cut into pieces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chunk {
+    /// The org decides.
+    #[default]
+    Auto,
+    /// It is not cut: its rows come in the order of their Ids.
+    Off,
+    /// Queries of so many rows, one behind the other, in the order of Ids.
+    Rows(u64),
 }
 
 /// What a step reads.
@@ -395,6 +436,15 @@ pub struct HttpSource {
     pub span: Span,
 }
 
+impl HttpSource {
+    /// Whether a parameter takes the cursor.
+    pub fn asks_cursor(&self) -> bool {
+        self.query
+            .iter()
+            .any(|(_, parameter)| matches!(parameter, HttpParameter::Cursor(_)))
+    }
+}
+
 /// A query parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HttpParameter {
@@ -402,6 +452,8 @@ pub enum HttpParameter {
     Value(Value),
     /// A var's value.
     Var(String),
+    /// How far the last good run came; this value in the first run.
+    Cursor(Value),
 }
 
 /// How the next page of a JSON API is found.
@@ -768,6 +820,62 @@ pub enum Missing {
     Keep,
 }
 
+/// One entry of `checks`.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// As a user would write it, for messages: `unique: Email`.
+    pub words: String,
+    /// `FILE:LINE:COLUMN`, for messages.
+    pub place: String,
+    /// Where it stands.
+    pub span: Span,
+    /// What it wants.
+    pub kind: CheckKind,
+}
+
+/// What a check wants.
+#[derive(Clone, Debug)]
+pub enum CheckKind {
+    /// These target fields have a value in every row.
+    NotNull(Vec<CheckedField>),
+    /// This holds for every row.
+    Expr {
+        /// The expression; its columns are indexes into `fields`.
+        expr: Expr,
+        /// The target fields that it names.
+        fields: Vec<CheckedField>,
+    },
+    /// No two rows share the values of these target fields.
+    Unique(Vec<CheckedField>),
+    /// How many rows are written.
+    Rows {
+        /// Not fewer.
+        at_least: Option<u64>,
+        /// Not more.
+        at_most: Option<u64>,
+    },
+    /// Source and target are alike after the last write.
+    Reconcile {
+        /// In the number of rows.
+        count: bool,
+        /// In the sum of this target field.
+        sum: Option<CheckedField>,
+        /// In the values of these target fields, row by row.
+        fields: Vec<CheckedField>,
+        /// By how much they may differ.
+        tolerance: Number,
+    },
+}
+
+/// A target field that a check looks at.
+#[derive(Clone, Debug)]
+pub struct CheckedField {
+    /// The field, or a relationship path.
+    pub path: FieldPath,
+    /// Where it is named.
+    pub span: Span,
+}
+
 /// `policy`, every key decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -791,6 +899,8 @@ pub struct Policy {
     pub drift: Drift,
     /// What personal data does that would reach the target unmasked.
     pub pii: Pii,
+    /// How far behind the newest value of the last run the next one begins to read, where there is a cursor.
+    pub overlap: Duration,
 }
 
 impl Default for Policy {
@@ -806,6 +916,7 @@ impl Default for Policy {
             backoff_first: Duration::from_secs(1),
             backoff_cap: Duration::from_secs(60),
             drift: Drift::default(),
+            overlap: Duration::from_secs(300),
         }
     }
 }
@@ -869,6 +980,8 @@ pub enum Compare {
     None,
     /// The target is read first, and only what differs is written.
     Target,
+    /// What was last sent alike is not sent again.
+    Sent,
 }
 
 /// `policy.errors.rows`.

@@ -42,6 +42,12 @@ pub fn build(
             built.step.second_pass_after.extend(places(waits_for));
         }
     }
+    for (step, built) in pipeline.steps.iter().zip(&built) {
+        super::checks::looping(step, &built.step, &mut findings);
+    }
+    if findings.iter().any(|f| f.severity == Severity::Error) {
+        return Err(findings);
+    }
     let mut slots: Vec<Option<Built>> = built.into_iter().map(Some).collect();
     let steps = order
         .sequence

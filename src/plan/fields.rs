@@ -422,7 +422,7 @@ impl Sides<'_> {
             Some(source) if derives => source.fields.iter().map(|f| f.name.to_string()).collect(),
             _ => columns
                 .iter()
-                .filter(|c| !c.is_relationship())
+                .filter(|c| !c.is_relationship() && self.step.selects(c))
                 .map(|c| c.as_str().to_owned())
                 .collect(),
         };

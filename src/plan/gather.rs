@@ -88,6 +88,7 @@ pub async fn totals(plan: &Plan, orgs: &Orgs) -> Result<Vec<Option<u64>>, Gather
         let ReadFrom::Query {
             count: Some(count),
             most,
+            all,
             ..
         } = &step.read.from
         else {
@@ -96,10 +97,14 @@ pub async fn totals(plan: &Plan, orgs: &Orgs) -> Result<Vec<Option<u64>>, Gather
         let Some(client) = orgs.get(&step.read.connection) else {
             return Ok(None);
         };
-        let rows = client.count(count).await.map_err(|source| GatherError {
-            connection: step.read.connection.clone(),
-            source,
-        })?;
+        let counted = client
+            .query(count, *all, None)
+            .await
+            .map_err(|source| GatherError {
+                connection: step.read.connection.clone(),
+                source,
+            })?;
+        let rows = counted.total_size;
         Ok(Some(most.map_or(rows, |most| rows.min(most))))
     }))
     .await

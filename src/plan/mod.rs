@@ -5,6 +5,8 @@
 //! user's file, exactly as the offline checks do.
 
 mod build;
+mod checks;
+mod cursor;
 mod drift;
 mod fields;
 mod gather;
@@ -23,6 +25,8 @@ use std::{
 use compact_str::CompactString;
 
 pub use build::{build, check};
+pub use checks::{PlanCheck, PlanCheckKind, Reconcile};
+pub use cursor::{Cursor, CursorKind};
 pub use drift::drift;
 pub use gather::{GatherError, Orgs, gather, gather_into, totals};
 pub use lock::{Lock, LockError};
@@ -33,7 +37,7 @@ use crate::{
     file::{Format, Place},
     pipeline::{
         expr::Expr,
-        model::{Api, AssignmentRule, Each, HttpSource, MapValue, Operation, Policy},
+        model::{Api, AssignmentRule, Chunk, Each, HttpSource, MapValue, Operation, Policy},
     },
     record::FieldPath,
     salesforce::FieldType,
@@ -93,6 +97,8 @@ pub struct PlanStep {
     pub write: Write,
     /// The policy in force.
     pub policy: Policy,
+    /// What must hold of rows and of the whole, in the file's order.
+    pub checks: Vec<PlanCheck>,
     /// Indexes in [`Plan::steps`] of the steps whose first pass ends before this one's second pass begins; empty when
     /// there is no second pass.
     pub second_pass_after: BTreeSet<usize>,
@@ -116,6 +122,8 @@ pub struct Read {
     pub types: Vec<FieldType>,
     /// From where.
     pub from: ReadFrom,
+    /// Where an incremental step begins.
+    pub cursor: Option<Cursor>,
     /// How many rows there are, where it could be asked.
     pub total: Option<u64>,
 }
@@ -127,6 +135,12 @@ pub enum ReadFrom {
     Query {
         /// SOQL.
         soql: String,
+        /// The same before a cursor narrows it.
+        whole: String,
+        /// Whether deleted and archived rows are read too.
+        all: bool,
+        /// How it is cut into pieces.
+        chunk: Chunk,
         /// The same with its rows in the order of their Ids, where nothing else limits or orders them: for REST, whose
         /// cursors can die. (On Bulk an ORDER BY switches off the org's own chunking.)
         ordered: Option<String>,
@@ -205,6 +219,8 @@ pub struct Write {
     pub look_first: bool,
     /// Whether rows that the target has already are left alone (`policy.compare: target`).
     pub compare: bool,
+    /// Whether rows that were last sent alike are not sent again (`policy.compare: sent`).
+    pub compare_sent: bool,
     /// Which assignment rule runs.
     pub assignment_rule: AssignmentRule,
     /// Whether records are saved although a duplicate rule warns.

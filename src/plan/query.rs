@@ -5,7 +5,7 @@ use crate::{
     diag::Finding,
     pipeline::{
         expr::Vars,
-        model::{Source, Step},
+        model::{Chunk, Source, Step},
         soql::{
             Bind, BindError, BindOperator, Condition, Literal, LiteralKind, Query, SelectKind, bind,
             parse_query,
@@ -125,7 +125,15 @@ fn read_from(step: &Step, query: &Query, columns: &[FieldPath], types: &[FieldTy
         }
         _ => query.count_query(),
     };
+    // In the order of Ids, `off` keeps the org from cutting the query; in Bulk that order switches its own cutting off.
+    let selected = match (step.chunk, &by_id) {
+        (Chunk::Off, Some(ordered)) => ordered.clone(),
+        _ => selected,
+    };
     ReadFrom::Query {
+        whole: selected.clone(),
+        all: step.include_deleted,
+        chunk: step.chunk,
         count,
         most,
         // Bulk refuses compounds, bodies, OFFSET, and what is no plain field; and its CSV does not tell a checkbox

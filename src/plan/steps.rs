@@ -7,6 +7,8 @@ use std::{
 
 use super::{
     KeyField, Persons, PlanStep, Read, ReadFrom, Road, RowIdPlan, RowsFile, Schemas, TargetKey, Write,
+    checks::checks,
+    cursor::{cursor, scope},
     fields::{Draft, Sides},
     query::{bind_condition, source_query},
     schemas::Resolved,
@@ -98,6 +100,11 @@ pub(super) fn build_step(
         },
         _ => source_query(step, &columns, &types, schemas, vars, findings)?,
     };
+    let mut cursor = cursor(step, schemas, findings);
+    if let Some(cursor) = &mut cursor {
+        cursor.scope = scope(step, &from, vars);
+    }
+    let checks = checks(step, Some(target), &drafts, findings);
     if findings[before..]
         .iter()
         .any(|f| f.severity == crate::diag::Severity::Error)
@@ -150,6 +157,7 @@ pub(super) fn build_step(
                 columns: columns.into(),
                 types,
                 from,
+                cursor,
                 total: None,
             },
             mapping: Mapping {
@@ -175,12 +183,14 @@ pub(super) fn build_step(
                 parallel: step.target.parallel,
                 look_first,
                 compare,
+                compare_sent: step.policy.compare == Compare::Sent && !step.target.operation.takes_key_only(),
                 assignment_rule: step.target.assignment_rule.clone(),
                 allow_duplicates: step.target.allow_duplicates,
                 group,
                 prefix: target.key_prefix.clone(),
                 persons,
             },
+            checks,
             policy: step.policy.clone(),
             second_pass_after: BTreeSet::new(),
             found_by,

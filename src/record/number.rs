@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 /// Salesforce writes one amount in several ways (`1500.0`, `1500`, `9.12260031E8`), depending on the API that is
 /// asked. [`Number::canonical`] makes them one, so that a value does not depend on the road that it took;
 /// [`Number::exact`] keeps the digits as they came.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Number(CompactString);
 
 /// The text is not a decimal number.

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
 use super::Number;
 
@@ -9,17 +10,24 @@ use super::Number;
 /// Ids, dates, times and picklist values are [`Value::Text`]: a date is `2026-01-31`, a datetime
 /// `2026-01-31T09:05:07.000Z` (UTC, whatever form the API used), a time `09:05:07.000Z`. What a text means is
 /// known by the field that it comes from or goes to, not by the value.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Its serde form is for rows that are put aside on disk, not for users: [`Value::to_json`] is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// Nothing: null, an empty CSV cell, an empty text.
+    #[serde(rename = "0")]
     Null,
     /// A checkbox.
+    #[serde(rename = "b")]
     Bool(bool),
     /// A number as exact decimal text.
+    #[serde(rename = "n")]
     Number(Number),
     /// A text; never empty when made by [`Value::text`].
+    #[serde(rename = "t")]
     Text(CompactString),
     /// A list or an object of a JSON source. Never a scalar: [`Value::from_json`] unpacks those.
+    #[serde(rename = "j", with = "json")]
     Json(Arc<serde_json::Value>),
 }
 
@@ -82,6 +90,21 @@ impl Value {
             Value::Json(j) if j.is_array() => "list",
             Value::Json(_) => "object",
         }
+    }
+}
+
+/// JSON inside a value that is put aside.
+mod json {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(json: &Arc<serde_json::Value>, to: S) -> Result<S::Ok, S::Error> {
+        json.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Arc<serde_json::Value>, D::Error> {
+        serde_json::Value::deserialize(from).map(Arc::new)
     }
 }
 

@@ -3,7 +3,9 @@ use std::{collections::BTreeMap, time::Instant};
 use super::{
     ParkedFile,
     parked::StepParked,
-    run_report::{Failure, ReportFinding, Retry, RunReport, SecondPass, Side, StepReport, StepState, Tally},
+    run_report::{
+        CheckReport, Failure, ReportFinding, Retry, RunReport, SecondPass, Side, StepReport, StepState, Tally,
+    },
 };
 use crate::{
     event::{Counts, Event},
@@ -112,6 +114,7 @@ impl Collector {
                             operation: step.operation.to_owned(),
                             read_by: Some(step.read),
                             written_by: Some(step.write),
+                            since: step.since.clone(),
                             second_pass: (!step.second_pass.is_empty()).then(|| SecondPass {
                                 fields: step.second_pass.clone(),
                                 rows: 0,
@@ -143,6 +146,14 @@ impl Collector {
                         rows: *rows,
                     }),
                 }
+            }),
+            Event::Checked { step, check } => self.with(*step, |s| {
+                s.report.checks.push(CheckReport {
+                    check: check.words.clone(),
+                    place: check.place.clone(),
+                    passed: check.passed,
+                    found: check.found.clone(),
+                });
             }),
             Event::CursorRestarted { step } => self.with(*step, |s| s.report.cursor_restarts += 1),
             Event::StepEnded {
@@ -277,6 +288,7 @@ mod tests {
                 object: "Account".into(),
                 operation: "upsert",
                 total: Some(10),
+                since: None,
                 read: Road::Rest,
                 write: Road::Bulk,
                 second_pass: vec!["ParentId".into()],

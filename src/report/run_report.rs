@@ -120,6 +120,12 @@ pub struct StepReport {
     pub retries: Vec<Retry>,
     /// Query cursors that died and were read on.
     pub cursor_restarts: u64,
+    /// Of an incremental step: which rows it read; none says that it read all.
+    #[serde(default)]
+    pub since: Option<String>,
+    /// What its checks came to, as far as the run came to them.
+    #[serde(default)]
+    pub checks: Vec<CheckReport>,
     /// Parked rows by reason, the most frequent first.
     pub parked_reasons: Vec<ParkedGroup>,
 }
@@ -152,6 +158,19 @@ pub struct SecondPass {
     pub fields: Vec<String>,
     /// The rows that it wrote.
     pub rows: u64,
+}
+
+/// What a check came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The check, as a user would write it.
+    pub check: String,
+    /// `FILE:LINE:COLUMN`.
+    pub place: String,
+    /// Whether nothing offends it.
+    pub passed: bool,
+    /// What it found.
+    pub found: String,
 }
 
 /// Rows that were sent again for one reason.
@@ -299,6 +318,8 @@ impl StepReport {
             second_pass: None,
             retries: Vec::new(),
             cursor_restarts: 0,
+            since: None,
+            checks: Vec::new(),
             parked_reasons: Vec::new(),
         }
     }

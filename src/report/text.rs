@@ -59,6 +59,7 @@ pub fn render(report: &RunReport, place: Place, project: Option<&str>) -> String
         out.push_str(&table(report));
         remarks(&mut out, report);
     }
+    checks(&mut out, report);
     parked(&mut out, report);
     alarms(&mut out, report);
     if place == Place::History {
@@ -235,6 +236,12 @@ fn remarks(out: &mut String, report: &RunReport) {
         if is_address(&step.source) {
             lines.push(format!("{}: read from {}", step.name, step.source));
         }
+        if let Some(since) = &step.since {
+            lines.push(format!(
+                "{}: read only {since}, and what waits from earlier runs",
+                step.name
+            ));
+        }
         if let Some(pass) = step.second_pass.as_ref().filter(|pass| pass.rows > 0) {
             lines.push(format!(
                 "{}: {} taken through a second pass for {}",
@@ -271,6 +278,24 @@ fn remarks(out: &mut String, report: &RunReport) {
         out.push('\n');
         for line in lines {
             let _ = writeln!(out, "{}", line.dimmed());
+        }
+    }
+}
+
+/// What checks came to. Where they stand is told with the rows that they park, and with the error that they end in.
+fn checks(out: &mut String, report: &RunReport) {
+    if report.steps.iter().all(|step| step.checks.is_empty()) {
+        return;
+    }
+    out.push('\n');
+    for step in &report.steps {
+        for check in &step.checks {
+            let line = format!("{}: {}: {}", step.name, check.check, check.found);
+            let _ = match (check.passed, report.status) {
+                (true, _) => writeln!(out, "{}  {}", "passed".green(), line.dimmed()),
+                (false, RunStatus::Stopped) => writeln!(out, "{}  {line}", "failed".red()),
+                (false, _) => writeln!(out, "{}  {line}", "failed".yellow()),
+            };
         }
     }
 }

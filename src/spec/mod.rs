@@ -18,4 +18,4 @@ pub use load::{Document, FileKind, Loader, Project, tidy};
 pub use node::{Entry, Key, Kind, Node, Plain, Scalar, Style};
 pub use scalar::Segments;
 pub use schema::schemas;
-pub use shapes::{backoff, percent};
+pub use shapes::{backoff, duration, percent};

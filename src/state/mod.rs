@@ -7,4 +7,7 @@ mod sqlite;
 mod store;
 
 pub use sqlite::{Sqlite, project_folder};
-pub use store::{Deferred, LinkSet, ParkedRow, RunRecord, RunStatus, StateError, StepCounts, StepRun, Store};
+pub use store::{
+    ClaimedValue, CursorMove, CursorRecord, Deferred, Expected, LinkSet, ParkedRow, RunRecord, RunStatus,
+    SentMark, StateError, StepCounts, StepRun, Store, WaitingRow,
+};

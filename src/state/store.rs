@@ -58,7 +58,60 @@ pub trait Store: Send + Sync {
     /// How many rows were put aside.
     fn deferred_count(&self, step: StepRun) -> Result<u64, StateError>;
 
-    /// Forgets what only a running step needs: its keys and the rows put aside.
+    /// Claims values for rows of a step, for one of its checks: the row that had claimed a value before, if one had.
+    fn claim_values(
+        &self,
+        step: StepRun,
+        check: usize,
+        values: &[ClaimedValue],
+    ) -> Result<Vec<Option<CompactString>>, StateError>;
+
+    /// Notes what the target has to hold when the step ends. A later note of a row replaces an earlier one.
+    fn expect(&self, step: StepRun, rows: &[Expected]) -> Result<(), StateError>;
+
+    /// What was noted, ordered by target record, what comes after `after` (`None`: from the start), `limit` at most.
+    fn expected(
+        &self,
+        step: StepRun,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<Expected>, StateError>;
+
+    /// How far an incremental step has come, for what it reads (`scope`).
+    fn cursor(&self, links: LinkSet, scope: &str) -> Result<Option<CursorRecord>, StateError>;
+
+    /// Notes how far incremental steps have come at the good end of a run, and forgets the rows that waited and that
+    /// `run` has not parked again: all or nothing.
+    fn move_cursors(&self, run: &str, moves: &[CursorMove]) -> Result<(), StateError>;
+
+    /// Rows of an incremental step that are parked, ordered by source id, `limit` at most.
+    fn waiting(&self, links: LinkSet, scope: &str, limit: usize) -> Result<Vec<WaitingRow>, StateError>;
+
+    /// Notes rows of an incremental step that `run` has parked, and forgets those that have ended otherwise.
+    fn wait(
+        &self,
+        links: LinkSet,
+        scope: &str,
+        run: &str,
+        parked: &[WaitingRow],
+        ended: &[CompactString],
+    ) -> Result<(), StateError>;
+
+    /// The target record of each row with the mark of what it was last sent; `None` when nothing is known of either.
+    fn sent(
+        &self,
+        links: LinkSet,
+        ids: &[CompactString],
+    ) -> Result<Vec<Option<(CompactString, SentMark)>>, StateError>;
+
+    /// Notes what rows were last sent; `None` forgets it. Rows without a target record have no mark.
+    fn mark_sent(
+        &self,
+        links: LinkSet,
+        marks: &[(CompactString, Option<SentMark>)],
+    ) -> Result<(), StateError>;
+
+    /// Forgets what only a running step needs: its keys, the rows put aside, and what its checks have noted.
     fn end_step(&self, step: StepRun) -> Result<(), StateError>;
 
     /// Outcomes counted by step, in the order in which steps began.
@@ -96,6 +149,62 @@ pub struct Deferred {
     /// The engine's own text (JSON): the references to resolve, and the row's source values.
     pub payload: String,
 }
+
+/// A value that a check wants to be the only one of its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedValue {
+    /// The value, as the check compares it.
+    pub value: CompactString,
+    /// The row that has it.
+    pub source_id: CompactString,
+}
+
+/// What the target has to hold of a row when its step ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The source row.
+    pub source_id: CompactString,
+    /// Its record in the target.
+    pub target_id: CompactString,
+    /// The engine's own text (JSON): the values that were sent.
+    pub payload: String,
+}
+
+/// How far an incremental step has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorRecord {
+    /// The newest value that was read.
+    pub value: String,
+    /// When the run began that read it: RFC 3339, UTC.
+    pub begun_at: String,
+}
+
+/// An incremental step's new place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorMove {
+    /// Whose.
+    pub links: LinkSet,
+    /// What was read.
+    pub scope: String,
+    /// The new place; `None` leaves the old one.
+    pub to: Option<CursorRecord>,
+}
+
+/// A parked row of an incremental step, which the next run reads again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingRow {
+    /// The source row.
+    pub source_id: CompactString,
+    /// The record that it was read from; empty where the source has no Ids.
+    pub record_id: CompactString,
+    /// Its value of the cursor's field.
+    pub at: Option<String>,
+}
+
+/// A mark of the values that a row was sent with. Marks of several fields join by exclusive or, so that a field
+/// that is sent later can be added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SentMark(pub u128);
 
 /// A parked row's source values, for the file that the user gets.
 #[derive(Clone, Debug, PartialEq, Eq)]

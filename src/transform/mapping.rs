@@ -40,7 +40,7 @@ pub struct MappedField {
 }
 
 /// A target field's value in one row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Cell {
     /// The field is not sent.
     Omit,
@@ -57,7 +57,7 @@ pub enum Cell {
 }
 
 /// What mapping a row came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum RowEnd {
     /// It is ready to be written: one cell a field.
     Mapped(MappedRow),

@@ -3,6 +3,7 @@
 //! batch at once and come again.
 
 mod answers;
+mod check;
 mod encode;
 mod mapping;
 mod mask;
@@ -10,6 +11,7 @@ mod test;
 mod value;
 
 pub use answers::{Answers, Demand, Known, LookupAnswer, LookupKey};
+pub use check::{RowCheck, place_of};
 pub use encode::{EncodeError, Shape, ShapeKind, encode};
 pub use mapping::{Cell, MappedField, MappedRow, Mapping, RowEnd};
 pub use mask::Masker;

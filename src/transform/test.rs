@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use super::{
     Masker,
     answers::{Answers, LookupAnswer, LookupKey},
+    check::{RowCheck, place_of},
     mapping::{Cell, MappedField, Mapping, RowEnd},
 };
 use crate::{
@@ -71,7 +72,7 @@ pub fn run_test(step: &Step, test: &MappingTest, vars: &Vars, run: &RunInfo) -> 
             _ => None,
         },
     };
-    let end = match (&step.each, &item) {
+    let mut end = match (&step.each, &item) {
         (Some(_), None) => RowEnd::Filtered,
         _ => {
             context.item = item.as_ref();
@@ -79,6 +80,17 @@ pub fn run_test(step: &Step, test: &MappingTest, vars: &Vars, run: &RunInfo) -> 
             mapping.map(&context, &Fakes(test), true)
         }
     };
+    if let RowEnd::Mapped(cells) = &end {
+        let found = step
+            .checks
+            .iter()
+            // What `copy: all` copies is not known without the orgs, and neither is a check of it.
+            .filter_map(|check| RowCheck::new(check, &mut |field| place_of(&mapping.fields, &field.path)))
+            .find_map(|check| check.look(cells, &mapping.fields, &vars, run));
+        if let Some(reason) = found {
+            end = RowEnd::Parked(reason);
+        }
+    }
     TestResult {
         differences: compare(&mapping, &test.expect, end),
     }

@@ -439,6 +439,7 @@ fn history(project: &Path) {
             object: "Account".into(),
             operation: "upsert",
             total: Some(3),
+            since: None,
             read: Road::Rest,
             write: Road::Rest,
             second_pass: Vec::new(),

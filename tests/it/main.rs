@@ -7,6 +7,7 @@ mod crossing;
 mod evidence;
 mod expressions;
 mod files;
+mod flow;
 mod manual;
 mod mapping;
 mod mutation;

@@ -36,6 +36,45 @@ impl Org {
         Org { name, emulator }
     }
 
+    /// Asks the org by its API, as its integration user, and gives the answer's body (JSON; null when it is empty).
+    pub(crate) fn ask(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        method: reqwest::Method,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> serde_json::Value {
+        // Only needed so that the client can be built: loopback speaks plain HTTP.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        runtime.block_on(async {
+            let url = format!("{}/services/data/v60.0{path}", self.emulator.url());
+            let mut request = reqwest::Client::new()
+                .request(method, &url)
+                .bearer_auth(self.emulator.access_token());
+            if !body.is_null() {
+                request = request.json(body);
+            }
+            let answer = request.send().await.expect("an answer");
+            let status = answer.status();
+            let text = answer.text().await.expect("a body");
+            assert!(status.is_success(), "{url}: {status}: {text}");
+            serde_json::from_str(&text).unwrap_or_default()
+        })
+    }
+
+    /// The Id of the one record of an object whose field has a value.
+    pub(crate) fn id(&self, object: &str, field: &str, value: &str) -> String {
+        let found: Vec<_> = self
+            .emulator
+            .rows(object)
+            .into_iter()
+            .filter(|row| row.get(field).cloned().flatten().as_deref() == Some(value))
+            .filter_map(|row| row["Id"].clone())
+            .collect();
+        assert_eq!(found.len(), 1, "{object} with {field} {value}: {found:?}");
+        found.into_iter().next().unwrap_or_default()
+    }
+
     /// A record dump: rows by the value of `key`, each a map of field to value.
     pub(crate) fn dump(
         &self,
@@ -91,6 +130,10 @@ impl Project {
         fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
         fs::write(&path, text).expect("the file can be written");
         path
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     pub(crate) fn read(&self, name: &str) -> String {

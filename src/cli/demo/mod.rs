@@ -171,6 +171,7 @@ async fn play(
         vars,
         env: None,
         locked: None,
+        full: false,
         files: &loaded.files,
         progress: Progress::new(progress, &context.terminal),
         reports: &[],

@@ -85,6 +85,12 @@ fn step_line(view: &StepView, said: &mut Option<Instant>, event: &Event, now: In
         Event::CursorRestarted { .. } => Some(format!(
             "{name}: the query's cursor has expired, reading on from its place"
         )),
+        Event::Checked { check, .. } => Some(format!(
+            "{name}: check {}: {}: {}",
+            check.words,
+            if check.passed { "passed" } else { "failed" },
+            check.found
+        )),
         Event::RowsEnded { .. } | Event::SecondPassRows { .. } => {
             let due = said.is_some_and(|last| now.duration_since(last) >= PERIOD);
             due.then(|| under_way(view, now))
@@ -153,6 +159,7 @@ mod tests {
                 object: "Account".into(),
                 operation: "upsert",
                 total: Some(2000),
+                since: None,
                 read: Road::Rest,
                 write: Road::Bulk,
                 second_pass: vec!["ParentId".into()],

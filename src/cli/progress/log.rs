@@ -61,6 +61,16 @@ impl Log {
                 log!(step, rows, code, wait_seconds = wait.as_secs_f64(), "retrying");
             }
             Event::CursorRestarted { .. } => log!(step, "query cursor restarted"),
+            Event::Checked { check, .. } => {
+                log!(
+                    step,
+                    check = check.words,
+                    place = check.place,
+                    passed = check.passed,
+                    found = check.found,
+                    "checked"
+                );
+            }
             Event::StepEnded { counts, elapsed, .. } => {
                 let [created, updated, unchanged, deleted, filtered, parked] = counts.ended;
                 log!(

@@ -139,6 +139,7 @@ fn step_of(event: &Event) -> Option<usize> {
         | Event::Reparked { step, .. }
         | Event::Retrying { step, .. }
         | Event::CursorRestarted { step }
+        | Event::Checked { step, .. }
         | Event::StepEnded { step, .. } => Some(*step),
         Event::SignedIn { .. } | Event::Planned { .. } | Event::Stopping => None,
     }

@@ -11,7 +11,7 @@ use crate::{
         soql::{self, Bind, BindOperator, Condition, Query, SoqlFault},
     },
     record::{FieldPath, Value},
-    spec::{Node, Segments},
+    spec::{Entry, Node, Segments},
 };
 
 /// What a pipeline makes use of, for the complaints about what it does not.
@@ -132,14 +132,29 @@ fn visible(span: Span, node: &Node) -> Span {
 }
 
 /// A whole query, its binds checked.
-pub(super) fn query(node: &Node, vars: &[Var], usage: &mut Usage, ctx: &mut Ctx<'_>) -> Option<Query> {
+pub(super) fn query(
+    step: &Entry,
+    node: &Node,
+    vars: &[Var],
+    usage: &mut Usage,
+    ctx: &mut Ctx<'_>,
+) -> Option<Query> {
     let parts = node.parts(ctx.files);
     match soql::parse_query(node.text()?) {
         Ok(query) => {
             binds(&query.binds, &parts, vars, usage, ctx);
             Some(query)
         }
-        Err(faults) => {
+        Err(mut faults) => {
+            // A step that is proposed refers to this one.
+            let key = step.value.get("target").and_then(|target| target.get("key"));
+            let key = key.and_then(Node::text).unwrap_or("Legacy_Id__c");
+            let helps = faults.iter_mut().filter_map(|fault| fault.help.as_mut());
+            for help in helps.filter(|help| help.contains("ref: STEP,")) {
+                *help = help
+                    .replace("ref: STEP,", &format!("ref: {},", step.key.text))
+                    .replace("KEY", key);
+            }
             report(faults, &parts, 0, ctx);
             None
         }

@@ -4,6 +4,7 @@
 //! [`mapping`] through what their fields get, [`scope`] knows what names mean there.
 
 mod access;
+mod checks;
 mod credentials;
 mod expressions;
 mod foreign;

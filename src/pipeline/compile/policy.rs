@@ -1,6 +1,6 @@
 use crate::{
     pipeline::model::{Compare, Nulls, OnDrift, Pii, Policy, RowErrors},
-    spec::{Node, backoff, percent},
+    spec::{Node, backoff, duration, percent},
 };
 
 /// Changes the keys that a `policy` names; the others stay.
@@ -17,6 +17,7 @@ pub(super) fn overlay(policy: &mut Policy, node: Option<&Node>) {
     match node.get("compare").and_then(Node::text) {
         Some("none") => policy.compare = Compare::None,
         Some("target") => policy.compare = Compare::Target,
+        Some("sent") => policy.compare = Compare::Sent,
         _ => {}
     }
     match node.get("pii").and_then(Node::text) {
@@ -61,5 +62,9 @@ pub(super) fn overlay(policy: &mut Policy, node: Option<&Node>) {
             policy.backoff_first = first;
             policy.backoff_cap = cap;
         }
+    }
+    let changes = node.get("changes");
+    if let Some(overlap) = text(changes.and_then(|c| c.get("overlap"))).and_then(|t| duration(&t)) {
+        policy.overlap = overlap;
     }
 }

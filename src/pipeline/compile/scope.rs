@@ -32,6 +32,8 @@ pub(super) enum Rows {
     Derived,
     /// JSON may hold anything, and the whole row is a value.
     Json,
+    /// These are no source rows but what a step fills of its target.
+    Filled,
     /// The source is faulty: nothing can be said about its fields.
     Unknown,
 }
@@ -70,6 +72,19 @@ impl Columns {
         columns
     }
 
+    /// The target fields that a step fills.
+    pub(super) fn filled<'f>(fields: impl Iterator<Item = (&'f str, &'f Span)>, vars: Vec<String>) -> Self {
+        let mut columns = Columns::new(Rows::Filled, vars);
+        for (name, span) in fields {
+            let path = FieldPath::new(name);
+            if columns.position(&path).is_none() {
+                let span = span.clone();
+                columns.columns.push(Column { path, span });
+            }
+        }
+        columns
+    }
+
     pub(super) fn rows(&self) -> Rows {
         self.rows
     }
@@ -93,7 +108,7 @@ impl Columns {
         if let Some(at) = self.position(path) {
             return Some(at);
         }
-        if self.rows == Rows::Selected {
+        if matches!(self.rows, Rows::Selected | Rows::Filled) {
             return None;
         }
         self.columns.push(Column {
@@ -101,6 +116,17 @@ impl Columns {
             span,
         });
         Some(self.columns.len() - 1)
+    }
+
+    /// The column of a field that is read whatever a query selects.
+    pub(super) fn read(&mut self, path: &FieldPath, span: Span) -> usize {
+        self.position(path).unwrap_or_else(|| {
+            self.columns.push(Column {
+                path: path.clone(),
+                span,
+            });
+            self.columns.len() - 1
+        })
     }
 
     /// The selected field that a wrong name was probably meant to be.
@@ -149,7 +175,10 @@ impl Scope for Columns {
             });
         }
         self.column(path, span).ok_or_else(|| UnknownField {
-            reason: UnknownReason::NotSelected,
+            reason: match self.rows {
+                Rows::Filled => UnknownReason::NotFilled,
+                _ => UnknownReason::NotSelected,
+            },
             suggestion: self.suggestion(path),
         })
     }

@@ -6,8 +6,11 @@ use super::{
 };
 use crate::{
     diag::{Finding, all_of, did_you_mean},
-    pipeline::expr::{Expr, Kind},
-    pipeline::model::{Api, FieldUse, HttpParameter, HttpSource, NextPage, RowId, Source},
+    pipeline::{
+        expr::{Expr, Kind},
+        model::{Api, Chunk, CursorField, FieldUse, HttpParameter, HttpSource, NextPage, RowId, Source},
+        soql::SelectItem,
+    },
     record::{FieldPath, Value},
     spec::{Entry, Node, Plain},
 };
@@ -17,6 +20,8 @@ pub(super) struct CompiledSource {
     pub(super) source: Option<Source>,
     pub(super) connection: Option<String>,
     pub(super) api: Api,
+    pub(super) include_deleted: bool,
+    pub(super) chunk: Chunk,
     pub(super) columns: Columns,
     /// Fields that its filter and order look at.
     pub(super) filters: Vec<FieldUse>,
@@ -37,7 +42,7 @@ pub(super) fn compile(
         return nothing(frame);
     };
     let Some(same_as) = entry.value.entry("same_as") else {
-        return read_from(entry, frame, ctx);
+        return read_from(step, entry, frame, ctx);
     };
     for other in entry.value.entries() {
         let key = other.key.text.as_str();
@@ -94,7 +99,7 @@ pub(super) fn compile(
     // What is wrong with the other step's source is told where it stands.
     let missed = frame.missed();
     let mut unheard = Vec::new();
-    let compiled = read_from(other, frame, &mut Ctx::new(ctx.files, &mut unheard));
+    let compiled = read_from(step, other, frame, &mut Ctx::new(ctx.files, &mut unheard));
     frame.set_missed(missed);
     compiled
 }
@@ -104,20 +109,28 @@ fn nothing(frame: &Frame<'_, '_>) -> CompiledSource {
         source: None,
         connection: None,
         api: Api::Auto,
+        include_deleted: false,
+        chunk: Chunk::Auto,
         columns: Columns::new(Rows::Unknown, frame.var_names()),
         filters: Vec::new(),
     }
 }
 
 /// What a `source` that is no `same_as` reads.
-fn read_from(entry: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> CompiledSource {
+fn read_from(step: &Entry, entry: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> CompiledSource {
     let vars = frame.var_names();
     let mut out = nothing(frame);
     let node = &entry.value;
     out.api = api(node.get("api"));
+    out.include_deleted = node.get("include_deleted").and_then(Node::text) == Some("true");
+    out.chunk = match node.get("chunk").and_then(Node::text) {
+        Some("off") => Chunk::Off,
+        Some(rows) => rows.parse().map_or(Chunk::Auto, Chunk::Rows),
+        None => Chunk::Auto,
+    };
     if let Some(soql) = node.get("soql") {
         out.connection = frame.connection(entry, "from", ctx);
-        if let Some(query) = expressions::query(soql, frame.vars, &mut frame.usage, ctx) {
+        if let Some(query) = expressions::query(step, soql, frame.vars, &mut frame.usage, ctx) {
             out.columns = Columns::selected(&query, &soql.parts(ctx.files), vars);
             out.filters = expressions::query_filters(soql, &query, ctx);
             out.source = Some(Source::Soql {
@@ -147,7 +160,157 @@ fn read_from(entry: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Com
             );
         }
     }
+    chunkable(node, out.source.as_ref(), out.chunk, ctx);
     out
+}
+
+/// What is read in pieces is read in the order of its Ids, and can have no other.
+fn chunkable(node: &Node, source: Option<&Source>, chunk: Chunk, ctx: &mut Ctx<'_>) {
+    let (Some(source), Some(entry)) = (source, node.entry("chunk")) else {
+        return;
+    };
+    let why = match source {
+        _ if chunk == Chunk::Auto => None,
+        Source::Soql { query, .. } if query.is_aggregated() => Some("rows of an aggregate have no Ids"),
+        Source::Soql { query, .. } if query.order_by.is_some() => {
+            Some("the query has an ORDER BY of its own")
+        }
+        Source::Soql { query, .. } if query.limit.is_some() || query.offset.is_some() => {
+            Some("the query has a LIMIT or OFFSET")
+        }
+        Source::Object {
+            order_by: Some(_), ..
+        } => Some("`order_by` gives another order"),
+        Source::Object { limit: Some(_), .. } => Some("`limit` counts rows of the whole"),
+        Source::Soql { .. } | Source::Object { .. } | Source::Http(_) | Source::File(_) => None,
+    };
+    if let Some(why) = why {
+        ctx.report(
+            Finding::error(
+                "conflicting-keys",
+                entry.key.span.clone(),
+                "`chunk` reads rows in the order of their Ids",
+            )
+            .label(why)
+            .help("leave `chunk` out"),
+        );
+    }
+}
+
+/// The cursor with its column. `None`: it was complained about.
+pub(super) fn cursor(
+    node: Option<&Node>,
+    source: &CompiledSource,
+    columns: &mut Columns,
+    ctx: &mut Ctx<'_>,
+) -> Option<Option<CursorField>> {
+    let Some(entry) = node.and_then(|node| node.entry("cursor")) else {
+        return unused_cursor(source, ctx).then_some(None);
+    };
+    let node = &entry.value;
+    let field = FieldPath::new(node.text()?);
+    let refuse = |why: &str, help: &str, ctx: &mut Ctx<'_>| {
+        ctx.report(
+            Finding::error(
+                "conflicting-keys",
+                entry.key.span.clone(),
+                "a `cursor` cannot tell here which rows are new",
+            )
+            .label(why)
+            .help(help),
+        );
+        None
+    };
+    let mut selected = true;
+    match source.source.as_ref()? {
+        Source::Soql { query, .. } if query.is_aggregated() => {
+            return refuse(
+                "the query counts or groups",
+                "leave it out: every run then reads all rows",
+                ctx,
+            );
+        }
+        Source::Soql { query, .. } if query.limit.is_some() || query.offset.is_some() => {
+            return refuse(
+                "rows beyond LIMIT or OFFSET would never be read",
+                "leave LIMIT and OFFSET out, or leave `cursor` out",
+                ctx,
+            );
+        }
+        Source::Object { limit: Some(_), .. } => {
+            return refuse(
+                "rows beyond `limit` would never be read",
+                "leave `limit` out, or leave `cursor` out",
+                ctx,
+            );
+        }
+        Source::Soql { query, .. } => {
+            let plain = query.select.iter().all(SelectItem::is_plain);
+            selected = plain || columns.position(&field).is_some();
+        }
+        Source::Http(http) if !http.asks_cursor() => {
+            ctx.report(
+                Finding::error(
+                    "missing-key",
+                    entry.key.span.clone(),
+                    "nothing tells the API where the `cursor` stands",
+                )
+                .label("no query parameter takes it")
+                .help("add `query: { since: { cursor: 2020-01-01T00:00:00Z } }` to `http`: that value in the first run, later how far the last one came"),
+            );
+            return None;
+        }
+        Source::File(_) => {
+            return refuse(
+                "a file says nothing of when its rows changed",
+                "leave it out: every run then reads the whole file",
+                ctx,
+            );
+        }
+        Source::Object { .. } | Source::Http(_) => {}
+    }
+    let column = match selected {
+        true => columns.read(&field, node.span.clone()),
+        false => {
+            ctx.report(
+                Finding::error(
+                    "unknown-field",
+                    node.span.clone(),
+                    format!("the query does not select `{field}`"),
+                )
+                .label("not selected")
+                .help(format!("add `{field}` to the fields after SELECT")),
+            );
+            return None;
+        }
+    };
+    Some(Some(CursorField {
+        field,
+        column,
+        span: node.span.clone(),
+    }))
+}
+
+/// A parameter of an `http` source that waits for a cursor that is not there. False: it was complained about.
+fn unused_cursor(source: &CompiledSource, ctx: &mut Ctx<'_>) -> bool {
+    let Some(Source::Http(http)) = &source.source else {
+        return true;
+    };
+    if !http.asks_cursor() {
+        return true;
+    }
+    ctx.report(
+        Finding::error(
+            "missing-key",
+            http.span.clone(),
+            "a query parameter takes the `cursor`, and the source has none",
+        )
+        .label("asks for what changed since the last run")
+        .help(
+            "name beside `http` the field of the records that tells when they changed: `cursor: updatedAt`",
+        ),
+    );
+    false
 }
 
 pub(super) fn api(node: Option<&Node>) -> Api {
@@ -207,6 +370,10 @@ fn http_source(node: &Node, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Opt
                 let Some(name) = var.text() else { continue };
                 whole &= expressions::var(name, var.span.clone(), frame.vars, &mut frame.usage, ctx);
                 HttpParameter::Var(name.to_owned())
+            }
+            (None, None) if entry.value.get("cursor").is_some() => {
+                let first = entry.value.get("cursor").and_then(Node::text).unwrap_or_default();
+                HttpParameter::Cursor(Value::text(first))
             }
             (None, Some(scalar)) if scalar.plain() == Plain::Null => HttpParameter::Value(Value::Null),
             (None, Some(scalar)) => HttpParameter::Value(Value::text(scalar.text.as_str())),

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Ctx,
     access::Access,
+    checks,
     expressions::{self, Usage},
     foreign::Others,
     mapping::{Mapper, StepInfo, Tables, literals, step_named},
@@ -171,6 +172,8 @@ impl<'a, 'd> Steps<'a, 'd> {
         let usage = &mut self.frame.usage;
         let each = source::each(step, &mut columns, usage, ctx);
         let row_id = source::row_id(step, &source, &mut columns, usage, ctx);
+        let read_from = source_of(step, steps).map(|entry| &entry.value);
+        let cursor = source::cursor(read_from, &source, &mut columns, ctx);
         let when = match node.get("when") {
             Some(when) => expressions::when(when, &mut columns, usage, ctx).map(Some),
             None => Some(None),
@@ -227,6 +230,17 @@ impl<'a, 'd> Steps<'a, 'd> {
             };
             pii::check(&looked, node, self.marks, policy.pii, ctx);
         }
+        let checks = checks::compile(
+            step,
+            &checks::Filled {
+                map: map.as_deref(),
+                copy: copy.as_ref(),
+                target: target.target.as_ref(),
+                vars: self.frame.var_names(),
+            },
+            &mut self.frame.usage,
+            ctx,
+        );
         let tests = test_cases::compile(
             step,
             &columns,
@@ -244,6 +258,9 @@ impl<'a, 'd> Steps<'a, 'd> {
             source_connection: source.connection?,
             source_api: source.api,
             each: each?,
+            include_deleted: source.include_deleted,
+            chunk: source.chunk,
+            cursor: cursor?,
             row_id: row_id?,
             target: target.target?,
             whole_row: columns.whole_row,
@@ -254,6 +271,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             needs: needs?,
             filters: source.filters,
             policy,
+            checks: checks?,
             tests: tests?,
         })
     }

@@ -80,6 +80,8 @@ pub enum UnknownReason {
     NoSuchField,
     /// The query does not select it.
     NotSelected,
+    /// The step does not fill it: this is about a target's fields.
+    NotFilled,
     /// There is no source row here at all: only `vars` and `run`.
     NoRow,
     /// `row` cannot stand alone: this source has no value for the whole row.

@@ -9,6 +9,7 @@
 //! way to say the same in a pipeline.
 
 mod bind;
+mod child;
 mod clauses;
 mod condition;
 mod fault;
@@ -77,6 +78,11 @@ pub struct SelectItem {
 }
 
 impl SelectItem {
+    /// Whether it is a field under its own name.
+    pub fn is_plain(&self) -> bool {
+        self.kind == SelectKind::Field && self.alias.is_none()
+    }
+
     /// The name under which the row has it.
     pub fn name(&self) -> FieldPath {
         match &self.alias {

@@ -25,6 +25,16 @@ impl Query {
         Some(query)
     }
 
+    /// What it reads, whatever it selects of it: object and condition.
+    pub fn scope(&self) -> String {
+        let condition = self.where_range.clone().map(|range| self.slice(range));
+        format!(
+            "{} {}",
+            self.object.to_ascii_lowercase(),
+            condition.unwrap_or_default()
+        )
+    }
+
     /// The query with one more condition that must hold as well.
     pub fn with_extra_condition(&self, condition: &str) -> String {
         match self.where_range.clone() {

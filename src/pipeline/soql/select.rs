@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    SelectItem, SelectKind,
+    SelectItem, SelectKind, child,
     fault::{SoqlFault, SoqlFaultKind::Syntax},
     lexer::TokenKind,
     parser::{Parser, Stop},
@@ -121,11 +121,13 @@ impl Parser<'_> {
         match self.kind() {
             Some(TokenKind::Open) => {
                 let end = self.skip_parentheses()?;
-                self.refuse(
-                    start.start..end,
-                    "a sub-query among the fields",
-                    "write a step for each object: the children's step refers to this one by `ref`",
-                );
+                let text = self.text.get(start.start..end).unwrap_or_default();
+                let help = match self.outer_object().and_then(|parent| child::step(text, parent)) {
+                    Some(step) => format!("read the children in a step of their own: `{step}`"),
+                    None => "write a step for each object: the children's step refers to this one by `ref`"
+                        .to_owned(),
+                };
+                self.refuse(start.start..end, "a sub-query among the fields", help);
                 return Ok(None);
             }
             Some(TokenKind::Star) => {
@@ -270,6 +272,22 @@ impl Parser<'_> {
                 false => SelectKind::Function(name),
             },
         }))
+    }
+
+    /// The object behind the next FROM that is in no parentheses.
+    fn outer_object(&self) -> Option<&str> {
+        let mut depth = 0usize;
+        let rest = self.tokens.get(self.at..)?;
+        let from = rest.iter().position(|token| {
+            match token.kind {
+                TokenKind::Open => depth += 1,
+                TokenKind::Close => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let word = self.text.get(token.range.clone()).unwrap_or_default();
+            depth == 0 && token.kind == TokenKind::Word && word.eq_ignore_ascii_case("FROM")
+        })?;
+        self.text.get(rest.get(from + 1)?.range.clone())
     }
 
     /// Goes behind the parenthesis that closes the current one, and tells where that ends.

@@ -247,7 +247,7 @@ fn faults_stand_under_what_is_wrong() {
             "SELECT *, (SELECT Id FROM Contacts) FROM Account",
             &[
                 "       ^ SOQL has no `*` [name the fields, or write `source: { object: ... }` and have them derived]",
-                "          ^^^^^^^^^^^^^^^^^^^^^^^^^ a sub-query among the fields [write a step for each object: the children's step refers to this one by `ref`]",
+                "          ^^^^^^^^^^^^^^^^^^^^^^^^^ a sub-query among the fields [read the children in a step of their own: `contacts: { source: { soql: \"SELECT Id, AccountId FROM Contact\" }, target: { key: KEY }, map: { KEY: Id, AccountId: { ref: STEP, of: AccountId } } }`]",
             ],
         ),
         (

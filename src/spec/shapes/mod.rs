@@ -1,5 +1,6 @@
 //! The shapes of the files, a file each.
 
+mod checks;
 mod credentials;
 mod mapping;
 mod pipeline;
@@ -12,4 +13,4 @@ pub(crate) use credentials::CREDENTIALS_FILE;
 pub(crate) use mapping::MAPPING_FILE;
 pub(crate) use pipeline::PIPELINE_FILE;
 pub(crate) use project::PROJECT_FILE;
-pub use text::{backoff, percent};
+pub use text::{backoff, duration, percent};

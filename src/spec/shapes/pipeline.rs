@@ -1,6 +1,7 @@
 //! A pipeline file, and what it shares with the project file.
 
 use super::{
+    checks::CHECKS,
     credentials::{INLINE_CREDENTIALS, MASK_KEY, VERSION},
     mapping::*,
     source::SOURCE,
@@ -101,8 +102,8 @@ static STEP: Shape = Shape::Record(&Record {
             "Steps that have to end before this one starts.",
         ),
         POLICY,
-        Key::new("checks", &ANYTHING, "What must hold of rows and of the whole.")
-            .not_yet("leave it out; `when` filters rows"),
+        Key::new("checks", &CHECKS, "What must hold of rows and of the whole.")
+            .example("[{\"not_null\":[\"LastName\"]},{\"rows\":{\"at_least\":1}}]"),
         Key::new(
             "tests",
             &Shape::List(&TEST),
@@ -280,7 +281,10 @@ static POLICY_SHAPE: Shape = Shape::Record(&Record {
                     "target",
                     "the target is read first, and only what differs is written",
                 ),
-                Word::not_yet("sent", "what was last sent alike is skipped"),
+                Word::new(
+                    "sent",
+                    "a row whose values are those that were last sent is not sent again",
+                ),
             ]),
             "Whether rows that would change nothing are written.",
         )
@@ -363,7 +367,41 @@ static POLICY_SHAPE: Shape = Shape::Record(&Record {
             }),
             "How failed requests are tried again.",
         ),
-        Key::new("changes", &ANYTHING, "Incremental runs.").not_yet("leave it out; every run reads all rows"),
+        Key::new(
+            "changes",
+            &Shape::Record(&Record {
+                name: "changes",
+                noun: "`changes`",
+                doc: "How steps with a `cursor` follow the changes of their source.",
+                keys: &[
+                    Key::new(
+                        "overlap",
+                        &DURATION,
+                        "How far behind the newest value of the last run the next one begins to read.",
+                    )
+                    .default("\"5m\""),
+                    Key::new(
+                        "deletes",
+                        &Shape::ByKind(&ByKind {
+                            noun: "`ignore` (`delete` and `{ set: ... }` are not in this version)",
+                            scalar: Some(&Shape::Words(&[
+                                Word::new(
+                                    "ignore",
+                                    "records that are deleted in the source stay in the target",
+                                ),
+                                Word::not_yet("delete", "their records in the target are deleted too"),
+                            ])),
+                            list: None,
+                            map: None,
+                        }),
+                        "What becomes of the target records of deleted source records.",
+                    )
+                    .default("\"ignore\""),
+                ],
+                rest: None,
+            }),
+            "How steps with a `cursor` follow the changes of their source.",
+        ),
         Key::new("budget", &ANYTHING, "How many API calls may be used.").not_yet("leave it out"),
         Key::new(
             "drift",

@@ -81,15 +81,25 @@ pub(crate) static SOURCE: Shape = Shape::Forms(&Forms {
         Key::new(
             "cursor",
             &FIELD,
-            "Incremental: only rows changed since the last good run.",
+            "Incremental: the field that tells when a row last changed. Only rows changed since the last good run are read.",
         )
-        .not_yet("leave it out; every run then reads all rows"),
+        .example("\"SystemModstamp\""),
     ],
 });
 
-static INCLUDE_DELETED: Key =
-    Key::new("include_deleted", &BOOL, "Whether deleted rows are read too.").not_yet("leave it out");
-static CHUNK: Key = Key::new("chunk", &SCALAR, "Rows a query job.").not_yet("leave it out");
+static INCLUDE_DELETED: Key = Key::new(
+    "include_deleted",
+    &BOOL,
+    "Whether rows in the recycle bin, and archived ones, are read too; `IsDeleted` tells them apart.",
+)
+.default("false");
+static CHUNK: Key = Key::new(
+    "chunk",
+    &CHUNK_SIZE,
+    "How a large query is cut into pieces: `auto` leaves it to the org, `off` keeps it whole, a number asks for so many rows at a time.",
+)
+.default("\"auto\"")
+.example("250000");
 
 static HTTP: Shape = Shape::Forms(&Forms {
     name: "http",
@@ -112,7 +122,7 @@ static HTTP: Shape = Shape::Forms(&Forms {
             &Shape::Map {
                 keys: &ANY_TEXT,
                 values: &Shape::ByKind(&ByKind {
-                    noun: "text, or { var: NAME }",
+                    noun: "text, { var: NAME } or { cursor: FIRST }",
                     scalar: Some(&SCALAR),
                     list: None,
                     map: Some(&Shape::Forms(&Forms {
@@ -125,8 +135,12 @@ static HTTP: Shape = Shape::Forms(&Forms {
                                 keys: &[],
                             },
                             Form {
-                                on: Key::new("cursor", &SCALAR, "The source's cursor.")
-                                    .not_yet("leave the parameter out"),
+                                on: Key::new(
+                                    "cursor",
+                                    &SCALAR,
+                                    "How far the last good run came, by the source's `cursor`; in the first run this value.",
+                                )
+                                .example("\"2020-01-01T00:00:00Z\""),
                                 keys: &[],
                             },
                         ],

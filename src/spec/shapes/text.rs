@@ -83,6 +83,28 @@ static BACKOFF_KIND: TextKind = TextKind {
     pattern: "^[0-9]+(ms|s|m|h)\\.\\.[0-9]+(ms|s|m|h)$",
     allows: |text| backoff(text).is_some(),
 };
+static DURATION_KIND: TextKind = TextKind {
+    noun: "a duration such as `5m`",
+    pattern: "^[0-9]+(ms|s|m|h)$",
+    allows: |text| duration(text).is_some(),
+};
+static AMOUNT_KIND: TextKind = TextKind {
+    noun: "a number that is not negative, such as `0.01`",
+    pattern: "^[0-9]+(\\.[0-9]+)?$",
+    allows: |text| {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        digits(whole) && digits(fraction)
+    },
+};
+static CHUNK_KIND: TextKind = TextKind {
+    noun: "`auto`, `off` or a number of rows",
+    pattern: "^(auto|off|[1-9][0-9]{0,8})$",
+    allows: |text| {
+        let rows = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+        matches!(text, "auto" | "off") || rows && (1..=9).contains(&text.len())
+    },
+};
 static JSONPATH_KIND: TextKind = TextKind {
     noun: "a JSONPath, which starts with `$`",
     pattern: "^\\$",
@@ -108,6 +130,9 @@ pub(crate) static CALLOUT: Shape = Shape::Text(&CALLOUT_KIND);
 pub(crate) static API_VERSION: Shape = Shape::Text(&API_VERSION_KIND);
 pub(crate) static PERCENT: Shape = Shape::Text(&PERCENT_KIND);
 pub(crate) static BACKOFF: Shape = Shape::Text(&BACKOFF_KIND);
+pub(crate) static DURATION: Shape = Shape::Text(&DURATION_KIND);
+pub(crate) static AMOUNT: Shape = Shape::Text(&AMOUNT_KIND);
+pub(crate) static CHUNK_SIZE: Shape = Shape::Text(&CHUNK_KIND);
 pub(crate) static JSONPATH: Shape = Shape::Text(&JSONPATH_KIND);
 pub(crate) static ASSIGNMENT_RULE: Shape = Shape::Text(&ASSIGNMENT_RULE_KIND);
 pub(crate) static SCALAR: Shape = Shape::Scalar;
@@ -133,7 +158,7 @@ pub fn percent(text: &str) -> Option<f64> {
 }
 
 /// `500ms`, `5s`, `2m`, `1h`.
-fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: u64 = text[..digits].parse().ok().filter(|n| *n <= 1_000_000_000)?;
     match &text[digits..] {
@@ -202,6 +227,9 @@ mod tests {
             (&API_VERSION_KIND, &["66.0", "100.0"], &["66", "v66.0", "6.0"]),
             (&PERCENT_KIND, &["10%", "0.5%"], &["10", "x%", ".5%"]),
             (&BACKOFF_KIND, &["1s..60s"], &["1s", "1..2"]),
+            (&DURATION_KIND, &["5m", "500ms"], &["5", "m", "1d"]),
+            (&AMOUNT_KIND, &["0", "0.01", "12"], &["-1", ".5", "1.", "1e3"]),
+            (&CHUNK_KIND, &["auto", "off", "250000"], &["0", "on", "1e5", ""]),
             (&JSONPATH_KIND, &["$.a"], &["a"]),
             (
                 &ASSIGNMENT_RULE_KIND,

@@ -1,5 +1,6 @@
 //! State in one SQLite file.
 
+mod flow;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ pub struct Sqlite {
 const APPLICATION_ID: i64 = 0x6f72_6766;
 
 /// The version that this code writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long a call waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(30);
@@ -65,6 +66,27 @@ CREATE TABLE deferred (
     step_run INTEGER NOT NULL, source_id TEXT NOT NULL, target_id TEXT NOT NULL, outcome INTEGER NOT NULL,
     payload TEXT NOT NULL, PRIMARY KEY (step_run, source_id)
 ) WITHOUT ROWID, STRICT;
+";
+
+/// What version 2 adds: checks of whole steps, cursors with the rows that wait beside them, and what was last sent.
+const VERSION_2: &str = "
+CREATE TABLE claimed_values (
+    step_run INTEGER NOT NULL, check_no INTEGER NOT NULL, value TEXT NOT NULL, source_id TEXT NOT NULL,
+    PRIMARY KEY (step_run, check_no, value)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE expected (
+    step_run INTEGER NOT NULL, target_id TEXT NOT NULL, source_id TEXT NOT NULL, payload TEXT NOT NULL,
+    PRIMARY KEY (step_run, target_id, source_id)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE cursors (
+    link_set INTEGER NOT NULL, scope TEXT NOT NULL, value TEXT NOT NULL, begun_at TEXT NOT NULL,
+    PRIMARY KEY (link_set, scope)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE waiting (
+    link_set INTEGER NOT NULL, scope TEXT NOT NULL, source_id TEXT NOT NULL, record_id TEXT NOT NULL, at TEXT,
+    run TEXT NOT NULL, PRIMARY KEY (link_set, scope, source_id)
+) WITHOUT ROWID, STRICT;
+ALTER TABLE links ADD COLUMN sent BLOB;
 ";
 
 impl Sqlite {
@@ -155,13 +177,17 @@ impl Sqlite {
         connection
             .pragma_update(None, "cache_size", -65_536)
             .map_err(fail)?;
-        if version == 0 {
+        if version < VERSION {
             let tx = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(fail)?;
             // Another process may have been first.
-            if pragma(&tx, "user_version").map_err(fail)? == 0 {
-                tx.execute_batch(SCHEMA).map_err(fail)?;
+            let version = pragma(&tx, "user_version").map_err(fail)?;
+            if version < VERSION {
+                if version == 0 {
+                    tx.execute_batch(SCHEMA).map_err(fail)?;
+                }
+                tx.execute_batch(VERSION_2).map_err(fail)?;
                 tx.pragma_update(None, "application_id", APPLICATION_ID)
                     .map_err(fail)?;
                 tx.pragma_update(None, "user_version", VERSION).map_err(fail)?;

@@ -6,10 +6,13 @@ use rusqlite::{
     types::{FromSqlError, Type},
 };
 
-use super::Sqlite;
+use super::{Sqlite, flow};
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult, id18},
-    state::{Deferred, LinkSet, ParkedRow, RunRecord, RunStatus, StateError, StepCounts, StepRun, Store},
+    state::{
+        ClaimedValue, CursorMove, CursorRecord, Deferred, Expected, LinkSet, ParkedRow, RunRecord, RunStatus,
+        SentMark, StateError, StepCounts, StepRun, Store, WaitingRow,
+    },
 };
 
 const RUN_COLUMNS: &str =
@@ -164,6 +167,14 @@ impl Store for Sqlite {
                 "INSERT INTO links (link_set, source_id, target_id) VALUES (?1, ?2, ?3) \
                  ON CONFLICT DO UPDATE SET target_id = excluded.target_id",
             )?;
+            // What was written is another than what was sent before; who keeps marks sets a new one.
+            let mut relink = tx.prepare_cached(
+                "INSERT INTO links (link_set, source_id, target_id) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO UPDATE SET target_id = excluded.target_id, sent = NULL",
+            )?;
+            // A row that failed has to be sent again, whatever it was last sent.
+            let mut unmark =
+                tx.prepare_cached("UPDATE links SET sent = NULL WHERE link_set = ?1 AND source_id = ?2")?;
             let mut unlink = tx.prepare_cached("DELETE FROM links WHERE link_set = ?1 AND source_id = ?2")?;
             let mut park = tx.prepare_cached(
                 "INSERT OR REPLACE INTO parked_rows (step_run, source_id, code, message, field, help, row) \
@@ -180,7 +191,10 @@ impl Store for Sqlite {
                 let target = result.target_id.as_deref();
                 put.execute(params![step.0, id.as_str(), result.outcome as i64, target])?;
                 match (result.outcome, target) {
-                    (Outcome::Created | Outcome::Updated | Outcome::Unchanged, Some(target)) => {
+                    (Outcome::Created | Outcome::Updated, Some(target)) => {
+                        relink.execute(params![links.0, id.as_str(), target])?;
+                    }
+                    (Outcome::Unchanged, Some(target)) => {
                         link.execute(params![links.0, id.as_str(), target])?;
                     }
                     (Outcome::Deleted, _) => {
@@ -189,6 +203,7 @@ impl Store for Sqlite {
                     _ => {}
                 }
                 if result.outcome == Outcome::Parked {
+                    unmark.execute(params![links.0, id.as_str()])?;
                     let reason = result.reason.as_ref();
                     let row = values
                         .get(&id)
@@ -271,12 +286,73 @@ impl Store for Sqlite {
         })
     }
 
+    fn claim_values(
+        &self,
+        step: StepRun,
+        check: usize,
+        values: &[ClaimedValue],
+    ) -> Result<Vec<Option<CompactString>>, StateError> {
+        self.write(|tx| flow::claim_values(tx, step, check, values))
+    }
+
+    fn expect(&self, step: StepRun, rows: &[Expected]) -> Result<(), StateError> {
+        self.write(|tx| flow::expect(tx, step, rows))
+    }
+
+    fn expected(
+        &self,
+        step: StepRun,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<Expected>, StateError> {
+        self.read(|db| flow::expected(db, step, after, as_limit(limit)))
+    }
+
+    fn cursor(&self, links: LinkSet, scope: &str) -> Result<Option<CursorRecord>, StateError> {
+        self.read(|db| flow::cursor(db, links, scope))
+    }
+
+    fn move_cursors(&self, run: &str, moves: &[CursorMove]) -> Result<(), StateError> {
+        self.write(|tx| flow::move_cursors(tx, run, moves))
+    }
+
+    fn waiting(&self, links: LinkSet, scope: &str, limit: usize) -> Result<Vec<WaitingRow>, StateError> {
+        self.read(|db| flow::waiting(db, links, scope, as_limit(limit)))
+    }
+
+    fn wait(
+        &self,
+        links: LinkSet,
+        scope: &str,
+        run: &str,
+        parked: &[WaitingRow],
+        ended: &[CompactString],
+    ) -> Result<(), StateError> {
+        self.write(|tx| flow::wait(tx, links, scope, run, parked, ended))
+    }
+
+    fn sent(
+        &self,
+        links: LinkSet,
+        ids: &[CompactString],
+    ) -> Result<Vec<Option<(CompactString, SentMark)>>, StateError> {
+        self.read(|db| flow::sent(db, links, ids))
+    }
+
+    fn mark_sent(
+        &self,
+        links: LinkSet,
+        marks: &[(CompactString, Option<SentMark>)],
+    ) -> Result<(), StateError> {
+        self.write(|tx| flow::mark_sent(tx, links, marks))
+    }
+
     fn end_step(&self, step: StepRun) -> Result<(), StateError> {
         self.write(|tx| {
-            tx.prepare_cached("DELETE FROM keys WHERE step_run = ?1")?
-                .execute([step.0])?;
-            tx.prepare_cached("DELETE FROM deferred WHERE step_run = ?1")?
-                .execute([step.0])?;
+            for table in ["keys", "deferred", "claimed_values", "expected"] {
+                tx.prepare_cached(&format!("DELETE FROM {table} WHERE step_run = ?1"))?
+                    .execute([step.0])?;
+            }
             Ok(())
         })
     }
@@ -393,7 +469,7 @@ fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
     })
 }
 
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<CompactString> {
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<CompactString> {
     Ok(CompactString::new(row.get_ref(column)?.as_str()?))
 }
 

@@ -401,7 +401,7 @@ fn what_is_no_usable_state_says_why() {
     newer.pragma_update(None, "user_version", 7).unwrap();
     assert_eq!(
         message(&path("newer")),
-        "state `DIR/newer` has version 7, and this orgferry knows up to 1"
+        "state `DIR/newer` has version 7, and this orgferry knows up to 2"
     );
     drop(Sqlite::open(&path("torn")).unwrap());
     let mut bytes = std::fs::read(path("torn")).unwrap();
@@ -433,4 +433,30 @@ fn the_folder_keeps_itself_out_of_git() {
     let second = Sqlite::open(&path).unwrap();
     second.begin_run(&run("r2", "2026-01-02T00:00:00Z")).unwrap();
     assert_eq!(again.runs(10).unwrap().len(), 2);
+}
+
+#[test]
+fn state_of_an_older_version_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(SCHEMA).unwrap();
+    old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.execute_batch(
+        "INSERT INTO link_sets VALUES (1, 'customers', 'accounts', '00DA', '00DB'); \
+         INSERT INTO links VALUES (1, 'a', 't1')",
+    )
+    .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let store = Sqlite::open(&path).unwrap();
+        let step = store.begin_step("r2", "accounts").unwrap();
+        let links = store.link_set("customers", "accounts", "00DA", "00DB").unwrap();
+        assert_eq!(
+            store.refs(links, step, &ids(&["a"])).unwrap(),
+            [RefAnswer::Linked("t1".into())]
+        );
+        assert_eq!(store.sent(links, &ids(&["a"])).unwrap(), [None]);
+    }
 }

@@ -119,6 +119,10 @@ impl<'s> Compiler<'s, '_> {
                     UnknownReason::NotSelected => {
                         (format!("the query does not select `{path}`"), "not selected")
                     }
+                    UnknownReason::NotFilled => (
+                        format!("the step does not fill `{path}`"),
+                        "neither in `map` nor in `copy`",
+                    ),
                     UnknownReason::NoRow => (
                         format!("there is no field `{path}` here: no row is being read"),
                         "only `vars` and `run` here",
@@ -132,6 +136,10 @@ impl<'s> Compiler<'s, '_> {
                     (Some(close), _) => Some(format!("did you mean `{close}`?")),
                     (None, UnknownReason::NotSelected) => Some(format!(
                         "add `{path}` to the fields after SELECT{}",
+                        self.or_text(path)
+                    )),
+                    (None, UnknownReason::NotFilled) => Some(format!(
+                        "a check looks at target fields: fill it in `map`, or let `when` look at the source's{}",
                         self.or_text(path)
                     )),
                     (None, UnknownReason::NoSuchField) => {
