@@ -111,6 +111,7 @@ enum Stage {
 }
 
 impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "what a run has gathered meets here, once")]
     pub(super) async fn new(
         request: &RunRequest,
         plan: Plan,
