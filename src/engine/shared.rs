@@ -111,7 +111,10 @@ enum Stage {
 }
 
 impl Shared {
-    #[expect(clippy::too_many_arguments, reason = "what a run has gathered meets here, once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a run has gathered meets here, once"
+    )]
     pub(super) async fn new(
         request: &RunRequest,
         plan: Plan,

@@ -125,6 +125,7 @@ mod tests {
                 parallel: None,
                 look_first: false,
                 compare: false,
+                compare_sent: false,
                 assignment_rule: rule,
                 allow_duplicates,
                 group: None,
