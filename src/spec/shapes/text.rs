@@ -90,11 +90,11 @@ static DURATION_KIND: TextKind = TextKind {
 };
 static AMOUNT_KIND: TextKind = TextKind {
     noun: "a number that is not negative, such as `0.01`",
-    pattern: "^[0-9]+(\\.[0-9]+)?$",
+    pattern: "^(0|[1-9][0-9]*)(\\.[0-9]+)?$",
     allows: |text| {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        digits(whole) && digits(fraction)
+        digits(whole) && digits(fraction) && (whole == "0" || !whole.starts_with('0'))
     },
 };
 static CHUNK_KIND: TextKind = TextKind {
@@ -228,7 +228,11 @@ mod tests {
             (&PERCENT_KIND, &["10%", "0.5%"], &["10", "x%", ".5%"]),
             (&BACKOFF_KIND, &["1s..60s"], &["1s", "1..2"]),
             (&DURATION_KIND, &["5m", "500ms"], &["5", "m", "1d"]),
-            (&AMOUNT_KIND, &["0", "0.01", "12"], &["-1", ".5", "1.", "1e3"]),
+            (
+                &AMOUNT_KIND,
+                &["0", "0.01", "12"],
+                &["-1", ".5", "1.", "1e3", "001"],
+            ),
             (&CHUNK_KIND, &["auto", "off", "250000"], &["0", "on", "1e5", ""]),
             (&JSONPATH_KIND, &["$.a"], &["a"]),
             (
