@@ -31,6 +31,14 @@ impl<'s> Compiler<'s, '_> {
     /// An end without a beginning is a slip: `{ Name }}` would be printed as it stands.
     fn strays(&mut self, raw: &str) {
         let start = self.place(raw).start;
+        // What stands behind `{% raw %}` is meant as it stands.
+        let before = self.source.get(..start).unwrap_or_default().trim_end();
+        let statement = before
+            .strip_suffix("%}")
+            .map(|s| s.trim_end_matches(['-', '+', ' ']));
+        if statement.is_some_and(|s| s.ends_with("raw") && !s.ends_with("endraw")) {
+            return;
+        }
         for (at, end) in raw.match_indices("}}").chain(raw.match_indices("%}")) {
             let begin = if end == "}}" { "{{" } else { "{%" };
             self.fault(
