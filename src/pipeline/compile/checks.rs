@@ -29,7 +29,18 @@ pub(super) fn compile(
 ) -> Option<Vec<Check>> {
     let nodes = step.value.get("checks").map(Node::items).unwrap_or_default();
     let checks: Vec<Option<Check>> = nodes.iter().map(|node| filled.check(node, usage, ctx)).collect();
-    checks.into_iter().collect()
+    let checks = checks.into_iter().collect::<Option<Vec<Check>>>()?;
+    for (at, check) in checks.iter().enumerate() {
+        if let Some(first) = checks[..at].iter().find(|other| other.words == check.words) {
+            ctx.report(
+                Finding::warning("repeated-check", check.span.clone(), "this check stands twice")
+                    .label("again here")
+                    .also(first.span.clone(), "first here")
+                    .help("keep one of them"),
+            );
+        }
+    }
+    Some(checks)
 }
 
 impl Filled<'_> {
@@ -44,7 +55,7 @@ impl Filled<'_> {
             "unique" => CheckKind::Unique(self.fields(entry, ctx)?),
             "expr" => {
                 let mut columns = self.columns();
-                let expr = expressions::expression(subject, &mut columns, usage, ctx)?;
+                let expr = expressions::holds(subject, "expr", &mut columns, usage, ctx)?;
                 let fields = columns
                     .columns
                     .into_iter()

@@ -85,8 +85,19 @@ fn verbatim(text: &str, parts: &Segments, ctx: &Ctx<'_>) -> Option<Span> {
     (ctx.files.text(span.file).get(range) == Some(text)).then_some(span)
 }
 
-/// A condition of `when`. One that looks at nothing is told: it holds always, or never.
+/// A condition of `when`.
 pub(super) fn when(node: &Node, scope: &mut Columns, usage: &mut Usage, ctx: &mut Ctx<'_>) -> Option<Expr> {
+    holds(node, "when", scope, usage, ctx)
+}
+
+/// A condition behind `key`. One that looks at nothing is told: it holds always, or never.
+pub(super) fn holds(
+    node: &Node,
+    key: &str,
+    scope: &mut Columns,
+    usage: &mut Usage,
+    ctx: &mut Ctx<'_>,
+) -> Option<Expr> {
     let expr = expression(node, scope, usage, ctx)?;
     if let Some(value) = expr.as_constant() {
         let says = match value {
@@ -98,10 +109,12 @@ pub(super) fn when(node: &Node, scope: &mut Columns, usage: &mut Usage, ctx: &mu
             Finding::warning(
                 "constant-condition",
                 ctx.head(node),
-                format!("this `when` {says}"),
+                format!("this `{key}` {says}"),
             )
             .label("looks at no field and no var")
-            .help("for example `when: Amount > 0`; without a condition, leave `when` out"),
+            .help(format!(
+                "for example `{key}: Amount > 0`; without a condition, leave `{key}` out"
+            )),
         );
     }
     Some(expr)
