@@ -177,9 +177,9 @@ pub struct PlannedStep {
     pub name: String,
     /// The source: an sobject, or an address.
     pub source: String,
-    /// The target sobject.
+    /// The target sobject, or the path of the file.
     pub object: String,
-    /// `upsert`, `insert`, `update`.
+    /// `upsert`, `insert`, `update`; of a file `write`.
     pub operation: &'static str,
     /// How many rows the source has, where it could be asked.
     pub total: Option<u64>,

@@ -27,7 +27,7 @@
 //! | [`record`] | values, numbers, Ids, batches, outcomes | nothing of ours |
 //! | [`diag`] | findings and how they are shown | nothing of ours |
 //! | [`file`] | files of rows: CSV and JSON lines, read and written | `record` |
-//! | [`spec`] | the user's files as typed, JSON Schema | `diag`, `record` |
+//! | [`spec`] | the user's files as typed, JSON Schema | `diag`, `file`, `record` |
 //! | [`pipeline`] | the validated model; expressions, templates, SOQL; the compiler | `spec`, `diag`, `file`, `record` |
 //! | [`http`] | transport, retries, redaction; no Salesforce words | nothing of ours |
 //! | [`auth`] | secrets, flows, tokens | `http`, `pipeline` (credentials) |
@@ -47,8 +47,9 @@
 //!
 //! # What always holds
 //!
-//! - `pipeline`, `transform`, `plan::build` and the request builders do no input or output. Only `cli` prints, reads the
-//!   environment, or exits.
+//! - `pipeline`, `transform`, `plan::build` and the request builders do no input or output. (The compiler reads what the
+//!   user's files name: included files, and the header lines of CSV files.) Only `cli` prints, reads the environment, or
+//!   exits.
 //! - A secret exists only as `auth`'s redacting type. `spec` and `pipeline` hold references to it (and the text of secrets
 //!   for loopback hosts, which are nobody's).
 //! - Nothing holds all rows: batches are bounded, stages wait for each other, ids and outcomes are on disk. (One
@@ -63,7 +64,7 @@
 //! # Where a new thing goes
 //!
 //! A mapping form: one variant in `spec`, one in [`pipeline::model::MapValue`], one arm in `transform/value.rs`, fixtures.
-//! A source or target kind: one file in `extract` or `load`, one spec variant, one plan rule, one behaviour test. An OAuth
+//! A source or target kind: one file in `extract` or `load` (a form of file: one in `file`), one spec variant, one plan rule, one behaviour test. An OAuth
 //! flow: one file in `auth`, one emulator endpoint. A report format: one file in `report`, one snapshot. A complaint: one
 //! code, raised in one place, one fixture under `tests/fixtures/wrong`. A fact about Salesforce: one exchange under
 //! `tests/fixtures/emulator/exchanges`, then the emulator, then the client.

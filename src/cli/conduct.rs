@@ -12,7 +12,11 @@ use crate::{
     diag::{self, Files, Finding},
     engine::{self, RunEnd, RunRequest},
     event::{EventReceiver, Events},
-    pipeline::{Pipeline, expr::Vars, model::Source},
+    pipeline::{
+        Pipeline,
+        expr::Vars,
+        model::{FilePath, Source},
+    },
     plan::Schemas,
     report::{Collector, End, Failure, ParkedFile, ReportFinding, RunReport, Start, parked, text},
     state::{self, RunRecord, RunStatus, Sqlite, Store},
@@ -105,9 +109,12 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
     store.end_run(&id, report.status, code, &json)?;
     super::files::tell(context, &end.findings, job.files);
     let project = super::project::flag(context, &pipeline.project);
-    context
-        .terminal
-        .print(&text::render(&report, text::Place::EndOfRun, project.as_deref()))?;
+    let table = text::render(&report, text::Place::EndOfRun, project.as_deref());
+    match writes_to_stdout(&pipeline) {
+        // It belongs to the rows alone.
+        true => context.terminal.say(&table),
+        false => context.terminal.print(&table)?,
+    }
     if let Some(error) = &report.error {
         problem::tell(&context.terminal, &error.message, error.help.as_deref(), code);
     }
@@ -236,6 +243,13 @@ fn report_finding(finding: &Finding, files: &Files) -> ReportFinding {
     }
 }
 
+fn writes_to_stdout(pipeline: &Pipeline) -> bool {
+    pipeline.steps.iter().any(|step| {
+        let file = step.target.file.as_ref();
+        file.is_some_and(|file| matches!(file.path, FilePath::Standard))
+    })
+}
+
 /// Source and target of a pipeline: of steps with connections of their own, the first one's.
 fn ends(pipeline: &Pipeline) -> (String, String) {
     let step = pipeline.steps.first();
@@ -246,10 +260,12 @@ fn ends(pipeline: &Pipeline) -> (String, String) {
             Source::Soql { .. } | Source::Object { .. } => step.source_connection.clone(),
         })
     });
-    let to = pipeline
-        .to
-        .clone()
-        .or_else(|| step.map(|step| step.target.connection.clone()));
+    let to = pipeline.to.clone().or_else(|| {
+        step.map(|step| match &step.target.file {
+            Some(file) => file.path.shown().to_owned(),
+            None => step.target.connection.clone(),
+        })
+    });
     (from.unwrap_or_default(), to.unwrap_or_default())
 }
 

@@ -87,7 +87,7 @@ pub(super) fn tell(context: &Context, findings: &[Finding], files: &Files) {
 }
 
 /// The files that make up the project around the working folder.
-fn of_project(context: &Context) -> Result<Vec<PathBuf>, Problem> {
+pub(super) fn of_project(context: &Context) -> Result<Vec<PathBuf>, Problem> {
     let folder = project::find(context, None)?;
     let folder = super::conduct::shown(context, &folder);
     let mut found: Vec<PathBuf> = ["orgferry.yaml", "credentials.yaml", "pipelines", "mappings"]

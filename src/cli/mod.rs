@@ -8,6 +8,7 @@ mod conduct;
 mod demo;
 mod emulate;
 mod files;
+mod fmt;
 mod interrupt;
 mod locks;
 mod logging;
@@ -86,6 +87,7 @@ enum Command {
     Validate(validate::Args),
     Run(run::Args),
     Test(test::Args),
+    Fmt(fmt::Args),
     Runs(runs::Args),
     Report(report::Args),
     Emulate(emulate::Args),
@@ -133,6 +135,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Problem> {
         Command::Validate(args) => in_runtime(validate::execute(context, &args)),
         Command::Run(args) => in_runtime(run::execute(context, &args)),
         Command::Test(args) => test::execute(context, &args),
+        Command::Fmt(args) => fmt::execute(context, &args),
         Command::Runs(args) => runs::execute(context, &args),
         Command::Report(args) => report::execute(context, &args),
         Command::Emulate(args) => in_runtime(emulate::execute(context, &args)),

@@ -92,6 +92,10 @@ async fn references(
     ids: &[CompactString],
     last: bool,
 ) -> Result<Vec<RefAnswer>, EngineError> {
+    if shared.plan.steps[of].write.file.is_some() {
+        // In files rows keep their ids, so that their links hold.
+        return Ok(ids.iter().map(|id| RefAnswer::Linked(id.clone())).collect());
+    }
     let (store, links, book) = (
         Arc::clone(&shared.store),
         shared.books[of].links,

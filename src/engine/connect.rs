@@ -9,7 +9,7 @@ use crate::{
     http::{HeaderName, Retry, Transport, TransportOptions},
     pipeline::{
         Pipeline,
-        credentials::{ExternalCredential, NamedCredential, Principal, Writes},
+        credentials::{ExternalCredential, NamedCredential, Principal, Protocol, Writes},
         model::{ForeignSource, Operation, Source},
     },
     plan::Orgs,
@@ -48,6 +48,8 @@ fn connections(pipeline: &Pipeline) -> BTreeMap<String, Use> {
     let mut all: BTreeMap<String, Use> = BTreeMap::new();
     for step in &pipeline.steps {
         match &step.source {
+            // Nobody's credentials: whoever is called is called as he is.
+            Source::Http(http) if http.plain => {}
             Source::Http(http) => {
                 all.entry(http.credential.clone()).or_default().called = true;
             }
@@ -76,6 +78,41 @@ fn connections(pipeline: &Pipeline) -> BTreeMap<String, Use> {
         }
     }
     all
+}
+
+/// The servers that are called without credentials.
+fn plain_servers(pipeline: &Pipeline) -> BTreeSet<String> {
+    let servers = pipeline.steps.iter().filter_map(|step| match &step.source {
+        Source::Http(http) if http.plain => Some(http.credential.clone()),
+        _ => None,
+    });
+    servers.collect()
+}
+
+/// A credential of a server that sends nothing.
+fn nobody(server: &str) -> (NamedCredential, ExternalCredential, Principal) {
+    let named = NamedCredential {
+        name: server.to_owned(),
+        label: None,
+        url: server.to_owned(),
+        external_credential: server.to_owned(),
+        api_version: None,
+        headers: BTreeMap::new(),
+        generate_authorization_header: false,
+        writes: Writes::Refuse,
+    };
+    let external = ExternalCredential {
+        name: server.to_owned(),
+        label: None,
+        protocol: Protocol::None,
+        principals: Vec::new(),
+    };
+    let principal = Principal {
+        name: server.to_owned(),
+        sequence: 0,
+        parameters: BTreeMap::new(),
+    };
+    (named, external, principal)
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -154,6 +191,14 @@ pub(super) async fn sign_in(
         if used.called && callouts {
             let callout = Callout::new(&sessions, named, external, principal, retry).map_err(failed)?;
             signed.callouts.insert(connection.clone(), callout);
+        }
+    }
+    if callouts {
+        for server in plain_servers(pipeline) {
+            let (named, external, principal) = nobody(&server);
+            let failed = |source| failed(&server, source);
+            let callout = Callout::new(&sessions, &named, &external, &principal, retry).map_err(failed)?;
+            signed.callouts.insert(server.clone(), callout);
         }
     }
     same_version(pipeline, &mut signed.orgs);

@@ -1,6 +1,7 @@
 use super::checks::FailedCheck;
 use crate::{
     auth::AuthError,
+    file::FileError,
     pipeline::credentials::Refusal,
     plan::GatherError,
     record::ParkReason,
@@ -72,6 +73,14 @@ pub enum EngineError {
         /// What is wrong.
         message: String,
     },
+    /// A file cannot be read or written.
+    #[error("{}{error}", of_step(step))]
+    File {
+        /// The step; before the steps begin: none.
+        step: Option<String>,
+        /// Why.
+        error: FileError,
+    },
     /// The state cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),
@@ -141,6 +150,7 @@ impl EngineError {
             EngineError::Org { .. }
             | EngineError::CountDiffers { .. }
             | EngineError::Source { .. }
+            | EngineError::File { .. }
             | EngineError::State(_)
             | EngineError::Broken(_) => ErrorKind::RunTime,
         }
@@ -192,6 +202,11 @@ impl EngineError {
                 Some("run again: rows that reached the target keep their place there".to_owned())
             }
             EngineError::Source { .. } => None,
+            EngineError::File { error, step } => Some(match step {
+                // All files are read for faults before the first row is carried.
+                None => format!("{}; nothing was written", error.help()),
+                Some(_) => error.help(),
+            }),
             EngineError::State(_) => Some("check the folder `.orgferry` and the disk".to_owned()),
             EngineError::TooManyParked { .. } => Some(
                 "look at the parked rows' reasons below; raise `policy.errors.stop_when` only when they are expected"
@@ -202,6 +217,12 @@ impl EngineError {
             EngineError::Broken(_) => Some("please report this with the log (`--log-level debug`)".to_owned()),
         }
     }
+}
+
+fn of_step(step: &Option<String>) -> String {
+    step.as_ref()
+        .map(|step| format!("step `{step}`: "))
+        .unwrap_or_default()
 }
 
 impl From<GatherError> for EngineError {

@@ -10,6 +10,7 @@ use super::{
     answers::{Search, find, resolve},
     checks::{self, Gate},
     each::{self, Entries},
+    into_file,
     look_first::look_first,
     reconcile, sent,
     shared::{Phase, Shared, blocking},
@@ -18,7 +19,10 @@ use crate::{
     event::Event,
     extract::{self, ExtractError},
     load::{Loader, Unit, WriteRow, Written, prepare},
-    pipeline::{expr::Context, model::Operation},
+    pipeline::{
+        expr::Context,
+        model::{Nulls, Operation},
+    },
     plan::{PlanStep, ReadFrom, RowIdPlan, TargetKey},
     record::{Batch, FieldPath, Outcome, ParkReason, Row, RowResult},
     state::{Deferred, ParkedRow},
@@ -105,6 +109,10 @@ async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>
         ExtractError::Json(message) => EngineError::Source {
             step: plan.name.clone(),
             message,
+        },
+        ExtractError::File(error) => EngineError::File {
+            step: Some(plan.name.clone()),
+            error,
         },
         ExtractError::Stopped => EngineError::Interrupted,
     })
@@ -300,7 +308,9 @@ fn map_row(
         RowEnd::Mapped(cells) => Some(cells.as_slice()),
         _ => None,
     };
-    let id = row_id(plan, &context, cells, mapping, known).unwrap_or_else(|| format_compact!("#{nth}"));
+    let id = row_id(plan, &context, cells, mapping, known)
+        .or_else(|| line(plan, &row))
+        .unwrap_or_else(|| format_compact!("#{nth}"));
     let mut park = |id: CompactString, row: &Row, reason: ParkReason| {
         mapped.parked.push(shared.parked_row(plan, &id, row));
         mapped.ended.push(parked(id, None, reason));
@@ -309,7 +319,7 @@ fn map_row(
         RowEnd::Mapped(cells) if let Some(reason) = checks::look(shared, step, &cells) => {
             park(id, &row, reason);
         }
-        RowEnd::Mapped(cells) => match prepare(id, row, cells, &plan.write, plan.policy.nulls) {
+        RowEnd::Mapped(cells) => match prepare(id, row, cells, &plan.write, nulls(plan)) {
             Ok(ready) => mapped.ready.push(ready),
             Err(refused) => {
                 let (id, row, reason) = *refused;
@@ -329,6 +339,22 @@ fn map_row(
         }
         RowEnd::Pending => park(id, &row, unanswered()),
     }
+}
+
+/// In a file null is null: there is nothing to be kept.
+fn nulls(plan: &PlanStep) -> Nulls {
+    match plan.write.file {
+        Some(_) => Nulls::Clear,
+        None => plan.policy.nulls,
+    }
+}
+
+/// The line of a file's row, which tells it apart where nothing else does.
+fn line(plan: &PlanStep, row: &Row) -> Option<CompactString> {
+    let ReadFrom::File { line, .. } = plan.read.from else {
+        return None;
+    };
+    Some(format_compact!("#{}", row.get(line)?.as_text()?))
 }
 
 fn row_id(
@@ -540,6 +566,9 @@ async fn load(
     mut outgoing: mpsc::Receiver<Vec<WriteRow>>,
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
+    if let Some(file) = &plan.write.file {
+        return into_file::load(shared, step, file, outgoing).await;
+    }
     let write = Arc::new(plan.write.clone());
     let client = shared.org(&write.connection)?.clone();
     let retrying = retrying(shared, step);

@@ -12,6 +12,7 @@ mod describes;
 mod each;
 mod error;
 mod first_pass;
+mod into_file;
 mod look_first;
 mod reconcile;
 mod second_pass;
@@ -123,7 +124,7 @@ async fn attempt(
     let connections = connect::connect(request, signed).await?;
     let orgs = &signed.orgs;
     let pipeline = &request.pipeline;
-    let schemas = plan::gather(pipeline, orgs).await?;
+    let mut schemas = plan::gather(pipeline, orgs).await?;
     let run = RunInfo {
         id: request.id.clone(),
         pipeline: pipeline.name.clone(),
@@ -132,6 +133,13 @@ async fn attempt(
         from: pipeline.from.clone().unwrap_or_default(),
         to: pipeline.to.clone().unwrap_or_default(),
     };
+    let (surveyed, surveyed_run) = (Arc::clone(pipeline), run.clone());
+    let vars = request.vars.clone();
+    let files = tokio::task::spawn_blocking(move || plan::survey_files(&surveyed, &vars, &surveyed_run))
+        .await
+        .map_err(|error| EngineError::Broken(error.to_string()))?
+        .map_err(|error| EngineError::File { step: None, error })?;
+    schemas.set_files(files);
     let (plan, mut found) = match plan::build(pipeline, &schemas, &request.vars, &run) {
         Ok((plan, warnings)) => (Some(plan), warnings),
         Err(all) => (None, all),
@@ -208,7 +216,10 @@ fn planned(plan: &Plan) -> Vec<crate::event::PlannedStep> {
             name: step.name.clone(),
             source: step.read.source.clone(),
             object: step.write.object.clone(),
-            operation: step.write.operation.as_str(),
+            operation: match &step.write.file {
+                Some(_) => "write",
+                None => step.write.operation.as_str(),
+            },
             // How many entries there will be nobody can say.
             total: step.read.total.filter(|_| step.each.is_none()),
             since: step

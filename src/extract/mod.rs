@@ -1,17 +1,19 @@
 //! Plan step to batches: one file a kind of source.
 
 mod bulk;
+mod file;
 mod http;
 mod rest;
 
 use crate::{
+    file::FileError,
     pipeline::{
         expr::Vars,
         model::Chunk,
         soql::{parse_query, quote},
     },
     plan::{Read, ReadFrom, Road},
-    record::{Batch, FieldPath},
+    record::{Batch, FieldPath, Value},
     salesforce::{Callout, Client, ClientError},
 };
 
@@ -35,6 +37,9 @@ pub enum ExtractError {
     /// A JSON answer is not what the source describes.
     #[error("{0}")]
     Json(String),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Whoever takes the rows wants no more.
     #[error("stopped")]
     Stopped,
@@ -72,8 +77,22 @@ pub async fn read<F: Future<Output = bool>>(
             }
         }
         (ReadFrom::Http { source, whole_row }, From::Callout(callout)) => {
-            http::read(read, source, *whole_row, callout, vars, halted, take).await
+            let since = read.cursor.as_ref().and_then(|cursor| cursor.since.as_deref());
+            let since = since.map(Value::text);
+            let fill = http::Fill {
+                vars,
+                since: since.as_ref(),
+            };
+            http::read(read, source, *whole_row, callout, &fill, halted, take).await
         }
+        (
+            ReadFrom::File {
+                file,
+                whole_row,
+                line,
+            },
+            From::File,
+        ) => file::read(read, file, *whole_row, *line, halted, take).await,
         (ReadFrom::Query { .. } | ReadFrom::Http { .. } | ReadFrom::File { .. }, _) => Err(
             ExtractError::Json("the source and its connection do not fit".into()),
         ),

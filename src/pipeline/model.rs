@@ -293,6 +293,8 @@ pub struct Column {
     pub path: FieldPath,
     /// Where it is first named.
     pub span: Span,
+    /// Whether a file may do without it: `Id`, which tells rows apart where it is there.
+    pub optional: bool,
 }
 
 /// A field that a condition or an order looks at.
@@ -402,8 +404,8 @@ pub enum FilePath {
     Path {
         /// That folder.
         folder: PathBuf,
-        /// A text, or a template of `vars` and `run`.
-        path: Expr,
+        /// When it is a template of `vars` and `run`.
+        template: Option<Expr>,
         /// As typed.
         text: String,
     },
@@ -422,16 +424,26 @@ impl FilePath {
 /// A JSON API read page by page.
 #[derive(Clone, Debug)]
 pub struct HttpSource {
-    /// The named credential in `callout:NAME/path`.
+    /// The named credential in `callout:NAME/path`; of a plain address its server, `https://api.example.com`.
     pub credential: String,
+    /// Whether the address is a plain one, which is called without credentials.
+    pub plain: bool,
     /// The path after it, with its slash.
     pub path: String,
+    /// The JSON that is sent, when it is a `post`. Values in it may be `{ "var": NAME }` and `{ "cursor": FIRST }`.
+    pub body: Option<serde_json::Value>,
+    /// Headers of the source's own; they hold no secret.
+    pub headers: Vec<(String, String)>,
     /// Query parameters.
     pub query: Vec<(String, HttpParameter)>,
     /// JSONPath (RFC 9535) of the records in a page; `None`: the body is the list.
     pub records: Option<String>,
     /// How the next page is found.
     pub next: Option<NextPage>,
+    /// The most pages.
+    pub most_pages: usize,
+    /// The most bytes of a page.
+    pub page_bytes: usize,
     /// Where the address stands.
     pub span: Span,
 }
@@ -461,6 +473,24 @@ pub enum HttpParameter {
 pub enum NextPage {
     /// The page holds its address, absolute or from the host's root, at this JSONPath.
     Url(String),
+    /// The page holds a word at this JSONPath, which this parameter takes.
+    Cursor {
+        /// The JSONPath.
+        path: String,
+        /// The parameter.
+        param: String,
+    },
+    /// This parameter takes the page's number.
+    Page(String),
+    /// This parameter takes the number of records to pass over.
+    Offset {
+        /// The parameter.
+        param: String,
+        /// How many records a page has.
+        size: u64,
+    },
+    /// The `Link` header holds its address, under this relation.
+    LinkHeader(String),
 }
 
 /// One row of every entry of a list.
@@ -1014,6 +1044,8 @@ pub struct MappingTest {
     pub refs: Vec<(StepRef, String, String)>,
     /// Answers for `lookup`: (object, key, target id); of several `by` fields the keys joined by `, `.
     pub lookups: Vec<(String, String, String)>,
+    /// Steps whose targets are files: a `ref` to them gives the row's own id.
+    pub files: Vec<usize>,
     /// Vars of this test, over the defaults.
     pub vars: Vec<(String, Value)>,
     /// What must come out.

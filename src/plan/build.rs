@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Plan, Schemas,
+    Plan, ReadFrom, Schemas,
     order::{Edge, Order, Strength, order},
     steps::{Built, build_step},
 };
 use crate::{
     diag::{Finding, Severity},
+    file::Place,
     pipeline::{
         Pipeline,
         expr::{RunInfo, Vars},
@@ -119,6 +120,10 @@ fn decide(
         return None;
     }
     let built: Vec<Built> = built.into_iter().collect::<Option<_>>()?;
+    if let Some(finding) = written_twice(pipeline, &built) {
+        findings.push(finding);
+        return None;
+    }
     match order(built.len(), &edges(pipeline, &built)) {
         Ok(order) => Some((built, order)),
         Err(way) => {
@@ -126,6 +131,32 @@ fn decide(
             None
         }
     }
+}
+
+/// Two steps whose paths, with the vars of this run, are one.
+fn written_twice(pipeline: &Pipeline, built: &[Built]) -> Option<Finding> {
+    let place = |at: usize| match built[at].step.write.file.as_ref()?.place {
+        Place::Standard => None,
+        Place::Path(ref path) => Some(path),
+    };
+    let (first, second) = (1..built.len()).find_map(|second| {
+        let path = place(second)?;
+        Some(((0..second).find(|first| place(*first) == Some(path))?, second))
+    })?;
+    let span = |at: usize| pipeline.steps[at].target.span.clone();
+    Some(
+        Finding::error(
+            "file-twice",
+            span(second),
+            format!(
+                "step `{}` writes `{}` too",
+                built[first].step.name, built[second].step.write.object
+            ),
+        )
+        .label("one would replace the other")
+        .also(span(first), "the first")
+        .help("give each step a file of its own"),
+    )
 }
 
 /// What waits for what: `needs`, refs, relationship paths, lookups.
@@ -139,6 +170,18 @@ fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
             strength: Strength::Hard,
         }));
         let write = &this.step.write;
+        if let ReadFrom::File { file, .. } = &this.step.read.from {
+            // A file that is written here is read when it is there.
+            let writers = (0..built.len()).filter(|to| {
+                let written = built[*to].step.write.file.as_ref();
+                *to != from && written.is_some_and(|written| written.place == file.place)
+            });
+            edges.extend(writers.map(|to| Edge {
+                from,
+                to,
+                strength: Strength::Hard,
+            }));
+        }
         for (at, (mapped, target)) in this.step.mapping.fields.iter().zip(&write.fields).enumerate() {
             let key = write.key.as_ref().is_some_and(|k| k.has(at));
             let required = target.null == super::NullRule::Parks && write.operation.creates();
@@ -150,6 +193,12 @@ fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
             let mut refs = BTreeSet::new();
             let mut lookups = BTreeSet::new();
             visit(&mapped.value, &mut refs, &mut lookups);
+            // A file keeps the ids of its rows: nobody waits for it. And what goes into one is written once.
+            refs.retain(|to: &usize| built[*to].step.write.file.is_none());
+            let strength = match write.file {
+                Some(_) => Strength::Hard,
+                None => strength,
+            };
             edges.extend(refs.into_iter().map(|to| Edge { from, to, strength }));
             // Deletes know no order but their `needs`; what is only matched is there already.
             if write.operation.deletes() {

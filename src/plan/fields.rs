@@ -10,7 +10,7 @@ use crate::{
     diag::{Finding, Span, did_you_mean},
     pipeline::{
         Pipeline,
-        model::{Copy, FieldMap, MapValue, Missing, Only, Operation, Step, StepRef, Table},
+        model::{Copy, FieldMap, MapValue, Missing, Only, Operation, Source, Step, StepRef, Table},
     },
     record::{FieldPath, Value},
     salesforce::{Field, FieldType, SObjectDescribe},
@@ -24,6 +24,18 @@ pub(super) struct Draft {
     pub(super) span: Span,
     /// Sobjects that a relationship path leads to: their steps come first.
     pub(super) parents: Vec<String>,
+}
+
+impl Draft {
+    /// A column of a file.
+    pub(super) fn of_file((mapped, target): (MappedField, TargetField)) -> Self {
+        Draft {
+            mapped,
+            target,
+            span: Span::default(),
+            parents: Vec::new(),
+        }
+    }
 }
 
 /// What a field gets, and where that stands.
@@ -78,6 +90,8 @@ const AUTOMATIC: [&str; 5] = [
 pub(super) struct Sides<'a> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) step: &'a Step,
+    /// The step's index in the pipeline.
+    pub(super) index: usize,
     pub(super) schemas: &'a Schemas,
     pub(super) target: &'a SObjectDescribe,
     /// The source's describe, when it is an sobject.
@@ -373,6 +387,10 @@ impl Sides<'_> {
                 }
             }
             Copy::All { except, span } => {
+                if matches!(self.step.source, Source::File(_)) && self.schemas.file(self.index).is_none() {
+                    findings.push(super::files::unknown_columns(span));
+                    return;
+                }
                 for name in self.common(columns, except) {
                     let Some(field) = self.target.field(&name) else {
                         continue;
@@ -417,9 +435,15 @@ impl Sides<'_> {
             "LastReferencedDate",
             "IsDeleted",
         ];
-        let derives = matches!(self.step.source, crate::pipeline::model::Source::Object { .. });
-        let candidates: Vec<String> = match self.source {
-            Some(source) if derives => source.fields.iter().map(|f| f.name.to_string()).collect(),
+        let candidates: Vec<String> = match (&self.step.source, self.source) {
+            (Source::Object { .. }, Some(source)) => {
+                source.fields.iter().map(|f| f.name.to_string()).collect()
+            }
+            (Source::File(_), _) => self
+                .schemas
+                .file(self.index)
+                .map(|survey| survey.columns.clone())
+                .unwrap_or_default(),
             _ => columns
                 .iter()
                 .filter(|c| !c.is_relationship() && self.step.selects(c))

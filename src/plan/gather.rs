@@ -92,7 +92,8 @@ pub async fn totals(plan: &Plan, orgs: &Orgs) -> Result<Vec<Option<u64>>, Gather
             ..
         } = &step.read.from
         else {
-            return Ok(None);
+            // Of a file they have been counted.
+            return Ok(step.read.total);
         };
         let Some(client) = orgs.get(&step.read.connection) else {
             return Ok(None);
@@ -149,9 +150,14 @@ fn wants(pipeline: &Pipeline, schemas: &Schemas) -> Vec<(String, String)> {
                 }
             }
         }
-        follow(&step.target.connection, &step.target.object, &id);
+        let to_org = step.target.file.is_none();
+        if to_org {
+            follow(&step.target.connection, &step.target.object, &id);
+        }
         for map in &step.map {
-            follow(&step.target.connection, &step.target.object, &map.field);
+            if to_org {
+                follow(&step.target.connection, &step.target.object, &map.field);
+            }
             lookups(pipeline, &map.value, &mut |object, paths| {
                 for path in paths {
                     follow(&step.target.connection, object, path);
@@ -159,7 +165,7 @@ fn wants(pipeline: &Pipeline, schemas: &Schemas) -> Vec<(String, String)> {
             });
         }
         // A path through a lookup that may lead to several sobjects: which one has the field?
-        for map in step.map.iter().filter(|m| m.field.is_relationship()) {
+        for map in step.map.iter().filter(|m| to_org && m.field.is_relationship()) {
             let describe = schemas.get(&step.target.connection, &step.target.object);
             let parent = map.field.segments().next().unwrap_or_default();
             let field = describe.and_then(|d| d.by_relationship(parent));

@@ -9,6 +9,7 @@ mod checks;
 mod cursor;
 mod drift;
 mod fields;
+mod files;
 mod gather;
 mod lock;
 mod order;
@@ -28,6 +29,7 @@ pub use build::{build, check};
 pub use checks::{PlanCheck, PlanCheckKind, Reconcile};
 pub use cursor::{Cursor, CursorKind};
 pub use drift::drift;
+pub use files::survey_files;
 pub use gather::{GatherError, Orgs, gather, gather_into, totals};
 pub use lock::{Lock, LockError};
 pub use query::bind_condition;
@@ -65,6 +67,9 @@ pub enum Road {
     /// A file, line by line.
     File,
 }
+
+/// The column of a file's rows that holds the line on which each begins.
+pub const LINE: &str = "orgferry_line";
 
 /// Bytes of a query in a URI, of which an org takes 16,384 in all.
 const LONGEST_REST_QUERY: usize = 15_000;
@@ -130,6 +135,7 @@ pub struct Read {
 
 /// Where rows come from.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
 pub enum ReadFrom {
     /// A query, all vars bound.
     Query {
@@ -168,6 +174,8 @@ pub enum ReadFrom {
         file: RowsFile,
         /// Index of the column that takes the whole row.
         whole_row: Option<usize>,
+        /// Index of the column that takes the line.
+        line: usize,
     },
 }
 

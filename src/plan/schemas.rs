@@ -1,15 +1,16 @@
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use super::Lock;
 use crate::{
+    file::Survey,
     record::FieldPath,
     salesforce::{Field, FieldType, SObjectDescribe},
 };
 
-/// The describes of both orgs that a pipeline touches.
+/// The describes of both orgs that a pipeline touches, and what is known of the files that it reads.
 #[derive(Clone, Debug, Default)]
 pub struct Schemas {
     by: HashMap<(String, String), Option<Arc<SObjectDescribe>>>,
@@ -18,6 +19,7 @@ pub struct Schemas {
     locked: BTreeSet<String>,
     /// Vars that have no value yet; only where nothing is sent.
     open_vars: BTreeSet<String>,
+    files: BTreeMap<usize, Survey>,
 }
 
 /// Where a field path leads.
@@ -48,6 +50,16 @@ impl Schemas {
     pub fn insert(&mut self, connection: &str, object: &str, describe: Option<Arc<SObjectDescribe>>) {
         self.by
             .insert((connection.to_owned(), object.to_ascii_lowercase()), describe);
+    }
+
+    /// Stores what is known of the files that steps (by their index in the pipeline) read.
+    pub fn set_files(&mut self, files: BTreeMap<usize, Survey>) {
+        self.files = files;
+    }
+
+    /// What is known of the file that a step reads.
+    pub fn file(&self, step: usize) -> Option<&Survey> {
+        self.files.get(&step)
     }
 
     /// Stores the names of an org's sobjects, for suggestions.

@@ -6,22 +6,22 @@ use std::{
 };
 
 use super::{
-    KeyField, Persons, PlanStep, Read, ReadFrom, Road, RowIdPlan, RowsFile, Schemas, TargetKey, Write,
+    KeyField, LINE, Persons, PlanStep, Read, ReadFrom, Road, RowIdPlan, RowsFile, Schemas, TargetKey, Write,
     checks::checks,
     cursor::{cursor, scope},
     fields::{Draft, Sides},
+    files,
     query::{bind_condition, source_query},
     schemas::Resolved,
     types::{field_words, filters, tells_apart, uniqueness, unknown},
 };
 use crate::{
     diag::{Finding, Span, all_of, did_you_mean},
-    file::Place,
     pipeline::soql::SelectKind,
     pipeline::{
         Pipeline,
-        expr::{Context, RunInfo, Vars},
-        model::{self, Api, Compare, FilePath, Lookup, MapValue, Operation, RowId, Source, Step, StepRef},
+        expr::{RunInfo, Vars},
+        model::{self, Api, Compare, Lookup, MapValue, Operation, RowId, Source, Step, StepRef},
     },
     record::FieldPath,
     salesforce::{Field, FieldType, SObjectDescribe},
@@ -47,15 +47,19 @@ pub(super) fn build_step(
     let step = &pipeline.steps[index];
     let before = findings.len();
     let source = source_describe(step, schemas, findings);
-    let target = sobject(
-        schemas,
-        &step.target.connection,
-        &step.target.object,
-        &step.target.span,
-        findings,
-    );
+    let target = match &step.target.file {
+        Some(_) => None,
+        None => Some(sobject(
+            schemas,
+            &step.target.connection,
+            &step.target.object,
+            &step.target.span,
+            findings,
+        )),
+    };
     let mut columns: Vec<FieldPath> = step.columns.iter().map(|c| c.path.clone()).collect();
     let mut types = column_types(step, schemas, findings);
+    files::check_columns(step, index, schemas, findings);
     // A cursor that dies is taken up behind the last Id, so that it is read whether the file uses it or not.
     let id = FieldPath::from("Id");
     if matches!(step.source, Source::Object { .. }) && !columns.contains(&id) {
@@ -65,20 +69,43 @@ pub(super) fn build_step(
     if let Some(object) = step.source.object() {
         filters(schemas, &step.source_connection, object, &step.filters, findings);
     }
-    let target = target?;
-    writable(target, step, findings);
-    let drafts = Sides {
-        pipeline,
-        step,
-        schemas,
-        target,
-        source,
-    }
-    .drafts(&mut columns, findings);
+    // Rows of a file that have nothing else to tell them apart are told by their lines.
+    let line = matches!(step.source, Source::File(_)).then(|| {
+        columns.push(FieldPath::from(LINE));
+        types.push(FieldType::String);
+        columns.len() - 1
+    });
+    let target = match target {
+        Some(target) => Some(target?),
+        None => None,
+    };
+    let (drafts, key) = match (target, &step.target.file) {
+        (Some(target), None) => {
+            writable(target, step, findings);
+            let drafts = Sides {
+                pipeline,
+                step,
+                index,
+                schemas,
+                target,
+                source,
+            }
+            .drafts(&mut columns, findings);
+            let key = key(step, target, &drafts, findings);
+            (drafts, key)
+        }
+        _ => {
+            let fields = files::fields(step, index, schemas, source, &mut columns, findings);
+            (fields.into_iter().map(Draft::of_file).collect(), None)
+        }
+    };
     for draft in &drafts {
         lookups(pipeline, &draft.mapped.value, step, schemas, vars, findings);
     }
-    let key = key(step, target, &drafts, findings);
+    let file = match &step.target.file {
+        Some(file) => Some(settled(file, vars, run, findings)?),
+        None => None,
+    };
     if let Source::Soql { .. } | Source::Object { .. } = &step.source {
         source?;
     }
@@ -87,15 +114,16 @@ pub(super) fn build_step(
         let field = source.and_then(|s| s.field(path.as_str()));
         types.push(field.map_or(FieldType::String, |f| f.kind));
     }
-    let group = group(step, target, &drafts, findings);
-    let persons = persons(&mut columns, &mut types, step, source, target, &drafts);
+    let group = target.and_then(|target| group(step, target, &drafts, findings));
+    let persons = target.and_then(|target| persons(&mut columns, &mut types, step, source, target, &drafts));
     let from = match &step.source {
         Source::Http(http) => ReadFrom::Http {
             source: http.clone(),
             whole_row: step.whole_row,
         },
         Source::File(file) => ReadFrom::File {
-            file: settle(file, vars, run, findings)?,
+            file: settled(file, vars, run, findings)?,
+            line: line.unwrap_or_default(),
             whole_row: step.whole_row,
         },
         _ => source_query(step, &columns, &types, schemas, vars, findings)?,
@@ -104,7 +132,7 @@ pub(super) fn build_step(
     if let Some(cursor) = &mut cursor {
         cursor.scope = scope(step, &from, vars);
     }
-    let checks = checks(step, Some(target), &drafts, findings);
+    let checks = checks(step, target, &drafts, findings);
     if findings[before..]
         .iter()
         .any(|f| f.severity == crate::diag::Severity::Error)
@@ -134,8 +162,8 @@ pub(super) fn build_step(
         .unzip();
     let (mapped, targets): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
     let record_types = target
-        .record_types
         .iter()
+        .flat_map(|target| &target.record_types)
         .filter(|r| r.active && !r.master)
         .map(|r| (r.developer_name.to_ascii_lowercase().to_string(), r.id.clone()))
         .collect::<HashMap<_, _>>();
@@ -158,7 +186,7 @@ pub(super) fn build_step(
                 types,
                 from,
                 cursor,
-                total: None,
+                total: schemas.file(index).map(|survey| survey.rows),
             },
             mapping: Mapping {
                 when: step.when.clone(),
@@ -171,9 +199,13 @@ pub(super) fn build_step(
                 RowId::IdOrKey(column) => RowIdPlan::ColumnOrKey(*column),
             },
             write: Write {
-                file: None,
                 connection: step.target.connection.clone(),
-                object: target.name.to_string(),
+                object: match (target, &file) {
+                    (Some(target), _) => target.name.to_string(),
+                    (None, Some(file)) => file.place.written_to(),
+                    (None, None) => String::new(),
+                },
+                file,
                 operation: step.target.operation,
                 key,
                 fields: targets,
@@ -187,7 +219,7 @@ pub(super) fn build_step(
                 assignment_rule: step.target.assignment_rule.clone(),
                 allow_duplicates: step.target.allow_duplicates,
                 group,
-                prefix: target.key_prefix.clone(),
+                prefix: target.and_then(|target| target.key_prefix.clone()),
                 persons,
             },
             checks,
@@ -200,47 +232,15 @@ pub(super) fn build_step(
     })
 }
 
-/// A file's path with its vars.
-fn settle(
+fn settled(
     file: &model::RowsFile,
     vars: &Vars,
     run: &RunInfo,
     findings: &mut Vec<Finding>,
 ) -> Option<RowsFile> {
-    let place = match &file.path {
-        FilePath::Standard => Place::Standard,
-        FilePath::Path { folder, path, .. } => {
-            let context = Context {
-                row: &[],
-                vars,
-                run,
-                item: None,
-                item_number: 0,
-            };
-            let bad = |message: String| {
-                Finding::error("bad-var", file.span.clone(), message)
-                    .label("no path comes of this")
-                    .help("give another value with `--var NAME=VALUE`, or mend the default under `vars`")
-            };
-            match path.eval(&context) {
-                Ok(value) => match value.as_text() {
-                    Some(text) => Place::Path(folder.join(text)),
-                    None => {
-                        findings.push(bad("the path of the file is empty".into()));
-                        return None;
-                    }
-                },
-                Err(error) => {
-                    findings.push(bad(error.to_string()));
-                    return None;
-                }
-            }
-        }
-    };
-    Some(RowsFile {
-        place,
-        format: file.format,
-    })
+    files::settle(file, vars, run)
+        .map_err(|finding| findings.push(*finding))
+        .ok()
 }
 
 fn source_describe<'s>(

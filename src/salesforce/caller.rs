@@ -25,6 +25,8 @@ pub(super) struct Call {
     pub(super) body: Body,
     /// Whether sending it twice does the same as sending it once.
     pub(super) idempotent: bool,
+    /// The most bytes of the answer, when it is not the usual number.
+    pub(super) limit: Option<usize>,
 }
 
 /// Where a call goes.
@@ -45,6 +47,7 @@ impl Call {
             headers: HeaderMap::new(),
             body: Body::Empty,
             idempotent,
+            limit: None,
         }
     }
 
@@ -147,6 +150,9 @@ impl Caller {
             named: self.access.named().to_owned(),
         })?;
         let mut request = Request::new(call.method.clone(), url);
+        if let Some(limit) = call.limit {
+            request.limit = limit;
+        }
         request.headers = authorised.clone();
         request
             .headers

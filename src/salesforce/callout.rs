@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     auth::Sessions,
-    http::{HeaderMap, Method, Retry, Url, same_origin},
+    http::{Body, HeaderMap, HeaderName, HeaderValue, Method, Retry, Url, same_origin},
     pipeline::credentials::{ExternalCredential, NamedCredential, Principal},
 };
 
@@ -17,6 +17,17 @@ use crate::{
 #[derive(Clone)]
 pub struct Callout {
     caller: Arc<Caller>,
+}
+
+/// How a callout asks.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// What is posted; without it the call is a `GET`. A post counts as a search, which may be sent again.
+    pub body: Option<Json>,
+    /// Headers of its own; they win over those of the named credential.
+    pub headers: Vec<(String, String)>,
+    /// The most bytes of an answer, when it is not the usual number.
+    pub limit: Option<usize>,
 }
 
 /// What a callout brought.
@@ -48,14 +59,15 @@ impl Callout {
         })
     }
 
-    /// `GET`s a path below the named credential's URL, or a whole URL on one of its hosts.
+    /// Calls a path below the named credential's URL, or a whole URL on one of its hosts.
     ///
     /// # Errors
     /// [`ClientError::Foreign`] for another host, before anything is sent; else what the API says.
-    pub async fn get<K: AsRef<str>, V: AsRef<str>>(
+    pub async fn call<K: AsRef<str>, V: AsRef<str>>(
         &self,
         path: &str,
         query: &[(K, V)],
+        ask: &Ask,
     ) -> Result<CalloutAnswer, ClientError> {
         let base = self.caller.access().base();
         let mut url = match absolute(path) {
@@ -78,16 +90,16 @@ impl Callout {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.fetch(url).await
+        self.fetch(url, ask).await
     }
 
     /// Follows a link that an answer holds: a whole URL, a path from the host's root, or one relative to `from`.
     ///
     /// # Errors
-    /// As [`Callout::get`].
-    pub async fn follow(&self, from: &Url, link: &str) -> Result<CalloutAnswer, ClientError> {
+    /// As [`Callout::call`].
+    pub async fn follow(&self, from: &Url, link: &str, ask: &Ask) -> Result<CalloutAnswer, ClientError> {
         let url = from.join(link).map_err(|_| self.foreign(link))?;
-        self.fetch(url).await
+        self.fetch(url, ask).await
     }
 
     /// How many requests have been made, repetitions included.
@@ -95,11 +107,24 @@ impl Callout {
         self.caller.calls()
     }
 
-    async fn fetch(&self, url: Url) -> Result<CalloutAnswer, ClientError> {
-        let good = self
-            .caller
-            .send(&Call::new(Method::GET, Target::Url(url)))
-            .await?;
+    async fn fetch(&self, url: Url, ask: &Ask) -> Result<CalloutAnswer, ClientError> {
+        let method = match ask.body {
+            Some(_) => Method::POST,
+            None => Method::GET,
+        };
+        let mut call = Call::new(method, Target::Url(url));
+        // A search: asking it twice does the same as asking it once.
+        call.idempotent = true;
+        call.limit = ask.limit;
+        for (name, value) in &ask.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                call.headers.insert(name, value);
+            }
+        }
+        if let Some(body) = &ask.body {
+            call.body = Body::Bytes("application/json", body.to_string().into());
+        }
+        let good = self.caller.send(&call).await?;
         let body = if good.answer.body.is_empty() {
             Json::Null
         } else {

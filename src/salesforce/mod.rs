@@ -33,7 +33,7 @@ mod version;
 mod tests;
 
 pub use bulk::{BulkRows, IngestRow, IngestRows};
-pub use callout::{Callout, CalloutAnswer};
+pub use callout::{Ask, Callout, CalloutAnswer};
 pub use canonical::{cell, json};
 pub use client::Client;
 pub use codes::{Class, class, help_for};

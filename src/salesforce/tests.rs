@@ -712,7 +712,10 @@ async fn callouts_stay_on_the_credentials_hosts() {
         QUICK,
     )
     .unwrap();
-    let first = callout.get("/customers", &[("region", "E & M")]).await.unwrap();
+    let first = callout
+        .call("/customers", &[("region", "E & M")], &Ask::default())
+        .await
+        .unwrap();
     assert_eq!(first.body["data"][0].to_string(), "1.10");
     assert_eq!(server.seen().last().unwrap().query, "region=E+%26+M");
     assert_eq!(
@@ -720,19 +723,32 @@ async fn callouts_stay_on_the_credentials_hosts() {
         "Bearer token-1"
     );
     let next = first.body["next"].as_str().unwrap();
-    let second = callout.follow(&first.url, next).await.unwrap();
+    let second = callout.follow(&first.url, next, &Ask::default()).await.unwrap();
     assert_eq!(second.body["data"].as_array().map(Vec::len), Some(0));
     let none: &[(&str, &str)] = &[];
-    assert!(callout.get("empty", none).await.unwrap().body.is_null());
+    assert!(
+        callout
+            .call("empty", none, &Ask::default())
+            .await
+            .unwrap()
+            .body
+            .is_null()
+    );
 
     for foreign in [other.url("/steal"), "https://evil.example/x?sid=1".into()] {
-        let error = callout.get(&foreign, none).await.unwrap_err();
+        let error = callout.call(&foreign, none, &Ask::default()).await.unwrap_err();
         assert!(matches!(error, ClientError::Foreign { .. }), "{error}");
         assert!(!error.to_string().contains("sid"));
-        let error = callout.follow(&first.url, &foreign).await.unwrap_err();
+        let error = callout
+            .follow(&first.url, &foreign, &Ask::default())
+            .await
+            .unwrap_err();
         assert!(matches!(error, ClientError::Foreign { .. }), "{error}");
     }
-    let error = callout.follow(&first.url, "//evil.example/x").await.unwrap_err();
+    let error = callout
+        .follow(&first.url, "//evil.example/x", &Ask::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, ClientError::Foreign { .. }), "{error}");
     assert!(other.seen().is_empty());
 }

@@ -7,7 +7,7 @@ use crate::diag::{Files, Finding, Span, all_of, did_you_mean, one_of};
 
 use super::{
     node::{Entry, Key as NodeKey, Kind, Node, Plain},
-    shape::{ByKind, Forms, Key, NotYet, Record, Shape, TextKind},
+    shape::{ByKind, Form, Forms, Key, NotYet, Record, Shape, TextKind},
     yaml_fault::quoted,
 };
 
@@ -139,6 +139,7 @@ impl Check<'_> {
                 }
                 self.record(node, record, owner);
             }
+            Shape::OrFile(inner, _) => self.node(node, inner, owner),
             Shape::Forms(forms) => self.forms(node, forms, owner),
             Shape::ByKind(kinds) => self.by_kind(node, kinds, owner),
         }
@@ -306,6 +307,7 @@ impl Check<'_> {
             .chain(forms.common)
             .collect();
         let noun = format!("{} with `{}`", forms.noun, form.on.name);
+        self.of_other_forms(node, forms, form, &known);
         let misspelt = self.keys(node, &noun, &known, None);
         if node.is_broken() {
             return;
@@ -316,6 +318,45 @@ impl Check<'_> {
         {
             self.require(node, key, &noun, owner);
         }
+    }
+
+    /// Keys that another form has are reported and taken out: it may be the form that is wrong.
+    fn of_other_forms(
+        &mut self,
+        node: &mut Node,
+        forms: &'static Forms,
+        form: &Form,
+        known: &[&'static Key],
+    ) {
+        let Kind::Map(entries) = &mut node.kind else {
+            return;
+        };
+        let findings = &mut *self.findings;
+        entries.retain(|entry| {
+            let name = entry.key.text.as_str();
+            if known.iter().any(|key| key.name == name) {
+                return true;
+            }
+            let others: Vec<&str> = forms
+                .forms
+                .iter()
+                .filter(|other| other.on.not_yet.is_none() && other.keys.iter().any(|key| key.name == name))
+                .map(|other| other.on.name)
+                .collect();
+            if others.is_empty() {
+                return true;
+            }
+            findings.push(
+                Finding::error(
+                    "unknown-key",
+                    entry.key.span.clone(),
+                    format!("unknown key `{name}`"),
+                )
+                .label(format!("not a key of {} with `{}`", forms.noun, form.on.name))
+                .help(format!("`{name}` goes with {}", one_of(others))),
+            );
+            false
+        });
     }
 
     /// None of the keys that tell the forms apart is there.

@@ -5,13 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::diag::{Files, Finding, Span};
+use crate::{
+    diag::{Files, Finding, Span},
+    file::tidy,
+};
 
 use super::{
     check::check,
     node::{Entry, Kind, Node},
     shape::Shape,
-    shapes, yaml,
+    shapes, tables, yaml,
 };
 
 /// What a file is.
@@ -281,9 +284,15 @@ impl Loader {
         };
         for entry in entries {
             match (entry.key.text.as_str(), kind) {
-                ("tables", _) | ("map", FileKind::Mapping) => {
-                    self.merge(&mut entry.value, &entry.key.text, folder)
+                ("tables", _) => {
+                    if let Kind::Map(own) = &mut entry.value.kind {
+                        for table in own.iter_mut().filter(|table| tables::is_file(&table.value)) {
+                            tables::read(&mut table.value, folder, &mut self.findings);
+                        }
+                    }
+                    self.merge(&mut entry.value, "tables", folder);
                 }
+                ("map", FileKind::Mapping) => self.merge(&mut entry.value, "map", folder),
                 ("steps", FileKind::Pipeline) => {
                     if let Kind::Map(steps) = &mut entry.value.kind {
                         for step in steps {
@@ -424,42 +433,9 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// `./a/../b` as `b`, for messages: no link is followed, since what is left out is what the user wrote.
-pub fn tidy(path: &Path) -> PathBuf {
-    use std::path::Component;
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    if out.as_os_str().is_empty() {
-        PathBuf::from(".")
-    } else {
-        out
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_tidied() {
-        for (path, expected) in [
-            ("./a.yaml", "a.yaml"),
-            ("p/../m/x.yaml", "m/x.yaml"),
-            ("../m/x.yaml", "../m/x.yaml"),
-            ("a/./b", "a/b"),
-            ("a/..", "."),
-        ] {
-            assert_eq!(tidy(Path::new(path)), Path::new(expected), "{path}");
-        }
-    }
 
     #[test]
     fn secrets_are_hidden_however_they_are_written() {

@@ -5,17 +5,20 @@
 //! What a file means is not known here: that is `pipeline::compile`.
 
 mod check;
+mod format;
 mod load;
 mod node;
 mod scalar;
 mod schema;
 mod shape;
 mod shapes;
+mod tables;
 mod yaml;
 mod yaml_fault;
 
-pub use load::{Document, FileKind, Loader, Project, tidy};
+pub use format::{Unformatted, format};
+pub use load::{Document, FileKind, Loader, Project};
 pub use node::{Entry, Key, Kind, Node, Plain, Scalar, Style};
 pub use scalar::Segments;
 pub use schema::schemas;
-pub use shapes::{backoff, duration, percent};
+pub use shapes::{backoff, delimiter, duration, percent, size};

@@ -103,6 +103,12 @@ fn of(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Record(record) => defined(record.name, definitions, |definitions| {
             of_record(record, definitions)
         }),
+        Shape::OrFile(inner, record) => {
+            let file = defined(record.name, definitions, |definitions| {
+                of_record(record, definitions)
+            });
+            json!({ "anyOf": [file, of(inner, definitions)] })
+        }
         Shape::Forms(forms) => defined(forms.name, definitions, |definitions| {
             of_forms(forms, definitions)
         }),
@@ -195,6 +201,38 @@ fn capital(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An editor explains a key by its description.
+    #[test]
+    fn every_property_is_described() {
+        fn walk(place: &str, schema: &Value, bare: &mut Vec<String>) {
+            if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+                for (name, property) in properties {
+                    let text = property
+                        .get("description")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default();
+                    if text.is_empty() || !text.ends_with(['.', '`', ')']) {
+                        bare.push(format!("{place}.{name}: {text}"));
+                    }
+                }
+            }
+            match schema {
+                Value::Object(entries) => {
+                    for (name, inner) in entries {
+                        walk(&format!("{place}.{name}"), inner, bare);
+                    }
+                }
+                Value::Array(items) => items.iter().for_each(|item| walk(place, item, bare)),
+                _ => {}
+            }
+        }
+        let mut bare = Vec::new();
+        for (file, schema) in schemas() {
+            walk(file, &schema, &mut bare);
+        }
+        assert_eq!(bare, Vec::<String>::new());
+    }
 
     #[test]
     fn every_schema_is_a_schema_and_every_example_and_default_fits() {

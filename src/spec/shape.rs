@@ -40,6 +40,9 @@ pub(crate) enum Shape {
     Forms(&'static Forms),
     /// It depends on whether it is a scalar, a list or a map.
     ByKind(&'static ByKind),
+    /// Something, or a map that names the file which holds it. Loading has put what the file holds in its place before
+    /// anything is checked.
+    OrFile(&'static Shape, &'static Record),
 }
 
 /// A kind of text.
@@ -192,6 +195,19 @@ impl Key {
     }
 }
 
+impl Record {
+    fn walk(&'static self, seen: &mut Vec<&'static str>, visit: &mut dyn FnMut(&'static str, &'static Key)) {
+        if seen.contains(&self.name) {
+            return;
+        }
+        seen.push(self.name);
+        for key in self.keys {
+            visit(self.noun, key);
+            key.shape.walk(seen, visit);
+        }
+    }
+}
+
 impl Word {
     /// A word of this version.
     pub(crate) const fn new(text: &'static str, doc: &'static str) -> Self {
@@ -228,12 +244,10 @@ impl Shape {
                     inner.walk(seen, visit);
                 }
             }
-            Shape::Record(record) if !seen.contains(&record.name) => {
-                seen.push(record.name);
-                for key in record.keys {
-                    visit(record.noun, key);
-                    key.shape.walk(seen, visit);
-                }
+            Shape::Record(record) => record.walk(seen, visit),
+            Shape::OrFile(inner, record) => {
+                inner.walk(seen, visit);
+                record.walk(seen, visit);
             }
             Shape::Forms(forms) if !seen.contains(&forms.name) => {
                 seen.push(forms.name);

@@ -195,9 +195,13 @@ impl Answers for Fakes<'_> {
             .refs
             .iter()
             .find(|(s, source, _)| *s == step && same_id(source, id));
-        Some(found.map_or(RefAnswer::Unknown, |(_, _, target)| {
-            RefAnswer::Linked(target.into())
-        }))
+        Some(match found {
+            Some((_, _, target)) => RefAnswer::Linked(target.into()),
+            None if matches!(step, StepRef::Own(own) if self.0.files.contains(&own)) => {
+                RefAnswer::Linked(id.into())
+            }
+            None => RefAnswer::Unknown,
+        })
     }
 
     /// What a test answers for a ref is what the ref gives, be it an Id or another field.

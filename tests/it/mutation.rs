@@ -139,6 +139,16 @@ const UNKNOWABLE: &[(&str, &str, &str)] = &[
     ("", "pipelines[]", "a pipeline of this name may come"),
     ("no value", "principals[]", "a list may be shorter"),
     ("no value", "needs[]", "a step may wait for nothing"),
+    (
+        "",
+        ".csv",
+        "a file may be called anything, and another step may write it",
+    ),
+    (
+        "",
+        ".jsonl",
+        "a file may be called anything, and another step may write it",
+    ),
     ("", "mask_key.file", "the key's file is read when it runs"),
 ];
 

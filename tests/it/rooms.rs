@@ -11,7 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("record", &[]),
     ("diag", &[]),
     ("file", &["record"]),
-    ("spec", &["diag", "record"]),
+    ("spec", &["diag", "file", "record"]),
     ("pipeline", &["spec", "diag", "file", "record"]),
     ("http", &[]),
     ("auth", &["http", "pipeline"]),

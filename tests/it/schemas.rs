@@ -63,7 +63,6 @@ fn files_of_a_wrong_shape_do_not_fit() {
         "unknown_key_synonym",
         "unknown_key_of_another_level",
         "unknown_key_not_yet",
-        "not_yet_source",
         "wrong_type_bool",
         "wrong_type_list",
         "wrong_type_map",

@@ -654,7 +654,7 @@ fn requests_go_side_by_side_as_many_as_the_file_says() {
             &runtime,
             "dst",
             &format!(
-                "bulk: {{ delay: 1ms }}\nfaults:\n  - {{ on: {slow}, times: 1, then: {{ delay: 700ms }} }}\n{}",
+                "bulk: {{ delay: 1ms }}\nfaults:\n  - {{ on: {slow}, times: 1, then: {{ delay: 3s }} }}\n{}",
                 companies(6, 0)
             ),
         );

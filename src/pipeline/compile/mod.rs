@@ -7,7 +7,9 @@ mod access;
 mod checks;
 mod credentials;
 mod expressions;
+mod files;
 mod foreign;
+mod http;
 mod mapping;
 mod order;
 mod pii;
@@ -31,7 +33,8 @@ pub use vars::apply_vars;
 use super::{Pipeline, credentials::ValueRef, model::Policy};
 use crate::{
     diag::{Files, Finding, Severity, Span, all_of, did_you_mean, sort},
-    spec::{Document, FileKind, Loader, Node, Project, tidy},
+    file::tidy,
+    spec::{Document, FileKind, Loader, Node, Project},
 };
 use access::Declared;
 

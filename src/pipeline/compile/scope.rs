@@ -21,6 +21,8 @@ pub(super) struct Columns {
     vars: Vec<String>,
     here: Option<(String, Segments)>,
     query: Option<Span>,
+    /// The columns of a CSV file, where they are known.
+    header: Option<Vec<String>>,
 }
 
 /// What is known of a source's rows.
@@ -34,6 +36,10 @@ pub(super) enum Rows {
     Json,
     /// These are no source rows but what a step fills of its target.
     Filled,
+    /// A CSV file has the columns of its header, which may not be known yet; the whole row is a value.
+    Cells,
+    /// No row is read here: only `vars` and `run` mean something.
+    Nowhere,
     /// The source is faulty: nothing can be said about its fields.
     Unknown,
 }
@@ -48,7 +54,35 @@ impl Columns {
             vars,
             here: None,
             query: None,
+            header: None,
         }
+    }
+
+    /// The columns of a CSV file; `header` where it could be read.
+    pub(super) fn of_file(header: Option<Vec<String>>, vars: Vec<String>) -> Self {
+        Columns {
+            header,
+            ..Columns::new(Rows::Cells, vars)
+        }
+    }
+
+    /// The column `Id` of a file, which may or may not have one. `None`: it has none.
+    pub(super) fn id_of_file(&mut self, span: Span) -> Option<usize> {
+        let at = self.column(&FieldPath::new("Id"), span)?;
+        self.columns[at].optional = self.header.is_none();
+        Some(at)
+    }
+
+    /// The columns of a CSV file, where they are known.
+    pub(super) fn header(&self) -> Option<&[String]> {
+        self.header.as_deref()
+    }
+
+    fn in_header(&self, path: &FieldPath) -> bool {
+        let Some(header) = &self.header else {
+            return true;
+        };
+        header.iter().any(|name| name.eq_ignore_ascii_case(path.as_str()))
     }
 
     /// The columns of a query: what it selects, and `Id`.
@@ -58,7 +92,11 @@ impl Columns {
             let path = item.name();
             if columns.position(&path).is_none() {
                 let span = parts.locate(item.range.clone());
-                columns.columns.push(Column { path, span });
+                columns.columns.push(Column {
+                    path,
+                    span,
+                    optional: false,
+                });
             }
         }
         if !query.is_aggregated() && columns.position(&FieldPath::new("Id")).is_none() {
@@ -66,6 +104,7 @@ impl Columns {
             columns.columns.push(Column {
                 path: FieldPath::new("Id"),
                 span,
+                optional: false,
             });
         }
         columns.query = query.select.last().map(|item| parts.locate(item.range.clone()));
@@ -79,7 +118,11 @@ impl Columns {
             let path = FieldPath::new(name);
             if columns.position(&path).is_none() {
                 let span = span.clone();
-                columns.columns.push(Column { path, span });
+                columns.columns.push(Column {
+                    path,
+                    span,
+                    optional: false,
+                });
             }
         }
         columns
@@ -106,14 +149,19 @@ impl Columns {
     /// The column of a field; added where columns are derived.
     pub(super) fn column(&mut self, path: &FieldPath, span: Span) -> Option<usize> {
         if let Some(at) = self.position(path) {
+            // Now somebody needs it.
+            if std::mem::take(&mut self.columns[at].optional) {
+                self.columns[at].span = span;
+            }
             return Some(at);
         }
-        if matches!(self.rows, Rows::Selected | Rows::Filled) {
+        if matches!(self.rows, Rows::Selected | Rows::Filled | Rows::Nowhere) || !self.in_header(path) {
             return None;
         }
         self.columns.push(Column {
             path: path.clone(),
             span,
+            optional: false,
         });
         Some(self.columns.len() - 1)
     }
@@ -124,6 +172,7 @@ impl Columns {
             self.columns.push(Column {
                 path: path.clone(),
                 span,
+                optional: false,
             });
             self.columns.len() - 1
         })
@@ -131,6 +180,9 @@ impl Columns {
 
     /// The selected field that a wrong name was probably meant to be.
     pub(super) fn suggestion(&self, path: &FieldPath) -> Option<String> {
+        if let Some(header) = &self.header {
+            return did_you_mean(path.as_str(), header.iter().map(String::as_str)).map(str::to_owned);
+        }
         did_you_mean(
             path.as_str(),
             self.columns.iter().map(|column| column.path.as_str()),
@@ -177,6 +229,8 @@ impl Scope for Columns {
         self.column(path, span).ok_or_else(|| UnknownField {
             reason: match self.rows {
                 Rows::Filled => UnknownReason::NotFilled,
+                Rows::Nowhere => UnknownReason::NoRow,
+                Rows::Cells => UnknownReason::NoSuchColumn,
                 _ => UnknownReason::NotSelected,
             },
             suggestion: self.suggestion(path),
@@ -184,7 +238,7 @@ impl Scope for Columns {
     }
 
     fn whole_row(&mut self) -> Result<usize, UnknownField> {
-        if !matches!(self.rows, Rows::Json | Rows::Unknown) {
+        if !matches!(self.rows, Rows::Json | Rows::Cells | Rows::Unknown) {
             return Err(UnknownField {
                 reason: UnknownReason::NoWholeRow,
                 suggestion: None,
@@ -195,7 +249,11 @@ impl Scope for Columns {
         }
         let path = FieldPath::new("row");
         let span = self.place(&path);
-        self.columns.push(Column { path, span });
+        self.columns.push(Column {
+            path,
+            span,
+            optional: false,
+        });
         self.whole_row = Some(self.columns.len() - 1);
         Ok(self.columns.len() - 1)
     }

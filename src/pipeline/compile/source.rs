@@ -1,6 +1,7 @@
 use super::{
     Ctx,
     expressions::{self, Usage},
+    files, http,
     scope::{Columns, Rows},
     steps::Frame,
 };
@@ -8,11 +9,11 @@ use crate::{
     diag::{Finding, all_of, did_you_mean},
     pipeline::{
         expr::{Expr, Kind},
-        model::{Api, Chunk, CursorField, FieldUse, HttpParameter, HttpSource, NextPage, RowId, Source},
+        model::{Api, Chunk, CursorField, FieldUse, RowId, Source},
         soql::SelectItem,
     },
-    record::{FieldPath, Value},
-    spec::{Entry, Node, Plain},
+    record::FieldPath,
+    spec::{Entry, Node},
 };
 
 /// What a step reads, and what its rows hold. `None`: it was complained about.
@@ -142,9 +143,24 @@ fn read_from(step: &Entry, entry: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut C
         out.connection = frame.connection(entry, "from", ctx);
         out.columns = Columns::new(Rows::Derived, vars);
         out.source = object_source(node, object, frame, &mut out.filters, ctx);
+    } else if let Some((key, file)) = files::named(node) {
+        let alone = files::alone("source", node, key, ctx);
+        let Some(file) = files::compile(key, &file.value, frame, ctx) else {
+            return out;
+        };
+        out.columns = match key {
+            "jsonl" => Columns::new(Rows::Json, vars),
+            _ => match files::header(&file, frame, ctx) {
+                Ok(header) => Columns::of_file(header, vars),
+                Err(()) => return out,
+            },
+        };
+        // A file is no org: nobody signs in.
+        out.connection = Some(String::new());
+        out.source = alone.then_some(Source::File(file));
     } else if let Some(http) = node.get("http") {
         out.columns = Columns::new(Rows::Json, vars);
-        out.source = http_source(http, frame, ctx).map(|http| {
+        out.source = http::compile(http, frame, ctx).map(|http| {
             out.connection = Some(http.credential.clone());
             Source::Http(http)
         });
@@ -349,56 +365,6 @@ fn object_source(
     })
 }
 
-fn http_source(node: &Node, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Option<HttpSource> {
-    let address = node.get("get")?;
-    let text = address.text()?;
-    let rest = text.strip_prefix("callout:")?;
-    let (credential, path) = match rest.find('/') {
-        Some(slash) => (&rest[..slash], &rest[slash..]),
-        None => (rest, "/"),
-    };
-    let start = "callout:".len();
-    frame.access.uses(
-        credential,
-        &address.part(start..start + credential.len(), ctx.files),
-    );
-    let mut whole = true;
-    let mut query = Vec::new();
-    for entry in node.get("query").map(Node::entries).unwrap_or_default() {
-        let parameter = match (entry.value.get("var"), entry.value.scalar()) {
-            (Some(var), _) => {
-                let Some(name) = var.text() else { continue };
-                whole &= expressions::var(name, var.span.clone(), frame.vars, &mut frame.usage, ctx);
-                HttpParameter::Var(name.to_owned())
-            }
-            (None, None) if entry.value.get("cursor").is_some() => {
-                let first = entry.value.get("cursor").and_then(Node::text).unwrap_or_default();
-                HttpParameter::Cursor(Value::text(first))
-            }
-            (None, Some(scalar)) if scalar.plain() == Plain::Null => HttpParameter::Value(Value::Null),
-            (None, Some(scalar)) => HttpParameter::Value(Value::text(scalar.text.as_str())),
-            (None, None) => continue,
-        };
-        query.push((entry.key.text.clone(), parameter));
-    }
-    let mut path_of = |node: Option<&Node>| {
-        let node = node?;
-        let path = expressions::jsonpath(node, ctx);
-        whole &= path.is_some();
-        path
-    };
-    let records = path_of(node.get("records"));
-    let next = path_of(node.get("next").and_then(|next| next.get("url"))).map(NextPage::Url);
-    whole.then(|| HttpSource {
-        credential: credential.to_owned(),
-        path: path.to_owned(),
-        query,
-        records,
-        next,
-        span: address.span.clone(),
-    })
-}
-
 /// What makes several rows of one; from then on `item` means something.
 pub(super) fn each(
     step: &Entry,
@@ -475,8 +441,11 @@ pub(super) fn row_id(
         Source::Http(http) => http.span.clone(),
         Source::File(file) => file.span.clone(),
     };
+    if let Some(Source::File(_)) = source.source {
+        return Some(columns.id_of_file(span).map_or(RowId::Key, RowId::IdOrKey));
+    }
     let at = columns.column(&FieldPath::new("Id"), span)?;
-    if let Some(Source::Http(_) | Source::File(_)) = source.source {
+    if let Some(Source::Http(_)) = source.source {
         return Some(RowId::IdOrKey(at));
     }
     Expr::compile("Id", columns).ok().map(RowId::Expr)

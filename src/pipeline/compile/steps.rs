@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -10,6 +11,7 @@ use super::{
     access::Access,
     checks,
     expressions::{self, Usage},
+    files,
     foreign::Others,
     mapping::{Mapper, StepInfo, Tables, literals, step_named},
     order, pii, policy,
@@ -21,8 +23,8 @@ use crate::{
     diag::{Finding, Span},
     pipeline::{
         model::{
-            CopiedField, Copy, Each, FieldMap, Key, Lookup, MapValue, Operation, Policy, RowId, Source, Step,
-            Target, Var,
+            CopiedField, Copy, Each, FieldMap, FilePath, Key, Lookup, MapValue, Operation, Policy, RowId,
+            Source, Step, Target, Var,
         },
         soql,
     },
@@ -35,6 +37,8 @@ pub(super) struct Frame<'a, 'd> {
     pub(super) vars: &'a [Var],
     pub(super) access: &'a mut Access<'d>,
     pub(super) usage: Usage,
+    /// The files that steps of this pipeline write, as far as that is known offline.
+    pub(super) written: Vec<PathBuf>,
     root: &'a Node,
     missing_connections: HashSet<&'static str>,
 }
@@ -59,6 +63,11 @@ impl Frame<'_, '_> {
 
     pub(super) fn set_missed(&mut self, missed: HashSet<&'static str>) {
         self.missing_connections = missed;
+    }
+
+    /// The pipeline's `from` or `to`, where it has one.
+    pub(super) fn declared(&self, key: &str) -> Option<String> {
+        self.root.get(key).and_then(Node::text).map(str::to_owned)
     }
 
     /// The named credential of a source or target: its own `connection`, else the pipeline's `from` or `to`.
@@ -122,6 +131,7 @@ impl<'a, 'd> Steps<'a, 'd> {
                 vars,
                 access,
                 usage: Usage::default(),
+                written: Vec::new(),
                 root,
                 missing_connections: HashSet::new(),
             },
@@ -152,6 +162,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             return None;
         }
         let infos: Vec<StepInfo> = entries.iter().map(|step| info(step, entries)).collect();
+        self.frame.written = files::written(entries, ctx);
         let steps: Vec<Option<Step>> = entries
             .iter()
             .map(|step| self.step(step, entries, &infos, ctx))
@@ -193,14 +204,21 @@ impl<'a, 'd> Steps<'a, 'd> {
             others: self.others,
             access: self.frame.access,
         };
-        let map = fields(node, &mut mapper, ctx);
-        let copy = copy(node, &mut columns, ctx);
+        let to_file = node
+            .get("target")
+            .is_some_and(|target| files::named(target).is_some());
+        let map = fields(node, &mut mapper, to_file, ctx);
+        let copy = copy(node, &mut columns, to_file, &source, ctx);
         check_only(node, target.key.as_ref(), ctx);
         let names = mapped_twice(node, ctx);
-        check_key(step, &target, &names, ctx);
-        check_target_fields(step, target.target.as_ref(), &names, ctx);
-        check_constant_key(target.key.as_ref(), map.as_deref(), ctx);
-        check_lookup_copies(step, &source, &connection, infos, ctx);
+        if to_file {
+            check_lookups_have_an_org(step, map.as_deref(), &connection, ctx);
+        } else {
+            check_key(step, &target, &names, ctx);
+            check_target_fields(step, target.target.as_ref(), &names, ctx);
+            check_constant_key(target.key.as_ref(), map.as_deref(), ctx);
+            check_lookup_copies(step, &source, &connection, infos, ctx);
+        }
         let needs: Option<Vec<usize>> = node.get("needs").map_or(Some(Vec::new()), |needs| {
             let found: Vec<Option<usize>> = needs
                 .one_or_more()
@@ -290,6 +308,7 @@ pub(super) fn info(step: &Entry, steps: &[Entry]) -> StepInfo {
     let source = source_of(step, steps).map(|entry| &entry.value);
     let target = step.value.get("target");
     let soql = source.and_then(|s| s.get("soql")).and_then(Node::text);
+    let to_file = target.is_some_and(|t| files::named(t).is_some());
     let object = target
         .and_then(|t| t.get("object"))
         .or_else(|| source.and_then(|s| s.get("object")))
@@ -298,13 +317,17 @@ pub(super) fn info(step: &Entry, steps: &[Entry]) -> StepInfo {
         .or_else(|| {
             soql.and_then(|soql| soql::parse_query(soql).ok())
                 .map(|query| query.object)
-        });
+        })
+        .filter(|_| !to_file);
     let from_org = source.is_some_and(|s| s.get("soql").is_some() || s.get("object").is_some());
+    let from_file = source.is_some_and(|s| files::named(s).is_some());
     let own_id = step.value.get("source").is_some_and(|s| s.get("id").is_some());
     StepInfo {
         name: step.key.text.clone(),
         object,
         has_row_id: from_org
+            || from_file
+            || to_file
             || own_id
             || source.is_none_or(Node::is_broken)
             || target.is_none_or(|t| t.is_broken() || t.get("key").is_some()),
@@ -313,7 +336,7 @@ pub(super) fn info(step: &Entry, steps: &[Entry]) -> StepInfo {
             .and_then(Node::text)
             .and_then(target::operation)
             .is_some_and(Operation::deletes),
-        to_file: target.is_some_and(|t| t.get("csv").is_some() || t.get("jsonl").is_some()),
+        to_file,
     }
 }
 
@@ -332,7 +355,12 @@ pub(super) fn source_of<'e>(step: &'e Entry, steps: &'e [Entry]) -> Option<&'e E
 }
 
 /// The lines of `map`.
-fn fields(node: &Node, mapper: &mut Mapper<'_, '_>, ctx: &mut Ctx<'_>) -> Option<Vec<FieldMap>> {
+fn fields(
+    node: &Node,
+    mapper: &mut Mapper<'_, '_>,
+    to_file: bool,
+    ctx: &mut Ctx<'_>,
+) -> Option<Vec<FieldMap>> {
     let Some(map) = node.get("map") else {
         return Some(Vec::new());
     };
@@ -340,7 +368,7 @@ fn fields(node: &Node, mapper: &mut Mapper<'_, '_>, ctx: &mut Ctx<'_>) -> Option
     let mut whole = !map.is_broken();
     for entry in map.entries() {
         let field = FieldPath::new(entry.key.text.clone());
-        if field.segments().count() > 2 {
+        if field.segments().count() > 2 && !to_file {
             ctx.report(
                 Finding::error(
                     "wrong-name",
@@ -370,7 +398,13 @@ fn fields(node: &Node, mapper: &mut Mapper<'_, '_>, ctx: &mut Ctx<'_>) -> Option
     whole.then_some(lines)
 }
 
-fn copy(node: &Node, columns: &mut Columns, ctx: &mut Ctx<'_>) -> Option<Copy> {
+fn copy(
+    node: &Node,
+    columns: &mut Columns,
+    to_file: bool,
+    source: &CompiledSource,
+    ctx: &mut Ctx<'_>,
+) -> Option<Copy> {
     let entry = node.entry("copy");
     let all = entry.is_some_and(|entry| entry.value.text() == Some("all"));
     if let Some(except) = node.entry("except")
@@ -404,14 +438,21 @@ fn copy(node: &Node, columns: &mut Columns, ctx: &mut Ctx<'_>) -> Option<Copy> {
         return None;
     }
     if all {
-        if columns.rows() == Rows::Json {
+        let unknown = match &source.source {
+            Some(Source::Http(_)) => Some("JSON rows may hold anything"),
+            Some(Source::File(file)) if matches!(file.path, FilePath::Standard) => {
+                Some("standard input is read once, row by row")
+            }
+            _ => None,
+        };
+        if let Some(label) = unknown {
             ctx.report(
                 Finding::error(
                     "wrong-type",
                     entry.value.span.clone(),
                     "`copy: all` needs a source with known fields",
                 )
-                .label("JSON rows may hold anything")
+                .label(label)
                 .help("name the fields: `copy: [Name, Phone]`"),
             );
             return None;
@@ -432,7 +473,7 @@ fn copy(node: &Node, columns: &mut Columns, ctx: &mut Ctx<'_>) -> Option<Copy> {
             whole = false;
             continue;
         };
-        if name.eq_ignore_ascii_case("Id") {
+        if name.eq_ignore_ascii_case("Id") && !to_file {
             ctx.report(
                 Finding::error("id-not-key", item.span.clone(), "`Id` cannot be copied to an org")
                     .label("the target gives its own Ids")
@@ -448,6 +489,19 @@ fn copy(node: &Node, columns: &mut Columns, ctx: &mut Ctx<'_>) -> Option<Copy> {
                 column,
                 span: item.span.clone(),
             }),
+            None if columns.header().is_some() => {
+                let finding = Finding::error(
+                    "unknown-field",
+                    item.span.clone(),
+                    format!("the file has no column `{name}`"),
+                )
+                .label("not in the header line");
+                ctx.report(match columns.suggestion(&path) {
+                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    None => finding,
+                });
+                whole = false;
+            }
             None => {
                 let mut finding = Finding::error(
                     "unknown-field",
@@ -693,6 +747,28 @@ fn leads_to(path: &str, lookup: &str) -> bool {
         None => format!("{relationship}id"),
     };
     field.eq_ignore_ascii_case(lookup)
+}
+
+/// A `lookup` asks an org, and a file is none.
+fn check_lookups_have_an_org(step: &Entry, map: Option<&[FieldMap]>, connection: &str, ctx: &mut Ctx<'_>) {
+    let asks = map.unwrap_or_default().iter().find(|line| line.value.looks_up());
+    let (Some(line), true) = (asks, connection.is_empty()) else {
+        return;
+    };
+    let target = step
+        .value
+        .entry("target")
+        .map_or_else(|| step.key.span.clone(), |entry| entry.key.span.clone());
+    ctx.report(
+        Finding::error(
+            "missing-key",
+            line.value_span.clone(),
+            "the pipeline does not say which org is looked into",
+        )
+        .label("a `lookup` asks the target's org")
+        .also(target, "this target is a file")
+        .help("add `to: NAMED_CREDENTIAL` to the pipeline, or `connection: NAMED_CREDENTIAL` to the target"),
+    );
 }
 
 /// `AccountId: AccountId` between two orgs writes an Id that the target does not know.

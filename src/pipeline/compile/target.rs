@@ -1,4 +1,4 @@
-use super::{Ctx, source, steps::Frame};
+use super::{Ctx, files, source, steps::Frame};
 use crate::{
     diag::{Finding, Span},
     pipeline::model::{Api, AssignmentRule, Key, Operation, Target},
@@ -32,17 +32,24 @@ pub(super) fn compile(
         return nothing;
     };
     let node = &entry.value;
+    if let Some((key, file)) = files::named(node) {
+        let target = file_target(entry, key, file, frame, ctx);
+        return CompiledTarget { target, key: None };
+    }
     let connection = frame.connection(entry, "to", ctx);
     let object = match node.get("object") {
         Some(object) => object.text().map(|name| (name.to_owned(), object.span.clone())),
         None => {
-            let http = frame
-                .source_of(step)
-                .is_some_and(|source| source.get("http").is_some());
-            if read.is_none() && http {
+            let source = frame.source_of(step);
+            let none = source.and_then(|source| {
+                let mut others = ["http", "csv", "jsonl"].into_iter();
+                others.find(|key| source.get(key).is_some())
+            });
+            if let (None, Some(key)) = (&read, none) {
+                let article = if key == "http" { "an" } else { "a" };
                 ctx.report(
                     Finding::error("missing-key", entry.key.span.clone(), "the target needs `object`")
-                        .label("an `http` source has no object to take it from")
+                        .label(format!("{article} `{key}` source has no object to take it from"))
                         .help("add `object: Account`"),
                 );
             }
@@ -277,6 +284,54 @@ fn options(node: &Node, operation: Operation, object: Option<&str>, api: Api, ct
 
 /// The most records that a collections call takes.
 const MOST_REST_ROWS: usize = 200;
+
+/// A file. Its lookups ask the pipeline's `to`, or the `connection` beside it.
+fn file_target(
+    entry: &Entry,
+    key: &'static str,
+    file: &Entry,
+    frame: &mut Frame<'_, '_>,
+    ctx: &mut Ctx<'_>,
+) -> Option<Target> {
+    let node = &entry.value;
+    if let Some(other) = node
+        .entries()
+        .iter()
+        .find(|e| e.key.text != key && matches!(e.key.text.as_str(), "csv" | "jsonl"))
+    {
+        ctx.report(
+            Finding::error(
+                "conflicting-keys",
+                other.key.span.clone(),
+                format!("`{key}` and `{}` exclude each other", other.key.text),
+            )
+            .label("one too many")
+            .also(file.key.span.clone(), "the first")
+            .help("a step writes one file: write a second step with the same source"),
+        );
+        return None;
+    }
+    let alone = files::alone("target", node, key, ctx);
+    let file = files::compile(key, &file.value, frame, ctx)?;
+    let connection = match node.get("connection") {
+        Some(_) => frame.connection(entry, "to", ctx)?,
+        None => frame.declared("to").unwrap_or_default(),
+    };
+    alone.then(|| Target {
+        span: file.span.clone(),
+        file: Some(file),
+        object: String::new(),
+        operation: Operation::Insert,
+        key: None,
+        connection,
+        api: Api::Auto,
+        batch_size: None,
+        parallel: None,
+        assignment_rule: AssignmentRule::None,
+        allow_duplicates: false,
+        group_by: None,
+    })
+}
 
 /// Whether the target can do without a key.
 fn without_key(entry: &Entry, operation: Operation, api: Api, ctx: &mut Ctx<'_>) -> bool {

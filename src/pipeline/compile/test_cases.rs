@@ -10,7 +10,7 @@ use crate::{
     diag::{Finding, Span, did_you_mean},
     pipeline::model::{Copy, Expectation, FieldMap, ForeignStep, MapValue, MappingTest, StepRef, Var},
     record::{FieldPath, Value},
-    spec::{Entry, Node},
+    spec::{Entry, Node, Plain},
 };
 
 /// All tests of a step; `None` when one is faulty.
@@ -75,6 +75,9 @@ impl StepFields<'_> {
             given_places: self.given_places(node.get("given")),
             given: given?,
             refs: refs?,
+            files: (0..self.infos.len())
+                .filter(|at| self.infos[*at].to_file)
+                .collect(),
             lookups: lookups?,
             vars: vars?,
             expect: expect?,
@@ -100,22 +103,31 @@ impl StepFields<'_> {
                 row[at] = Value::from_json(&node.to_json());
                 wanted.fill(true);
             } else if let Some((entry, value)) = find(node.entries(), column.path.as_str()) {
-                row[at] = Value::from_json(&value.to_json());
+                row[at] = match self.columns.rows() {
+                    Rows::Cells => cell(value),
+                    _ => Value::from_json(&value.to_json()),
+                };
                 wanted[entry] = true;
             }
         }
         // What `copy: all` reads of an object is known when the org has been asked.
         let open = self.columns.rows() == Rows::Unknown
             || self.map.is_none()
-            || (self.columns.rows() == Rows::Derived
+            || (matches!(self.columns.rows(), Rows::Derived | Rows::Json | Rows::Cells)
+                && self.columns.header().is_none()
                 && !matches!(self.copy, Some(Copy::Nothing | Copy::Fields(_))));
         for (entry, wanted) in node.entries().iter().zip(wanted) {
-            let of_each = self.columns.item && ["item", "item_number"].contains(&entry.key.text.as_str());
-            if wanted || open || of_each {
+            let name = &entry.key.text;
+            let in_header = |header: &[String]| header.iter().any(|known| known.eq_ignore_ascii_case(name));
+            let of_each = self.columns.item && ["item", "item_number"].contains(&name.as_str());
+            if wanted || open || of_each || self.columns.header().is_some_and(in_header) {
                 continue;
             }
-            let name = &entry.key.text;
             let (message, label) = match self.columns.rows() {
+                Rows::Cells if self.columns.header().is_some() => (
+                    format!("the file has no column `{name}`"),
+                    "not in the header line",
+                ),
                 Rows::Selected => (format!("the query does not select `{name}`"), "not selected"),
                 _ => (
                     format!("the step does not read `{name}`"),
@@ -123,7 +135,9 @@ impl StepFields<'_> {
                 ),
             };
             let finding = Finding::error("unknown-field", entry.key.span.clone(), message).label(label);
+            let header = self.columns.header().unwrap_or_default();
             let names = columns.iter().map(|column| column.path.as_str());
+            let names = names.chain(header.iter().map(String::as_str));
             ctx.report(match did_you_mean(name, names) {
                 Some(near) => finding.help(format!("did you mean `{near}`?")),
                 None => finding,
@@ -251,6 +265,15 @@ impl StepFields<'_> {
             fields.push((FieldPath::new(name.clone()), value, entry.value.span.clone()));
         }
         whole.then_some(Expectation::Fields(fields))
+    }
+}
+
+/// In a CSV file everything is text.
+fn cell(node: &Node) -> Value {
+    match node.scalar().map(|scalar| (scalar.plain(), scalar)) {
+        Some((Plain::Null, _)) => Value::Null,
+        Some((_, scalar)) => Value::text(scalar.text.as_str()),
+        None => Value::from_json(&node.to_json()),
     }
 }
 

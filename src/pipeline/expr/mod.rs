@@ -76,8 +76,10 @@ pub struct UnknownField {
 /// Why a field is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownReason {
-    /// The object or file has no such field.
+    /// The object has no such field.
     NoSuchField,
+    /// The file has no such column.
+    NoSuchColumn,
     /// The query does not select it.
     NotSelected,
     /// The step does not fill it: this is about a target's fields.

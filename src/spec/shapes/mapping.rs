@@ -1,6 +1,6 @@
 //! `map`, tables, and files in `mappings/`.
 
-use super::{credentials::VERSION, pipeline::TABLES, text::*};
+use super::{credentials::VERSION, pipeline::TABLES, source::CSV_FILE, text::*};
 use crate::spec::shape::{ByKind, Form, Forms, Key, Record, Shape, Word};
 
 pub(crate) static MAPPING_FILE: Shape = Shape::Record(&Record {
@@ -35,6 +35,34 @@ pub(crate) static TABLE_ENTRIES: Shape = Shape::Map {
     values: &SCALAR,
     include: false,
 };
+
+/// A table with a name.
+pub(crate) static TABLE: Shape = Shape::OrFile(
+    &TABLE_ENTRIES,
+    &Record {
+        name: "table_file",
+        noun: "a table from a file",
+        doc: "A table whose entries are the rows of a CSV file.",
+        keys: &[
+            Key::new("csv", &CSV_FILE, "The file; a path starts at this file's folder.")
+                .required()
+                .example("\"tables/industries.csv\""),
+            Key::new(
+                "key",
+                &TEXT,
+                "The column of the values that are looked up. Default: the first one.",
+            )
+            .example("\"Sector\""),
+            Key::new(
+                "value",
+                &TEXT,
+                "The column of what they lead to. Default: the second one.",
+            )
+            .example("\"Industry\""),
+        ],
+        rest: None,
+    },
+);
 
 static OF: Key = Key::new("of", &MAP_VALUE, "The value that is looked at.")
     .required()

@@ -13,4 +13,4 @@ pub(crate) use credentials::CREDENTIALS_FILE;
 pub(crate) use mapping::MAPPING_FILE;
 pub(crate) use pipeline::PIPELINE_FILE;
 pub(crate) use project::PROJECT_FILE;
-pub use text::{backoff, duration, percent};
+pub use text::{backoff, delimiter, duration, percent, size};

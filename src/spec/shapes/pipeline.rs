@@ -230,10 +230,10 @@ pub(crate) static TABLES: Key = Key::new(
     "tables",
     &Shape::Map {
         keys: &NAME_KIND,
-        values: &TABLE_ENTRIES,
+        values: &TABLE,
         include: true,
     },
-    "Value mappings with a name.",
+    "Value mappings with a name: their entries, or the CSV file that holds them.",
 );
 
 pub(crate) static PII: Key = Key::new(

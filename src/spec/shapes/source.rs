@@ -1,7 +1,7 @@
 //! `source`.
 
 use super::{target::API, text::*};
-use crate::spec::shape::{ByKind, Form, Forms, Key, Shape};
+use crate::spec::shape::{ByKind, Form, Forms, Key, Record, Shape, Word};
 
 pub(crate) static SOURCE: Shape = Shape::Forms(&Forms {
     name: "source",
@@ -42,13 +42,21 @@ pub(crate) static SOURCE: Shape = Shape::Forms(&Forms {
             keys: &[],
         },
         Form {
-            on: Key::new("csv", &ANYTHING, "A CSV file.")
-                .not_yet_whole("read from an org, or from a JSON API with `http`"),
+            on: Key::new(
+                "csv",
+                &CSV_FILE,
+                "A CSV file: a header line, all values text, empty is null. `-` is standard input.",
+            )
+            .example("\"data/accounts.csv\""),
             keys: &[],
         },
         Form {
-            on: Key::new("jsonl", &ANYTHING, "A file of JSON lines.")
-                .not_yet_whole("read from an org, or from a JSON API with `http`"),
+            on: Key::new(
+                "jsonl",
+                &FILE_PATH,
+                "A file of JSON lines: an object a line. `-` is standard input.",
+            )
+            .example("\"data/accounts.jsonl.gz\""),
             keys: &[],
         },
         Form {
@@ -101,22 +109,76 @@ static CHUNK: Key = Key::new(
 .default("\"auto\"")
 .example("250000");
 
+/// A CSV file, on either side.
+pub(crate) static CSV_FILE: Shape = Shape::ByKind(&ByKind {
+    noun: "a path, or { path: PATH, delimiter: \";\" }",
+    scalar: Some(&FILE_PATH),
+    list: None,
+    map: Some(&Shape::Record(&Record {
+        name: "csv_file",
+        noun: "a CSV file",
+        doc: "A CSV file, and how it is written.",
+        keys: &[
+            Key::new(
+                "path",
+                &FILE_PATH,
+                "Where it is, from this file's folder; `.gz` at its end packs it; may be a template of `vars` and `run`.",
+            )
+            .required()
+            .example("\"data/accounts.csv\""),
+            Key::new("delimiter", &DELIMITER, "What stands between cells.").default("\",\""),
+            Key::new(
+                "encoding",
+                &ENCODING,
+                "How its letters are written. `utf-8-bom` writes a byte order mark, as spreadsheets want it.",
+            )
+            .default("\"utf-8\"")
+            .example("\"windows-1252\""),
+        ],
+        rest: None,
+    })),
+});
+
 static HTTP: Shape = Shape::Forms(&Forms {
     name: "http",
     noun: "an `http` source",
     doc: "A JSON API, read page by page.",
     forms: &[
         Form {
-            on: Key::new("get", &CALLOUT, "`callout:NAMED_CREDENTIAL/path`, as in Apex.")
-                .example("\"callout:org1/services/apexrest/customers\""),
+            on: Key::new(
+                "get",
+                &ADDRESS,
+                "`callout:NAMED_CREDENTIAL/path`, as in Apex, or a whole `https://` address, which is called without credentials.",
+            )
+            .example("\"callout:org1/services/apexrest/customers\""),
             keys: &[],
         },
         Form {
-            on: Key::new("post", &ANYTHING, "As `get`, for searches.").not_yet_whole("use `get`"),
-            keys: &[Key::new("body", &ANYTHING, "What is sent.")],
+            on: Key::new(
+                "post",
+                &ADDRESS,
+                "As `get`, for searches: it may be sent again, so that it must change nothing.",
+            )
+            .example("\"callout:crm/search\""),
+            keys: &[Key::new(
+                "body",
+                &ANYTHING,
+                "The JSON that is sent; `{ var: NAME }` and `{ cursor: FIRST }` may stand for values in it.",
+            )
+            .example("{\"region\":{\"var\":\"region\"}}")],
         },
     ],
     common: &[
+        Key::new(
+            "headers",
+            &Shape::Map {
+                keys: &HEADER_KIND,
+                values: &TEXT,
+                include: false,
+            },
+            "Headers that hold no secret; those that do stand in the named credential.",
+        )
+        .example("{\"Accept-Language\":\"en\"}"),
         Key::new(
             "query",
             &Shape::Map {
@@ -170,27 +232,89 @@ static HTTP: Shape = Shape::Forms(&Forms {
                         keys: &[],
                     },
                     Form {
-                        on: Key::new("cursor", &ANYTHING, "A cursor.").not_yet_whole("use { url: JSONPATH }"),
-                        keys: &[],
+                        on: Key::new(
+                            "cursor",
+                            &JSONPATH,
+                            "JSONPath of the word that asks for the next page; none: this was the last one.",
+                        )
+                        .example("\"$.paging.next\""),
+                        keys: &[
+                            Key::new("param", &TEXT, "The parameter that takes the word.")
+                                .required()
+                                .example("\"after\""),
+                        ],
                     },
                     Form {
-                        on: Key::new("page", &ANYTHING, "Page numbers.")
-                            .not_yet_whole("use { url: JSONPATH }"),
-                        keys: &[],
+                        on: Key::new(
+                            "page",
+                            &TEXT,
+                            "The parameter that takes the number of the page: from 1, or from the number that `query` gives it.",
+                        )
+                        .example("\"page\""),
+                        keys: &[
+                            Key::new(
+                                "until",
+                                &Shape::Words(&[Word::new("empty", "a page without records is behind the last one")]),
+                                "Where it ends.",
+                            )
+                            .default("\"empty\""),
+                        ],
                     },
                     Form {
-                        on: Key::new("offset", &ANYTHING, "Offsets.").not_yet_whole("use { url: JSONPATH }"),
-                        keys: &[],
+                        on: Key::new(
+                            "offset",
+                            &TEXT,
+                            "The parameter that takes the number of records to pass over; it ends at a page without records.",
+                        )
+                        .example("\"offset\""),
+                        keys: &[
+                            Key::new(
+                                "size",
+                                &Shape::Integer {
+                                    min: 1,
+                                    max: 1_000_000,
+                                },
+                                "How many records the API gives a page.",
+                            )
+                            .required()
+                            .example("200"),
+                        ],
                     },
                     Form {
-                        on: Key::new("link_header", &ANYTHING, "A Link header.")
-                            .not_yet_whole("use { url: JSONPATH }"),
+                        on: Key::new(
+                            "link_header",
+                            &TEXT,
+                            "The relation in the `Link` header that leads to the next page.",
+                        )
+                        .example("\"next\""),
                         keys: &[],
                     },
                 ],
                 common: &[],
             }),
             "How the next page is found. Default: there is one page.",
+        ),
+        Key::new(
+            "limits",
+            &Shape::Record(&Record {
+                name: "http_limits",
+                noun: "`limits`",
+                doc: "Where an API that never ends is cut off.",
+                keys: &[
+                    Key::new(
+                        "pages",
+                        &Shape::Integer {
+                            min: 1,
+                            max: 10_000_000,
+                        },
+                        "The most pages; one more stops the run.",
+                    )
+                    .default("100000"),
+                    Key::new("page_bytes", &SIZE, "The largest page, unpacked.").default("\"64MB\""),
+                ],
+                rest: None,
+            }),
+            "Where an API that never ends is cut off.",
         ),
     ],
 });

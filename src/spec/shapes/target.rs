@@ -1,6 +1,6 @@
 //! `target`.
 
-use super::text::*;
+use super::{source::CSV_FILE, text::*};
 use crate::spec::shape::{ByKind, Key, Record, Shape, Word};
 
 pub(crate) static TARGET: Shape = Shape::Record(&Record {
@@ -82,8 +82,18 @@ pub(crate) static TARGET: Shape = Shape::Record(&Record {
              parent do not lock each other out.",
         )
         .example("\"AccountId\""),
-        Key::new("csv", &ANYTHING, "A CSV file.").not_yet_whole("write to an org"),
-        Key::new("jsonl", &ANYTHING, "A file of JSON lines.").not_yet_whole("write to an org"),
+        Key::new(
+            "csv",
+            &CSV_FILE,
+            "Rows go to a CSV file instead of an org. `-` is standard output.",
+        )
+        .example("\"backup/accounts.csv.gz\""),
+        Key::new(
+            "jsonl",
+            &FILE_PATH,
+            "Rows go to a file of JSON lines instead of an org. `-` is standard output.",
+        )
+        .example("\"backup/accounts.jsonl\""),
     ],
     rest: None,
 });

@@ -57,13 +57,33 @@ static GLOB_KIND: TextKind = TextKind {
     pattern: "^[A-Za-z0-9_*?{}\\[\\],!.-]+$",
     allows: |text| is_name(text, "_*?{}[],!.-"),
 };
-static CALLOUT_KIND: TextKind = TextKind {
-    noun: "`callout:NAMED_CREDENTIAL/path`",
-    pattern: "^callout:[A-Za-z0-9_-]+(/.*)?$",
-    allows: |text| {
-        text.strip_prefix("callout:")
-            .is_some_and(|rest| is_name(rest.split('/').next().unwrap_or_default(), "_-"))
+static ADDRESS_KIND: TextKind = TextKind {
+    noun: "`callout:NAMED_CREDENTIAL/path`, or an address that starts with `https://`",
+    pattern: "^(callout:[A-Za-z0-9_-]+(/.*)?|https?://.+)$",
+    allows: |text| match text.strip_prefix("callout:") {
+        Some(rest) => is_name(rest.split('/').next().unwrap_or_default(), "_-"),
+        None => (URL_KIND.allows)(text),
     },
+};
+static FILE_PATH_KIND: TextKind = TextKind {
+    noun: "the path of a file",
+    pattern: "^.",
+    allows: |text| !text.is_empty(),
+};
+static DELIMITER_KIND: TextKind = TextKind {
+    noun: "one sign, such as `;`, `|` or `\\t`",
+    pattern: "^([^\"\\r\\n\\\\A-Za-z0-9\u{80}-\u{10ffff}]|\\\\t|tab)$",
+    allows: |text| delimiter(text).is_some(),
+};
+static ENCODING_KIND: TextKind = TextKind {
+    noun: "the name of an encoding, such as `utf-8`, `utf-16` or `windows-1252`",
+    pattern: "^[A-Za-z0-9_:.-]+$",
+    allows: |text| is_name(text, "_:.-"),
+};
+static SIZE_KIND: TextKind = TextKind {
+    noun: "a size such as `500KB` or `64MB`",
+    pattern: "^[0-9]+(KB|MB|GB)$",
+    allows: |text| size(text).is_some(),
 };
 static API_VERSION_KIND: TextKind = TextKind {
     noun: "an API version such as `66.0`",
@@ -126,7 +146,11 @@ pub(crate) static DASHED_NAME: Shape = Shape::Text(&DASHED_NAME_KIND);
 pub(crate) static FIELD: Shape = Shape::Text(&FIELD_KIND);
 pub(crate) static FIELD_PATH: Shape = Shape::Text(&FIELD_PATH_KIND);
 pub(crate) static URL: Shape = Shape::Text(&URL_KIND);
-pub(crate) static CALLOUT: Shape = Shape::Text(&CALLOUT_KIND);
+pub(crate) static ADDRESS: Shape = Shape::Text(&ADDRESS_KIND);
+pub(crate) static FILE_PATH: Shape = Shape::Text(&FILE_PATH_KIND);
+pub(crate) static DELIMITER: Shape = Shape::Text(&DELIMITER_KIND);
+pub(crate) static ENCODING: Shape = Shape::Text(&ENCODING_KIND);
+pub(crate) static SIZE: Shape = Shape::Text(&SIZE_KIND);
 pub(crate) static API_VERSION: Shape = Shape::Text(&API_VERSION_KIND);
 pub(crate) static PERCENT: Shape = Shape::Text(&PERCENT_KIND);
 pub(crate) static BACKOFF: Shape = Shape::Text(&BACKOFF_KIND);
@@ -155,6 +179,30 @@ pub fn percent(text: &str) -> Option<f64> {
         && !number.ends_with('.');
     let percent: f64 = plain.then(|| number.parse().ok()).flatten()?;
     (percent <= 100.0).then_some(percent)
+}
+
+/// What stands between the cells of a CSV file: one sign of ASCII; `\t` and `tab` are the tabulator.
+pub fn delimiter(text: &str) -> Option<u8> {
+    match text.as_bytes() {
+        b"\\t" | b"tab" => Some(b'\t'),
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"\r\n\\".contains(byte) => {
+            Some(*byte)
+        }
+        _ => None,
+    }
+}
+
+/// The bytes in `64MB`; `KB`, `MB` and `GB` are powers of 1024.
+pub fn size(text: &str) -> Option<usize> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: usize = text[..digits].parse().ok().filter(|n| *n > 0)?;
+    let unit = match &text[digits..] {
+        "KB" => 1 << 10,
+        "MB" => 1 << 20,
+        "GB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit)
 }
 
 /// `500ms`, `5s`, `2m`, `1h`.
@@ -219,9 +267,21 @@ mod tests {
                 &["a.com", "ftp://x"],
             ),
             (
-                &CALLOUT_KIND,
-                &["callout:org1/x", "callout:org1"],
-                &["callout:", "org1/x", "callout:/x"],
+                &ADDRESS_KIND,
+                &["callout:org1/x", "callout:org1", "https://a/b"],
+                &["callout:", "org1/x", "callout:/x", "ftp://a"],
+            ),
+            (&FILE_PATH_KIND, &["a b.csv", "-"], &[""]),
+            (
+                &DELIMITER_KIND,
+                &[";", "|", "\t", "\\t", "tab", " ", "~", "\u{1}"],
+                &["", "\"", "\n", "a", "7", ";;", "é", "\\"],
+            ),
+            (&ENCODING_KIND, &["utf-8", "ISO_8859-1:1987"], &["", "a b"]),
+            (
+                &SIZE_KIND,
+                &["500KB", "64MB", "1GB"],
+                &["64", "MB", "64mb", "1.5MB"],
             ),
             (&STEP_REF_KIND, &["a", "a-b/c"], &["a-b", "/a", "a/", "a/b/c"]),
             (&API_VERSION_KIND, &["66.0", "100.0"], &["66", "v66.0", "6.0"]),

@@ -116,6 +116,10 @@ impl<'s> Compiler<'s, '_> {
             Err(unknown) => {
                 let (message, label) = match unknown.reason {
                     UnknownReason::NoSuchField => (format!("there is no field `{path}`"), "unknown field"),
+                    UnknownReason::NoSuchColumn => (
+                        format!("the file has no column `{path}`"),
+                        "not in the header line",
+                    ),
                     UnknownReason::NotSelected => {
                         (format!("the query does not select `{path}`"), "not selected")
                     }
@@ -133,6 +137,9 @@ impl<'s> Compiler<'s, '_> {
                     ),
                 };
                 let help = match (unknown.suggestion, unknown.reason) {
+                    (Some(close), UnknownReason::NoSuchColumn) if !is_path(&close) => Some(format!(
+                        "did you mean `row['{close}']`? (inside braces, the whole expression in double quotes)"
+                    )),
                     (Some(close), _) => Some(format!("did you mean `{close}`?")),
                     (None, UnknownReason::NotSelected) => Some(format!(
                         "add `{path}` to the fields after SELECT{}",
@@ -142,7 +149,7 @@ impl<'s> Compiler<'s, '_> {
                         "a check looks at target fields: fill it in `map`, or let `when` look at the source's{}",
                         self.or_text(path)
                     )),
-                    (None, UnknownReason::NoSuchField) => {
+                    (None, UnknownReason::NoSuchField | UnknownReason::NoSuchColumn) => {
                         let text = self.or_text(path);
                         text.strip_prefix("; ").map(str::to_owned)
                     }
@@ -298,6 +305,14 @@ impl<'s> Compiler<'s, '_> {
         let node = self.column(&FieldPath::new(path), range.start..end.max(range.end));
         self.steps(node, &steps[used..])
     }
+}
+
+/// Whether a column's name can be written as it is.
+fn is_path(name: &str) -> bool {
+    name.split('.').all(|part| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    })
 }
 
 /// `null` in any case, and the words that YAML and SOQL also know for true and false.
