@@ -7,7 +7,7 @@ use crate::diag::{Files, Finding, Span, all_of, did_you_mean, one_of};
 
 use super::{
     node::{Entry, Key as NodeKey, Kind, Node, Plain},
-    shape::{ByKind, Form, Forms, Key, NotYet, Record, Shape, TextKind},
+    shape::{ByKind, Form, Forms, Key, Record, Shape, TextKind},
     yaml_fault::quoted,
 };
 
@@ -415,12 +415,8 @@ impl Check<'_> {
             }
             match known.iter().find(|key| key.name == entry.key.text) {
                 Some(key) => match key.not_yet {
-                    Some(NotYet { instead, whole }) => {
+                    Some(instead) => {
                         self.not_yet(&format!("`{}`", key.name), entry.key.span.clone(), instead);
-                        if whole {
-                            return misspelt;
-                        }
-                        continue;
                     }
                     None => {
                         let owner = entry.key.clone();

@@ -97,17 +97,8 @@ pub(crate) struct Key {
     pub(crate) default: Option<&'static str>,
     /// As JSON.
     pub(crate) example: Option<&'static str>,
-    /// What this version does not know yet.
-    pub(crate) not_yet: Option<NotYet>,
-}
-
-/// A key that this version does not know yet.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NotYet {
-    /// What to do instead.
-    pub(crate) instead: &'static str,
-    /// Whether nothing can be said about the rest of the map without it.
-    pub(crate) whole: bool,
+    /// This version does not know it yet: what to do instead.
+    pub(crate) not_yet: Option<&'static str>,
 }
 
 /// A map of one of several forms.
@@ -181,16 +172,7 @@ impl Key {
 
     /// This version does not know it; what to do instead.
     pub(crate) const fn not_yet(mut self, instead: &'static str) -> Self {
-        self.not_yet = Some(NotYet {
-            instead,
-            whole: false,
-        });
-        self
-    }
-
-    /// This version does not know it, and can say nothing about the map around it.
-    pub(crate) const fn not_yet_whole(mut self, instead: &'static str) -> Self {
-        self.not_yet = Some(NotYet { instead, whole: true });
+        self.not_yet = Some(instead);
         self
     }
 }
