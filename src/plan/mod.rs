@@ -135,7 +135,6 @@ pub struct Read {
 
 /// Where rows come from.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
 pub enum ReadFrom {
     /// A query, all vars bound.
     Query {
