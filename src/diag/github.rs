@@ -23,6 +23,8 @@ pub fn render_github(findings: &[Finding], files: &Files) -> String {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
+        // A place that reaches to a line's end stops before the next line.
+        let last = end.line - usize::from(end.column == 1 && end.line > start.line);
         // Columns have a meaning there only where a place is on one line.
         let columns = match start.line == end.line {
             true => format!(",col={},endColumn={}", start.column, end.column),
@@ -32,7 +34,7 @@ pub fn render_github(findings: &[Finding], files: &Files) -> String {
             "::{word} file={},line={},endLine={}{columns},title={}::{}\n",
             property(path),
             start.line,
-            end.line,
+            last,
             finding.code,
             data(&text)
         ));

@@ -138,7 +138,7 @@ fn a_plain_address_gets_no_credentials_and_a_callout_gets_its_headers() {
     let api = Api::start(&runtime, |_, _| json(people(0, 3)));
     let (ran, found) = run(
         &api,
-        "{ get: \"BASE/v1/people?a=1\", headers: { Accept-Language: de }, query: { region: { var: region }, ids: { var: ids }, since: { cursor: 2020-01-01T00:00:00Z }, none: null } }",
+        "{ get: \"BASE/v1/people?a=1\", headers: { Accept-Language: de }, query: { region: { var: region }, ids: { var: ids }, since: 2020-01-01T00:00:00Z, none: null } }",
     );
     ran.exits(0);
     assert_eq!(found, ids(3));

@@ -62,6 +62,12 @@ const UNKNOWABLE: &[(&str, &str, &str)] = &[
         "source.http.get",
         "only a request shows which addresses there are",
     ),
+    (
+        "",
+        "source.http.post",
+        "only a request shows which addresses there are",
+    ),
+    ("", "source.http.body", "the other system knows what it is asked"),
     ("", "source.http.query", "the other system knows its parameters"),
     ("", "source.http.records", "only an answer shows its members"),
     ("", "source.http.next", "only an answer shows its members"),
