@@ -26,7 +26,7 @@
 //! |---|---|---|
 //! | [`record`] | values, numbers, Ids, batches, outcomes | nothing of ours |
 //! | [`diag`] | findings and how they are shown | nothing of ours |
-//! | [`file`] | files of rows: CSV and JSON lines, read and written | `record` |
+//! | [`file`](mod@file) | files of rows: CSV and JSON lines, read and written | `record` |
 //! | [`spec`] | the user's files as typed, JSON Schema | `diag`, `file`, `record` |
 //! | [`pipeline`] | the validated model; expressions, templates, SOQL; the compiler | `spec`, `diag`, `file`, `record` |
 //! | [`http`] | transport, retries, redaction; no Salesforce words | nothing of ours |
