@@ -128,15 +128,14 @@ async fn in_pieces<F: Future<Output = bool>>(
     restarted: &(dyn Fn() + Sync),
     take: &mut (dyn FnMut(Batch) -> F + Send),
 ) -> Result<(), ExtractError> {
-    let id = FieldPath::from("Id");
-    let column = read.columns.iter().position(|c| *c == id);
+    let column = id_column(read);
     let mut last: Option<String> = None;
     loop {
-        let piece = parse_query(ordered).ok().map(|query| match &last {
-            Some(last) => query.with_extra_condition(&format!("Id > {}", quote(last))),
-            None => query.text,
-        });
-        let piece = piece.and_then(|text| Some(parse_query(&text).ok()?.with_limit(rows)));
+        let rest = match &last {
+            Some(last) => behind(ordered, last),
+            None => Some(ordered.to_owned()),
+        };
+        let piece = rest.and_then(|rest| Some(parse_query(&rest).ok()?.with_limit(rows)));
         let (Some(piece), Some(column)) = (piece, column) else {
             return Err(ExtractError::Json("the query cannot be cut into pieces".into()));
         };
@@ -162,6 +161,18 @@ async fn in_pieces<F: Future<Output = bool>>(
             return Ok(());
         }
     }
+}
+
+/// The column of the rows' Ids.
+fn id_column(read: &Read) -> Option<usize> {
+    let id = FieldPath::from("Id");
+    read.columns.iter().position(|column| *column == id)
+}
+
+/// The part of a query, with its rows in the order of their Ids, that comes behind a row.
+fn behind(ordered: &str, last: &str) -> Option<String> {
+    let query = parse_query(ordered).ok()?;
+    Some(query.with_extra_condition(&format!("Id > {}", quote(last))))
 }
 
 /// Who is read.

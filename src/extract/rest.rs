@@ -6,9 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use super::ExtractError;
+use super::{ExtractError, behind, id_column};
 use crate::{
-    pipeline::soql::{parse_query, quote},
     plan::{Read, ReadFrom},
     record::{Batch, Row},
     salesforce::{Client, ClientError, Record, row},
@@ -26,10 +25,7 @@ pub(super) async fn read<F: Future<Output = bool>>(
     restarted: &(dyn Fn() + Sync),
     take: &mut (dyn FnMut(Batch) -> F + Send),
 ) -> Result<(), ExtractError> {
-    let id_column = read
-        .columns
-        .iter()
-        .position(|c| c.as_str().eq_ignore_ascii_case("Id"));
+    let id_column = id_column(read);
     let mut place = Place {
         announced: 0,
         arrived: 0,
@@ -123,9 +119,8 @@ impl Place {
     }
 
     fn rest_of(&self, soql: &str, by_id: bool) -> String {
-        match (&self.last_id, parse_query(soql)) {
-            (Some(last), Ok(query)) if by_id => query.with_extra_condition(&format!("Id > {}", quote(last))),
-            _ => soql.to_owned(),
-        }
+        let last = self.last_id.as_ref().filter(|_| by_id);
+        last.and_then(|last| behind(soql, last))
+            .unwrap_or_else(|| soql.to_owned())
     }
 }
