@@ -236,53 +236,8 @@ pub(super) fn unknown_columns(span: &crate::diag::Span) -> Finding {
 
 /// In a file a record type is its name.
 fn named(value: &MapValue) -> MapValue {
-    let boxed = |value: &MapValue| Box::new(named(value));
-    match value {
-        MapValue::RecordType { of, .. } => named(of),
-        MapValue::Expr(_) | MapValue::Literal(_) | MapValue::Omit => value.clone(),
-        MapValue::Only { on, then } => MapValue::Only {
-            on: *on,
-            then: boxed(then),
-        },
-        MapValue::Mask { kind, of } => MapValue::Mask {
-            kind: *kind,
-            of: boxed(of),
-        },
-        MapValue::When { condition, then } => MapValue::When {
-            condition: condition.clone(),
-            then: boxed(then),
-        },
-        MapValue::First(values) => MapValue::First(values.iter().map(named).collect()),
-        MapValue::Table { table, of, otherwise } => MapValue::Table {
-            table: table.clone(),
-            of: boxed(of),
-            otherwise: otherwise.clone(),
-        },
-        MapValue::Ref {
-            steps,
-            of,
-            give,
-            missing,
-            span,
-        } => MapValue::Ref {
-            steps: steps.clone(),
-            of: boxed(of),
-            give: give.clone(),
-            missing: missing.clone(),
-            span: span.clone(),
-        },
-        MapValue::Lookup {
-            lookup,
-            of,
-            otherwise,
-        } => MapValue::Lookup {
-            lookup: lookup.clone(),
-            of: of.iter().map(named).collect(),
-            otherwise: otherwise.clone(),
-        },
-        MapValue::JsonPath { path, of } => MapValue::JsonPath {
-            path: path.clone(),
-            of: boxed(of),
-        },
-    }
+    value.changed(&|value| match value {
+        MapValue::RecordType { of, .. } => Some(named(of)),
+        _ => None,
+    })
 }
