@@ -21,6 +21,11 @@ pub(super) fn find(context: &Context, given: Option<&Path>) -> Result<PathBuf, P
 
 /// What `--project` must say so that a command typed here finds that project; `None` where it needs none.
 pub(super) fn flag(context: &Context, project: &Path) -> Option<String> {
+    // The working folder, named by a path that begins in it.
+    let project = match project.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => project,
+    };
     let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
         _ => a == b,

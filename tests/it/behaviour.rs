@@ -81,6 +81,19 @@ fn rejected_rows_are_parked_and_named() {
 }
 
 #[test]
+fn what_to_type_next_names_the_project_only_where_it_must() {
+    let runtime = runtime();
+    let src = Org::start(&runtime, "src", &contacts(3));
+    let dst = Org::start(&runtime, "dst", &target(""));
+    let project = Project::new(&src, &dst);
+    project.write("pipelines/people.yaml", &people("rest"));
+    let ran = project.run(&["run", "pipelines/people.yaml"]);
+    ran.exits(0);
+    assert!(ran.stdout.contains("orgferry report "), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("--project"), "{}", ran.stdout);
+}
+
+#[test]
 fn a_token_that_expires_on_the_way_costs_nothing_but_time() {
     for (api, after) in [("rest", 2), ("rest", 9), ("bulk", 12)] {
         let runtime = runtime();
