@@ -258,9 +258,10 @@ fn a_file_whose_answer_is_lost_is_found_and_not_made_twice() {
         ),
     );
     let project = Project::new(&src, &dst);
+    // One at a time, so that the lost answer is that of the first file, not of the one that is refused.
     project.write(
         "files.yaml",
-        &pipeline("  files:\n    source: { soql: \"SELECT Title, PathOnClient, VersionData FROM ContentVersion\" }\n    target: { object: ContentVersion, key: Legacy_Id__c }\n    copy: [Title, PathOnClient, VersionData]\n    map: { Legacy_Id__c: Id }\n"),
+        &pipeline("  files:\n    source: { soql: \"SELECT Title, PathOnClient, VersionData FROM ContentVersion\" }\n    target: { object: ContentVersion, key: Legacy_Id__c, parallel: 1 }\n    copy: [Title, PathOnClient, VersionData]\n    map: { Legacy_Id__c: Id }\n"),
     );
     let report = project.run_pipeline("files.yaml", &[], 4);
     report.adds_up();
