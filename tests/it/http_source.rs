@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::support::{Ran, runtime};
+use crate::support::{Org, Project, Ran, runtime};
 
 /// A request that the server got.
 #[derive(Clone, Debug)]
@@ -402,5 +402,130 @@ fn a_busy_api_is_asked_again_when_it_says() {
         let (ran, _) = run(&api, "{ get: \"BASE/people\" }");
         ran.exits(1).says(status.as_str());
         assert_eq!(api.lines().len(), 3);
+    }
+}
+
+/// What the API's `since` was in each request, in the order in which they came.
+fn since(api: &Api) -> Vec<String> {
+    let lines = api.lines();
+    let value = |line: &String| line.split("since=").nth(1).map(str::to_owned);
+    lines.iter().filter_map(value).collect()
+}
+
+#[test]
+fn an_api_fills_an_org_and_is_read_on_from_where_a_run_came_to() {
+    let runtime = runtime();
+    // Orders with their lines; the second run finds one that lacks its name, the third finds it mended.
+    let api = Api::start(&runtime, |seen, before| {
+        let first = r#"{"number":"O1","name":"Acme","updatedAt":"2026-01-01T10:00:00Z","lines":[{"sku":"a","qty":2},{"sku":"b","qty":1}]}"#;
+        let second = r#"{"number":"O2","name":"Bolt","updatedAt":"2026-01-02T10:00:00Z","lines":[]}"#;
+        let changed = r#"{"number":"O2","name":"Bolt & Co","updatedAt":"2026-01-03T10:00:00Z","lines":[{"sku":"c","qty":1.50}]}"#;
+        let nameless = r#"{"number":"O3","updatedAt":"2026-01-04T10:00:00Z"}"#;
+        let mended = r#"{"number":"O3","name":"Cog","updatedAt":"2026-01-04T10:00:00Z","lines":null}"#;
+        let newest = r#"{"number":"O4","name":"Dyne","updatedAt":"2026-01-05T10:00:00Z"}"#;
+        assert!(seen.line.starts_with("GET /orders?since="), "{}", seen.line);
+        // Two steps read in each run.
+        let orders = match before / 2 {
+            0 => vec![first, second],
+            1 => vec![changed, nameless, newest],
+            2 => vec![mended, newest],
+            _ => vec![],
+        };
+        json(format!("{{\"data\":[{}]}}", orders.join(",")))
+    });
+    let legacy = "{ type: Text(40), external_id: true, unique: true }";
+    let fields = format!(
+        "sobjects:\n  Account:\n    fields:\n      Legacy_Id__c: {legacy}\n  Contact:\n    fields:\n      Legacy_Id__c: {legacy}\n      Quantity__c: {{ type: \"Number(6,2)\" }}\n"
+    );
+    let src = Org::start(&runtime, "src", "seed: 5\n");
+    let dst = Org::start(&runtime, "dst", &format!("seed: 6\n{fields}"));
+    let project = Project::new(&src, &dst);
+    let yaml = "version: 1
+from: src
+to: dst
+policy: { changes: { overlap: 1h } }
+steps:
+  orders:
+    source:
+      http:
+        get: BASE/orders
+        query: { since: { cursor: 2020-01-01T00:00:00Z } }
+        records: $.data[*]
+      id: number
+      cursor: updatedAt
+    target: { object: Account, key: Legacy_Id__c }
+    map: { Legacy_Id__c: number, Name: name }
+  lines:
+    source: { same_as: orders, id: number, each: lines }
+    target: { object: Contact, key: Legacy_Id__c }
+    map:
+      Legacy_Id__c: \"{{ number }}/{{ item_number }}\"
+      LastName: item.sku
+      Quantity__c: item.qty
+      AccountId: { ref: orders, of: number }
+";
+    project.write("orders.yaml", &yaml.replace("BASE", &api.base));
+    let report = project.run_pipeline("orders.yaml", &[], 0);
+    report.adds_up();
+    assert_eq!(
+        (
+            report.count("orders", "created"),
+            report.count("lines", "created")
+        ),
+        (2, 2)
+    );
+    let report = project.run_pipeline("orders.yaml", &[], 4);
+    report.adds_up();
+    let count = |what| report.count("orders", what);
+    assert_eq!((count("updated"), count("created"), count("parked")), (1, 1, 1));
+    assert_eq!(report.step("orders")["parked_reasons"][0]["code"], "required");
+    // Not behind the order that waits, though a newer one has arrived.
+    let report = project.run_pipeline("orders.yaml", &[], 0);
+    assert_eq!(
+        (
+            report.count("orders", "created"),
+            report.count("orders", "updated")
+        ),
+        (1, 1)
+    );
+    project.run_pipeline("orders.yaml", &[], 0);
+    let mut asked = since(&api);
+    for two in asked.chunks_mut(2) {
+        two.sort();
+    }
+    let [first, second, third, last] = [
+        "2020-01-01T00%3A00%3A00Z",
+        "2026-01-02T09%3A00%3A00.000Z",
+        "2026-01-04T09%3A00%3A00.000Z",
+        "2026-01-05T09%3A00%3A00.000Z",
+    ];
+    // The lines have no row that waits.
+    assert_eq!(asked, [first, first, second, second, third, last, last, last]);
+
+    let companies = dst.dump("Account", "Legacy_Id__c");
+    let names: Vec<_> = companies.values().filter_map(|c| c["Name"].as_deref()).collect();
+    assert_eq!(names, ["Acme", "Bolt & Co", "Cog", "Dyne"]);
+    let lines = dst.dump("Contact", "Legacy_Id__c");
+    let told: Vec<_> = lines
+        .iter()
+        .map(|(key, line)| {
+            (
+                key.as_str(),
+                line["LastName"].as_deref(),
+                line["Quantity__c"].as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("O1/1", Some("a"), Some("2")),
+            ("O1/2", Some("b"), Some("1")),
+            ("O2/1", Some("c"), Some("1.5")),
+        ]
+    );
+    for (key, line) in &lines {
+        let order = key.split('/').next().unwrap_or_default();
+        assert_eq!(line["AccountId"], companies[order]["Id"], "{key}");
     }
 }
