@@ -157,7 +157,7 @@ impl Gate {
                 PlanCheckKind::Unique { .. } | PlanCheckKind::Rows { .. }
             )
         };
-        if !plan.checks.iter().any(needs) {
+        if !plan.checks.iter().any(needs) && plan.deletes_of.is_none() {
             return Ok(None);
         }
         let uniques = plan
@@ -213,6 +213,7 @@ impl Gate {
     /// Lets the rows pass, when all checks agree.
     pub(super) async fn open(self, shared: &Arc<Shared>, step: usize) -> Result<Passed, EngineError> {
         let plan = &shared.plan.steps[step];
+        self.deletes(shared, plan).await?;
         let mut failed = None;
         for (at, check) in plan.checks.iter().enumerate() {
             let end = match &check.kind {
@@ -236,6 +237,27 @@ impl Gate {
         let spool = self.spool;
         let batches = blocking(move || spool.batches().map_err(|source| spooled(&project, source))).await?;
         Ok(Passed(Some(batches)))
+    }
+
+    /// A source that lost its rows must not empty the target.
+    async fn deletes(&self, shared: &Arc<Shared>, plan: &PlanStep) -> Result<(), EngineError> {
+        let Some(of) = plan.deletes_of else { return Ok(()) };
+        if self.count == 0 || self.count < plan.policy.stop_deleted_at_least {
+            return Ok(());
+        }
+        let (store, links) = (Arc::clone(&shared.store), shared.books[of].links);
+        let linked = blocking(move || store.linked(links)).await?;
+        let percent = plan.policy.stop_deleted_percent;
+        // Counts of rows are far below the 2^52 that a float holds exactly.
+        if self.count as f64 * 100.0 > linked as f64 * percent {
+            return Err(EngineError::TooManyDeletes {
+                step: shared.plan.steps[of].name.clone(),
+                deleted: self.count,
+                linked,
+                percent,
+            });
+        }
+        Ok(())
     }
 
     fn at_most(&self, shared: &Shared, step: usize) -> Result<(), EngineError> {

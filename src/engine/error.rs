@@ -98,6 +98,21 @@ pub enum EngineError {
         /// The threshold, in percent.
         percent: f64,
     },
+    /// More was deleted in the source than the policy lets pass.
+    #[error(
+        "step `{step}`: {deleted} of the {linked} records that it has in the target were deleted in the source, and \
+         `changes.stop_when` allows {percent}%; none of them was touched"
+    )]
+    TooManyDeletes {
+        /// The step.
+        step: String,
+        /// Records to be deleted or marked.
+        deleted: u64,
+        /// Records that the step has in the target, as far as state knows.
+        linked: u64,
+        /// The threshold, in percent.
+        percent: f64,
+    },
     /// A row failed, and the policy or the mapping says that the run stops then.
     #[error("step `{step}`: row `{source_id}`: {}", reason.message)]
     RowStopped {
@@ -143,9 +158,10 @@ impl EngineError {
                 ErrorKind::Login
             }
             EngineError::Org { source, .. } if source.is_access() => ErrorKind::Login,
-            EngineError::TooManyParked { .. } | EngineError::RowStopped { .. } | EngineError::Check(_) => {
-                ErrorKind::Stopped
-            }
+            EngineError::TooManyParked { .. }
+            | EngineError::TooManyDeletes { .. }
+            | EngineError::RowStopped { .. }
+            | EngineError::Check(_) => ErrorKind::Stopped,
             EngineError::Interrupted => ErrorKind::Interrupted,
             EngineError::Org { .. }
             | EngineError::CountDiffers { .. }
@@ -210,6 +226,11 @@ impl EngineError {
             EngineError::State(_) => Some("check the folder `.orgferry` and the disk".to_owned()),
             EngineError::TooManyParked { .. } => Some(
                 "look at the parked rows' reasons below; raise `policy.errors.stop_when` only when they are expected"
+                    .to_owned(),
+            ),
+            EngineError::TooManyDeletes { .. } => Some(
+                "find out who deleted them; when it was meant, run once with a higher `deleted` under \
+                 `policy.changes.stop_when`"
                     .to_owned(),
             ),
             EngineError::RowStopped { reason, .. } => Some(reason.help.clone()),

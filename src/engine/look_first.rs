@@ -101,6 +101,8 @@ fn settle(plan: &PlanStep, key: &TargetKey, row: &mut WriteRow, found: &[Found])
         }
         (Operation::Match, []) => return Some(end(Outcome::Filtered, None)),
         (Operation::Delete | Operation::HardDelete, []) => return Some(end(Outcome::Unchanged, None)),
+        // Nothing is left that could be marked.
+        (Operation::Update, []) if plan.deletes_of.is_some() => return Some(end(Outcome::Unchanged, None)),
         (Operation::Update, []) => {
             return Some(parked(row.source_id.clone(), None, no_match(plan, key, row)));
         }

@@ -21,7 +21,7 @@ mod shared;
 mod since;
 mod spool;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 pub use checks::{FailedCheck, Written};
 pub use connect::{check_access, orgs_of};
@@ -123,7 +123,10 @@ async fn attempt(
     let masker = masker(request)?;
     let connections = connect::connect(request, signed).await?;
     let orgs = &signed.orgs;
-    let pipeline = &request.pipeline;
+    let pipeline = &match request.pipeline.with_deletes() {
+        Cow::Borrowed(_) => Arc::clone(&request.pipeline),
+        Cow::Owned(with_deletes) => Arc::new(with_deletes),
+    };
     let mut schemas = plan::gather(pipeline, orgs).await?;
     let run = RunInfo {
         id: request.id.clone(),

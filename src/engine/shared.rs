@@ -103,10 +103,11 @@ impl Tally {
 }
 
 /// How far a step is; later steps watch it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Waiting,
     FirstPassEnded,
+    Ended,
     Failed,
 }
 
@@ -270,10 +271,28 @@ impl Shared {
     fn keep(&self, step: usize, results: &[RowResult], parked: &[ParkedRow]) -> Result<(), StateError> {
         let book = &self.books[step];
         self.store.record(book.step, book.links, results, parked)?;
+        if let Some(of) = self.plan.steps[step].deletes_of {
+            self.follow(step, of, results)?;
+        }
         match &book.incremental {
             Some(incremental) => {
                 incremental.note(self.store.as_ref(), book.links, &self.run.id, results, parked)
             }
+            None => Ok(()),
+        }
+    }
+
+    /// Rows that the source has deleted lead nowhere any more, and none of them is waited for.
+    fn follow(&self, step: usize, of: usize, results: &[RowResult]) -> Result<(), StateError> {
+        let book = &self.books[of];
+        let ended = results.iter().filter(|result| result.outcome != Outcome::Parked);
+        let gone: Vec<_> = ended.map(|result| result.source_id.clone()).collect();
+        // A record that is only marked is still there.
+        if self.plan.steps[step].write.operation.deletes() {
+            self.store.unlink(book.links, &gone)?;
+        }
+        match &book.incremental {
+            Some(incremental) => incremental.forget(self.store.as_ref(), book.links, &self.run.id, &gone),
             None => Ok(()),
         }
     }
@@ -510,7 +529,12 @@ async fn run_step(
     stages: &[watch::Sender<Stage>],
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
-    wait_for(stages, plan.after.iter()).await?;
+    // What is deleted in the source goes when everything is where it belongs, looping references too.
+    let stage = match plan.deletes_of {
+        Some(_) => Stage::Ended,
+        None => Stage::FirstPassEnded,
+    };
+    wait_for(stages, plan.after.iter(), stage).await?;
     let started = std::time::Instant::now();
     shared.events.send(Event::StepStarted { step });
     first_pass::run(shared, step).await?;
@@ -521,13 +545,14 @@ async fn run_step(
     }
     stages[step].send_replace(Stage::FirstPassEnded);
     if again {
-        wait_for(stages, plan.second_pass_after.iter()).await?;
+        wait_for(stages, plan.second_pass_after.iter(), Stage::FirstPassEnded).await?;
         second_pass::run(shared, step).await?;
         reconcile::run(shared, step).await?;
     }
     checks::tell_rows(shared, step);
     let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
     blocking(move || store.end_step(book)).await?;
+    stages[step].send_replace(Stage::Ended);
     shared.events.send(Event::StepEnded {
         step,
         counts: shared.counts(step),
@@ -539,11 +564,12 @@ async fn run_step(
 async fn wait_for(
     stages: &[watch::Sender<Stage>],
     steps: impl Iterator<Item = &usize>,
+    least: Stage,
 ) -> Result<(), EngineError> {
     for step in steps {
         let mut watched = stages[*step].subscribe();
-        let stage = watched.wait_for(|stage| *stage != Stage::Waiting).await;
-        if !matches!(stage.as_deref(), Ok(Stage::FirstPassEnded)) {
+        let stage = watched.wait_for(|stage| *stage >= least).await;
+        if stage.as_deref().map_or(true, |stage| *stage == Stage::Failed) {
             return Err(EngineError::Interrupted);
         }
     }

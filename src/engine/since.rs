@@ -164,6 +164,17 @@ impl Incremental {
         store.wait(links, &self.scope, run, &waiting, &ended)
     }
 
+    /// Forgets rows that wait and never will arrive: the source has deleted them.
+    pub(super) fn forget(
+        &self,
+        store: &dyn Store,
+        links: LinkSet,
+        run: &str,
+        gone: &[CompactString],
+    ) -> Result<(), StateError> {
+        store.wait(links, &self.scope, run, &[], gone)
+    }
+
     fn hold(&self, held: Held, at: Option<&str>) -> Held {
         match (held, at) {
             (Held::Here, _) | (_, None) => Held::Here,

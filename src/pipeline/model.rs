@@ -3,10 +3,12 @@
 //! Made by `compile`, read by `plan` and `transform`. Spans are kept where an org's answer can still prove a
 //! file wrong, so that such a finding points into the YAML too.
 
+mod deletes;
 mod mapping;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+pub use deletes::Deletes;
 pub use mapping::{FieldMap, Lookup, MapValue, Mask, Missing, Only, Table};
 
 use super::{
@@ -180,6 +182,10 @@ pub struct Step {
     pub checks: Vec<Check>,
     /// Tests of the mapping.
     pub tests: Vec<MappingTest>,
+    /// What becomes of the target records of deleted source records.
+    pub deletes: Option<Deletes>,
+    /// The step (by index) whose deleted rows this one follows: see [`Pipeline::with_deletes`].
+    pub deletes_of: Option<usize>,
 }
 
 impl Step {
@@ -657,6 +663,11 @@ pub struct Policy {
     pub pii: Pii,
     /// How far behind the newest value of the last run the next one begins to read, where there is a cursor.
     pub overlap: Duration,
+    /// More than this share of a step's records in the target that are to be deleted or marked, in percent, stops the
+    /// run ...
+    pub stop_deleted_percent: f64,
+    /// ... when they are at least this many.
+    pub stop_deleted_at_least: u64,
 }
 
 impl Default for Policy {
@@ -673,6 +684,8 @@ impl Default for Policy {
             backoff_cap: Duration::from_secs(60),
             drift: Drift::default(),
             overlap: Duration::from_secs(300),
+            stop_deleted_percent: 10.0,
+            stop_deleted_at_least: 100,
         }
     }
 }

@@ -43,6 +43,9 @@ pub fn build(
             built.step.second_pass_after.extend(places(waits_for));
         }
     }
+    for built in &mut built {
+        built.step.deletes_of = built.step.deletes_of.as_ref().map(place);
+    }
     for (step, built) in pipeline.steps.iter().zip(&built) {
         super::checks::looping(step, &built.step, &mut findings);
     }
@@ -79,6 +82,8 @@ pub(super) fn waits(pipeline: &Pipeline, step: usize, on: usize) -> bool {
 /// Everything that the describes prove wrong or doubtful, where nothing is about to be sent: vars that have no value yet
 /// stand for any.
 pub fn check(pipeline: &Pipeline, schemas: &Schemas) -> Vec<Finding> {
+    let pipeline = pipeline.with_deletes();
+    let pipeline = pipeline.as_ref();
     let mut findings = Vec::new();
     let mut vars = Vars::new();
     let mut open = BTreeSet::new();
@@ -170,6 +175,9 @@ fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
             strength: Strength::Hard,
         }));
         let write = &this.step.write;
+        if let Some(of) = this.step.deletes_of {
+            edges.extend(before_deletes(built, from, of));
+        }
         if let ReadFrom::File { file, .. } = &this.step.read.from {
             // A file that is written here is read when it is there.
             let writers = (0..built.len()).filter(|to| {
@@ -207,6 +215,7 @@ fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
             let writes = |object: &str, other: usize| {
                 let theirs = &built[other].step.write;
                 !theirs.operation.takes_key_only()
+                    && built[other].step.deletes_of.is_none()
                     && theirs.connection == write.connection
                     && theirs.object.eq_ignore_ascii_case(object)
                     // A step that comes behind this one by its `needs` changes what others have brought.
@@ -227,6 +236,27 @@ fn edges(pipeline: &Pipeline, built: &[Built]) -> Vec<Edge> {
         }
     }
     edges
+}
+
+/// What ends before the deletions of step `of` are followed: all that is written, for a record may leave its parent
+/// before that is deleted; and the deletions of children, where they are no parents of their own.
+fn before_deletes(built: &[Built], from: usize, of: usize) -> Vec<Edge> {
+    let refers = |child: usize| {
+        built[child].step.mapping.fields.iter().any(|field| {
+            field.value.any(
+                |value| matches!(value, MapValue::Ref { steps, .. } if steps.contains(&StepRef::Own(of))),
+            )
+        })
+    };
+    let edge = |to, strength| Edge { from, to, strength };
+    let steps = built.iter().enumerate();
+    steps
+        .filter_map(|(to, other)| match other.step.deletes_of {
+            None => Some(edge(to, Strength::Hard)),
+            Some(child) if child != of && refers(child) => Some(edge(to, Strength::Lookup)),
+            Some(_) => None,
+        })
+        .collect()
 }
 
 fn visit(value: &MapValue, refs: &mut BTreeSet<usize>, objects: &mut BTreeSet<String>) {

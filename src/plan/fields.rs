@@ -506,8 +506,10 @@ impl Sides<'_> {
         let writers = |object: &str| -> Vec<usize> {
             (0..self.pipeline.steps.len())
                 .filter(|i| {
-                    let other = &self.pipeline.steps[*i].target;
+                    let step = &self.pipeline.steps[*i];
+                    let other = &step.target;
                     !other.operation.deletes()
+                        && step.deletes_of.is_none()
                         && other.file.is_none()
                         && other.connection == self.step.target.connection
                         && other.object.eq_ignore_ascii_case(object)

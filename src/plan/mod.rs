@@ -110,6 +110,8 @@ pub struct PlanStep {
     /// Where refs to this step's rows are asked from the target when state does not know them: the key field, where
     /// the key is the row id alone.
     pub found_by: Option<String>,
+    /// Index in [`Plan::steps`] of the step whose deleted rows this one follows.
+    pub deletes_of: Option<usize>,
     /// The target's active record types, by developer name in lower case.
     pub record_types: Arc<HashMap<String, CompactString>>,
 }

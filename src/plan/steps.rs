@@ -47,6 +47,23 @@ pub(super) fn build_step(
     let step = &pipeline.steps[index];
     let before = findings.len();
     let source = source_describe(step, schemas, findings);
+    if let (Some(_), Some(source), Source::Object { span, .. }) = (step.deletes_of, source, &step.source)
+        && !tells_of_deletes(source)
+    {
+        findings.push(
+            Finding::error(
+                "deletes-unknown",
+                span.clone(),
+                format!(
+                    "`{}` does not tell which records of `{}` were deleted",
+                    step.source_connection, source.name
+                ),
+            )
+            .label("deletions cannot be followed")
+            .help("say `changes: { deletes: ignore }` in the step's own `policy`"),
+        );
+        return None;
+    }
     let target = match &step.target.file {
         Some(_) => None,
         None => Some(sobject(
@@ -226,10 +243,18 @@ pub(super) fn build_step(
             policy: step.policy.clone(),
             second_pass_after: BTreeSet::new(),
             found_by,
+            deletes_of: step.deletes_of,
             record_types: Arc::new(record_types),
         },
         parents,
     })
+}
+
+/// Whether the rows of an object say that they are deleted, and when that was.
+fn tells_of_deletes(source: &SObjectDescribe) -> bool {
+    ["IsDeleted", "SystemModstamp"]
+        .iter()
+        .all(|name| source.field(name).is_some())
 }
 
 fn settled(

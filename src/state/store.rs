@@ -35,6 +35,12 @@ pub trait Store: Send + Sync {
         ids: &[CompactString],
     ) -> Result<Vec<RefAnswer>, StateError>;
 
+    /// How many rows of a step have a record in the target.
+    fn linked(&self, links: LinkSet) -> Result<u64, StateError>;
+
+    /// Forgets which records some rows became: they are there no more.
+    fn unlink(&self, links: LinkSet, ids: &[CompactString]) -> Result<(), StateError>;
+
     /// Stores outcomes, links of rows that reached the target, and the source values of parked rows: all or nothing.
     /// An outcome of a row that had one replaces it.
     fn record(

@@ -4,6 +4,7 @@ mod behaviour;
 mod cli;
 mod compile;
 mod crossing;
+mod deletes;
 mod evidence;
 mod expressions;
 mod files;

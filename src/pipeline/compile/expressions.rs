@@ -21,6 +21,8 @@ pub(super) struct Usage {
     pub(super) tables: HashSet<String>,
     /// Where something is masked first.
     pub(super) mask: Option<Span>,
+    /// Whether a step follows the deletions of its source.
+    pub(super) deletes: bool,
 }
 
 impl Usage {

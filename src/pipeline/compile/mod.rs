@@ -6,6 +6,7 @@
 mod access;
 mod checks;
 mod credentials;
+mod deletes;
 mod expressions;
 mod files;
 mod foreign;
@@ -368,13 +369,26 @@ fn compile(
     for level in levels.into_iter().flatten() {
         policy::overlay(&mut policy, level.get("policy"));
     }
+    let deletes = levels
+        .iter()
+        .rev()
+        .flatten()
+        .find_map(|level| deletes::said(level));
     let vars = vars::declared(&levels, ctx);
     let tables = mapping::Tables::new(&levels);
     let marks = pii::Marks::new(&levels);
 
     let mut access = access::Access::new(&declared, &name, root);
     let mut others = foreign::Others::new(folders, document, &project.folder, &name);
-    let mut steps = steps::Steps::new(root, &vars, &tables, &mut access, &mut others, &marks, policy);
+    let mut steps = steps::Steps::new(
+        root,
+        &vars,
+        &tables,
+        &mut access,
+        &mut others,
+        &marks,
+        (policy, deletes),
+    );
     let compiled = steps.compile(ctx);
     let usage = steps.into_usage();
     let foreign = std::mem::take(&mut others.named);

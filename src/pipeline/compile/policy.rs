@@ -67,4 +67,11 @@ pub(super) fn overlay(policy: &mut Policy, node: Option<&Node>) {
     if let Some(overlap) = text(changes.and_then(|c| c.get("overlap"))).and_then(|t| duration(&t)) {
         policy.overlap = overlap;
     }
+    let stop = changes.and_then(|c| c.get("stop_when"));
+    if let Some(share) = text(stop.and_then(|s| s.get("deleted"))).and_then(|t| percent(&t)) {
+        policy.stop_deleted_percent = share;
+    }
+    if let Some(rows) = text(stop.and_then(|s| s.get("at_least"))).and_then(|t| t.parse().ok()) {
+        policy.stop_deleted_at_least = rows;
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Ctx,
     access::Access,
-    checks,
+    checks, deletes,
     expressions::{self, Usage},
     files,
     foreign::Others,
@@ -111,6 +111,8 @@ pub(super) struct Steps<'a, 'd> {
     frame: Frame<'a, 'd>,
     tables: &'a Tables,
     policy: Policy,
+    /// `changes.deletes` of all steps that do not say it themselves.
+    deletes: Option<&'a Node>,
     lookups: HashMap<String, HashMap<String, Arc<Lookup>>>,
     others: &'a mut Others<'d>,
     marks: &'a pii::Marks,
@@ -124,8 +126,9 @@ impl<'a, 'd> Steps<'a, 'd> {
         access: &'a mut Access<'d>,
         others: &'a mut Others<'d>,
         marks: &'a pii::Marks,
-        policy: Policy,
+        policy: (Policy, Option<&'a Node>),
     ) -> Self {
+        let (policy, deletes) = policy;
         Steps {
             frame: Frame {
                 vars,
@@ -137,6 +140,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             },
             tables,
             policy,
+            deletes,
             lookups: HashMap::new(),
             others,
             marks,
@@ -235,6 +239,34 @@ impl<'a, 'd> Steps<'a, 'd> {
                 placed: !matches!(&row_id, Some(RowId::Expr(id)) if id.differs_by_item()),
             })
         });
+        let own = deletes::said(node);
+        let deletes = match own.or(self.deletes) {
+            None => Some(None),
+            Some(said) => {
+                let looked = deletes::Looked {
+                    source: source.source.as_ref()?,
+                    include_deleted: source.include_deleted,
+                    columns: &columns,
+                    row_id: row_id.as_ref()?,
+                    each: each.as_ref()?.as_ref(),
+                    cursor: cursor.as_ref()?.as_ref(),
+                    target: target.target.as_ref()?,
+                };
+                let mut nowhere = deletes::nowhere(self.frame.var_names());
+                let mut mapper = Mapper {
+                    columns: &mut nowhere,
+                    usage: &mut self.frame.usage,
+                    steps: infos,
+                    tables: self.tables,
+                    vars: self.frame.vars,
+                    lookups: self.lookups.entry(connection.clone()).or_default(),
+                    others: self.others,
+                    access: self.frame.access,
+                };
+                deletes::compile(&step.key.text, said, own.is_some(), &looked, &mut mapper, ctx)
+            }
+        };
+        self.frame.usage.deletes |= matches!(&deletes, Some(Some(_)));
         // Within one org nothing is disclosed.
         let stays = source.connection.as_ref() == Some(&connection);
         if let (Some(map), Some(copy), false) = (&map, &copy, stays) {
@@ -291,6 +323,8 @@ impl<'a, 'd> Steps<'a, 'd> {
             policy,
             checks: checks?,
             tests: tests?,
+            deletes: deletes?,
+            deletes_of: None,
         })
     }
 }

@@ -1,4 +1,4 @@
-use super::{Ctx, expressions::Usage};
+use super::{Ctx, deletes, expressions::Usage};
 use crate::{diag::Finding, pipeline::model::Var, spec::Node};
 
 /// Warns of vars and tables that the pipeline declares itself and never uses.
@@ -6,6 +6,21 @@ pub(super) fn report(root: &Node, vars: &[Var], usage: &Usage, ctx: &mut Ctx<'_>
     // What faulty steps use is not known.
     if root.get("steps").is_none_or(Node::has_broken_part) {
         return;
+    }
+    if let Some(deletes) = deletes::said(root).filter(|said| said.text() != Some("ignore"))
+        && !usage.deletes
+    {
+        ctx.report(
+            Finding::warning(
+                "deletes-not-followed",
+                deletes.span.clone(),
+                "no step of this pipeline follows deletions",
+            )
+            .label("only steps with a `cursor` do")
+            .help(
+                "add `cursor: SystemModstamp` to the sources whose deletions count, or leave `deletes` out",
+            ),
+        );
     }
     let file = root.span.file;
     let own = |section: &str| root.get(section).map(Node::entries).unwrap_or_default();

@@ -259,6 +259,20 @@ static DRIFT: Shape = Shape::Words(&[
     Word::new("ignore", "nothing is said"),
 ]);
 
+/// A value that needs no row.
+static SET_VALUE: Shape = Shape::ByKind(&ByKind {
+    noun: "a literal, an expression of `vars` and `run`, or `{ value: X }`",
+    scalar: Some(&SCALAR),
+    list: None,
+    map: Some(&Shape::Record(&Record {
+        name: "set_value",
+        noun: "a text",
+        doc: "A text as it is.",
+        keys: &[Key::new("value", &SCALAR, "The text.").required()],
+        rest: None,
+    })),
+});
+
 static POLICY_SHAPE: Shape = Shape::Record(&Record {
     name: "policy",
     noun: "`policy`",
@@ -383,20 +397,64 @@ static POLICY_SHAPE: Shape = Shape::Record(&Record {
                     Key::new(
                         "deletes",
                         &Shape::ByKind(&ByKind {
-                            noun: "`ignore` (`delete` and `{ set: ... }` are not in this version)",
+                            noun: "`ignore`, `delete` or `{ set: { FIELD: VALUE } }`",
                             scalar: Some(&Shape::Words(&[
                                 Word::new(
                                     "ignore",
                                     "records that are deleted in the source stay in the target",
                                 ),
-                                Word::not_yet("delete", "their records in the target are deleted too"),
+                                Word::new("delete", "their records in the target are deleted too"),
                             ])),
                             list: None,
-                            map: None,
+                            map: Some(&Shape::Record(&Record {
+                                name: "deletes",
+                                noun: "what becomes of the records",
+                                doc: "What the target records of deleted source records are marked with.",
+                                keys: &[Key::new(
+                                    "set",
+                                    &Shape::Map {
+                                        keys: &FIELD_KIND,
+                                        values: &SET_VALUE,
+                                        include: false,
+                                    },
+                                    "Target fields on the left, what they are set to on the right.",
+                                )
+                                .required()
+                                .example("{\"Active__c\":false}")],
+                                rest: None,
+                            })),
                         }),
                         "What becomes of the target records of deleted source records.",
                     )
-                    .default("\"ignore\""),
+                    .default("\"ignore\"")
+                    .example("{\"set\":{\"Active__c\":false}}"),
+                    Key::new(
+                        "stop_when",
+                        &Shape::Record(&Record {
+                            name: "stop_deletes_when",
+                            noun: "`stop_when`",
+                            doc: "When the run stops before it deletes or marks anything of a step.",
+                            keys: &[
+                                Key::new(
+                                    "deleted",
+                                    &PERCENT,
+                                    "More than this share of the records that the step has in the target ...",
+                                )
+                                .default("\"10%\""),
+                                Key::new(
+                                    "at_least",
+                                    &Shape::Integer {
+                                        min: 0,
+                                        max: 1_000_000_000,
+                                    },
+                                    "... and at least this many.",
+                                )
+                                .default("100"),
+                            ],
+                            rest: None,
+                        }),
+                        "When the run stops before it deletes or marks anything of a step.",
+                    ),
                 ],
                 rest: None,
             }),

@@ -149,6 +149,23 @@ impl Store for Sqlite {
         })
     }
 
+    fn linked(&self, links: LinkSet) -> Result<u64, StateError> {
+        self.read(|db| {
+            db.prepare_cached("SELECT COUNT(*) FROM links WHERE link_set = ?1")?
+                .query_row([links.0], |row| row.get::<_, i64>(0).map(i64::unsigned_abs))
+        })
+    }
+
+    fn unlink(&self, links: LinkSet, ids: &[CompactString]) -> Result<(), StateError> {
+        self.write(|tx| {
+            let mut unlink = tx.prepare_cached("DELETE FROM links WHERE link_set = ?1 AND source_id = ?2")?;
+            for id in ids {
+                unlink.execute(params![links.0, id18(id).as_str()])?;
+            }
+            Ok(())
+        })
+    }
+
     fn record(
         &self,
         step: StepRun,

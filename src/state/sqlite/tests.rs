@@ -460,3 +460,21 @@ fn state_of_an_older_version_is_taken_over() {
         assert_eq!(store.sent(links, &ids(&["a"])).unwrap(), [None]);
     }
 }
+
+#[test]
+fn links_of_records_that_are_gone_are_forgotten() {
+    let (store, step, links) = stage();
+    let other = store.link_set("customers", "contacts", "00DA", "00DB").unwrap();
+    for links in [links, other] {
+        let rows = ["001A", "001B", "001C"].map(|id| result(id, Outcome::Created, Some("001T")));
+        store.record(step, links, &rows, &[]).unwrap();
+    }
+    assert_eq!(store.linked(links).unwrap(), 3);
+    store.unlink(links, &ids(&["001B", "001X"])).unwrap();
+    let found = store.refs(links, step, &ids(&["001A", "001B"])).unwrap();
+    assert!(matches!(found[..], [RefAnswer::Linked(_), ref gone] if !matches!(gone, RefAnswer::Linked(_))));
+    assert_eq!(
+        (store.linked(links).unwrap(), store.linked(other).unwrap()),
+        (2, 3)
+    );
+}
