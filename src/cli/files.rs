@@ -18,14 +18,23 @@ pub(super) struct LoadedOne {
 
 /// Loads files and folders; of nothing, those of the project.
 pub(super) fn load(context: &Context, paths: &[PathBuf], env: Option<&str>) -> Result<Loaded, Problem> {
-    let own;
-    let paths = if paths.is_empty() {
-        own = of_project(context)?;
-        &own
-    } else {
-        paths
-    };
-    Ok(pipeline::load(paths, env))
+    Ok(pipeline::load(&given(context, paths)?, env))
+}
+
+/// As [`load`], to tell all that is wrong: of the environments too that `env` does not name.
+pub(super) fn load_to_check(
+    context: &Context,
+    paths: &[PathBuf],
+    env: Option<&str>,
+) -> Result<Loaded, Problem> {
+    Ok(pipeline::load_to_check(&given(context, paths)?, env))
+}
+
+fn given(context: &Context, paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problem> {
+    match paths {
+        [] => of_project(context),
+        paths => Ok(paths.to_vec()),
+    }
 }
 
 /// Loads the pipeline of a run. Its warnings and errors go to standard error.

@@ -52,7 +52,7 @@ enum Format {
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
     let env = args.env.as_deref();
-    let mut loaded = files::load(context, &args.files, env)?;
+    let mut loaded = files::load_to_check(context, &args.files, env)?;
     let mut locks = Locks::new(context, env);
     let mut describes = Describes::default();
     let mut found = Vec::new();

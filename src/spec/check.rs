@@ -8,6 +8,7 @@ use crate::diag::{Files, Finding, Span, all_of, did_you_mean, one_of};
 use super::{
     node::{Entry, Key as NodeKey, Kind, Node, Plain},
     shape::{ByKind, Form, Forms, Key, Record, Shape, TextKind},
+    shapes::ANY_TEXT,
     yaml_fault::quoted,
 };
 
@@ -93,8 +94,11 @@ impl Check<'_> {
         }
         match shape {
             Shape::Anything => self.duplicates_everywhere(node),
-            Shape::Scalar => self.scalar(node, owner, "text, a number, true or false", |_| true),
+            Shape::Scalar | Shape::Expression => {
+                self.scalar(node, owner, "text, a number, true or false", |_| true)
+            }
             Shape::Text(kind) => self.text(node, kind, owner),
+            Shape::Secret => self.text(node, &ANY_TEXT, owner),
             Shape::Words(words) => self.word(node, words, owner),
             Shape::Bool => {
                 self.scalar(node, owner, "true or false", |plain| {

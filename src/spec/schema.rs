@@ -1,4 +1,7 @@
-//! JSON Schema of every kind of file, from the shapes that files are checked against.
+//! JSON Schema of every kind of file, from the shapes that files are checked against. What holds between keys stands
+//! in [`rules`].
+
+mod rules;
 
 use serde_json::{Map, Value, json};
 
@@ -50,15 +53,34 @@ fn of(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
     match shape {
         Shape::Anything => json!({}),
         Shape::Scalar => json!({ "type": ["string", "number", "boolean", "null"] }),
+        Shape::Expression => {
+            json!({ "type": ["string", "number", "boolean", "null"], "pattern": "\\S" })
+        }
+        // Whoever writes a secret as text is told so by the checker; an editor need not offer it.
+        Shape::Secret => json!(false),
         // What YAML reads as a number or as true stands for its text.
         Shape::Text(kind) if kind.pattern.is_empty() => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Text(kind) => {
-            let fits = |samples: [&str; 2]| samples.iter().any(|sample| (kind.allows)(sample));
-            let types: Vec<&str> = [("string", true), ("number", fits(["12", "66.0"]))]
-                .into_iter()
-                .filter_map(|(name, fits)| fits.then_some(name))
-                .collect();
-            json!({ "type": types, "pattern": kind.pattern, "description": capital(kind.noun) })
+            let mut text = json!({
+                "type": "string",
+                "pattern": kind.pattern,
+                "patternErrorMessage": format!("expected {}", kind.noun),
+                "description": capital(kind.noun),
+            });
+            // A number without quotes stands for its text.
+            let fits = |sample: &str| (kind.allows)(sample);
+            if fits("66.0") || fits("12") {
+                let number = if fits("66.0") || fits("0.01") {
+                    "number"
+                } else {
+                    "integer"
+                };
+                text["type"] = json!(["string", number]);
+                if !fits("-1") {
+                    text["minimum"] = json!(if fits("0") { 0 } else { 1 });
+                }
+            }
+            text
         }
         Shape::Words(words) => {
             let words: Vec<Value> = words
@@ -81,7 +103,7 @@ fn of(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::List(inner) => json!({ "type": "array", "items": of(inner, definitions) }),
         Shape::OneOrMore(inner) => {
             let one = of(inner, definitions);
-            json!({ "anyOf": [one.clone(), { "type": "array", "items": one }] })
+            json!({ "anyOf": [one.clone(), { "type": "array", "items": one, "minItems": 1 }] })
         }
         Shape::Map {
             keys,
@@ -133,6 +155,7 @@ fn defined(
 fn of_record(record: &'static Record, definitions: &mut Map<String, Value>) -> Value {
     let mut object = object(record.keys.iter(), definitions);
     object["description"] = json!(record.doc);
+    rule(&mut object, record.name);
     if let Some(rest) = record.rest {
         object["additionalProperties"] = of(rest, definitions);
     }
@@ -147,10 +170,18 @@ fn of_forms(forms: &'static Forms, definitions: &mut Map<String, Value>) -> Valu
             let mut required = vec![json!(on.name)];
             required.extend(object["required"].as_array().cloned().unwrap_or_default());
             object["required"] = Value::Array(required);
+            rule(&mut object, &format!("{}.{}", forms.name, on.name));
             object
         })
         .collect();
     json!({ "description": forms.doc, "oneOf": variants })
+}
+
+fn rule(object: &mut Value, name: &str) {
+    let rules = rules::of(name);
+    if !rules.is_empty() {
+        object["allOf"] = Value::Array(rules);
+    }
 }
 
 fn of_kinds(kinds: &'static ByKind, definitions: &mut Map<String, Value>) -> Value {
@@ -219,7 +250,8 @@ mod tests {
             }
             match schema {
                 Value::Object(entries) => {
-                    for (name, inner) in entries {
+                    // Rules speak of keys that are described where they belong.
+                    for (name, inner) in entries.iter().filter(|(name, _)| *name != "allOf") {
                         walk(&format!("{place}.{name}"), inner, bare);
                     }
                 }

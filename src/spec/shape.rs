@@ -19,6 +19,10 @@ pub(crate) enum Shape {
     },
     /// A text, a number, `true`, `false` or null.
     Scalar,
+    /// The same, where an expression stands: not an empty text.
+    Expression,
+    /// A text that must not stand in a file. The checker takes it, so that it can say what to write instead.
+    Secret,
     /// Whatever YAML can say.
     Anything,
     /// A list.

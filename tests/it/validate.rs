@@ -1,6 +1,7 @@
 //! What `validate` says of whole files. `tests/fixtures/wrong` holds a fault a file, `right` what must pass.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
@@ -8,8 +9,10 @@ use std::{
 
 use orgferry::{
     diag::{Colour, Severity, render_json, render_text},
-    pipeline::{Loaded, load},
+    pipeline::{Loaded, load, load_to_check},
 };
+
+use crate::types;
 
 fn fixtures(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new("tests/fixtures").join(folder);
@@ -147,4 +150,91 @@ fn a_path_that_leads_nowhere_is_a_finding() {
     assert_eq!(loaded.findings.len(), 1);
     assert_eq!(loaded.findings[0].code, "unreadable-file");
     assert!(loaded.has_errors());
+}
+
+#[test]
+fn environments_that_lack_what_pipelines_use_are_told_once() {
+    let path = [PathBuf::from("tests/fixtures/lacking/pipelines")];
+    let loaded = load_to_check(&path, None);
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("lacking", findings(&loaded));
+    });
+    assert_eq!(loaded.pipelines.len(), 2, "both can run in the usual environment");
+    // A run is not held up by an environment that it does not run in.
+    assert_eq!(findings(&load(&path, None)), "");
+    // In the environment itself it is an error.
+    let uat = load_to_check(&path, Some("uat"));
+    assert!(uat.has_errors());
+    assert!(
+        uat.findings
+            .iter()
+            .all(|finding| finding.code == "unknown-credential")
+    );
+}
+
+/// Codes that no file with a fault can show, and why.
+const NOT_OF_A_FILE: &[(&str, &str)] = &[
+    (
+        "unknown-environment",
+        "of `--env`: shown by `environments_change_credentials_vars_and_policy`",
+    ),
+    (
+        "drift-changed-field",
+        "of an org that has changed: shown by `types::drift_is_told_by_policy`",
+    ),
+    (
+        "drift-new-field",
+        "of an org that has changed: shown by `types::drift_is_told_by_policy`",
+    ),
+    (
+        "drift-picklist",
+        "of an org that has changed: shown by `types::drift_is_told_by_policy`",
+    ),
+    (
+        "drift-removed-field",
+        "of an org that has changed: shown by `types::drift_is_told_by_policy`",
+    ),
+];
+
+#[test]
+fn every_code_has_a_file_that_shows_it_as_the_manual_says() {
+    let schemas = types::locks();
+    let mut shown: BTreeSet<(String, &str)> = BTreeSet::new();
+    let mut note = |found: &[orgferry::diag::Finding]| {
+        for finding in found {
+            let letter = if finding.severity == Severity::Error {
+                "E"
+            } else {
+                "W"
+            };
+            shown.insert((finding.code.to_owned(), letter));
+        }
+    };
+    for path in fixtures("wrong") {
+        note(&load(&[path], None).findings);
+    }
+    for path in types::fixtures("wrong") {
+        note(&types::checked(&path, &schemas).0);
+    }
+    note(&load_to_check(&[PathBuf::from("tests/fixtures/lacking/pipelines")], None).findings);
+    let mut wanted: BTreeSet<(String, &str)> = BTreeSet::new();
+    for (code, letters) in types::listed() {
+        let excused = NOT_OF_A_FILE.iter().any(|(excused, _)| *excused == code);
+        let is_shown = shown.iter().any(|(shown, _)| *shown == code);
+        assert!(!excused || !is_shown, "`{code}` needs no excuse any more");
+        for letter in ["E", "W"]
+            .into_iter()
+            .filter(|letter| !excused && letters.contains(*letter))
+        {
+            wanted.insert((code.clone(), letter));
+        }
+    }
+    let missing: Vec<_> = wanted.difference(&shown).collect();
+    assert_eq!(missing, Vec::<&(String, &str)>::new(), "shown by no file");
+    let surplus: Vec<_> = shown.difference(&wanted).collect();
+    assert_eq!(
+        surplus,
+        Vec::<&(String, &str)>::new(),
+        "of another severity than the manual says"
+    );
 }

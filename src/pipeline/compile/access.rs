@@ -46,6 +46,12 @@ impl Declared {
     }
 }
 
+/// A named credential that a pipeline uses.
+pub(super) struct Use {
+    pub(super) name: String,
+    pub(super) span: Span,
+}
+
 /// Collects what a pipeline uses and judges it.
 pub(super) struct Access<'a> {
     declared: &'a Declared,
@@ -79,11 +85,20 @@ impl<'a> Access<'a> {
         self.used.push((name.to_owned(), span.clone()));
     }
 
-    /// Reports what is not declared and what is not allowed, each once.
-    pub(super) fn finish(self, ctx: &mut Ctx<'_>) {
+    /// Reports what is not declared and what is not allowed, each once. Gives what is declared and used.
+    pub(super) fn finish(self, ctx: &mut Ctx<'_>) -> Vec<Use> {
         if self.declared.faulty {
-            return;
+            return Vec::new();
         }
+        self.judge(ctx);
+        let declared = self
+            .used
+            .into_iter()
+            .filter(|(name, _)| self.declared.named.contains_key(name));
+        declared.map(|(name, span)| Use { name, span }).collect()
+    }
+
+    fn judge(&self, ctx: &mut Ctx<'_>) {
         let sets = &self.declared.credentials.permission_sets;
         let set_names: Vec<&str> = self.declared.sets.keys().map(String::as_str).collect();
         let mut judged = true;

@@ -417,15 +417,27 @@ fn header_value(
 fn check_url(node: &Node, ctx: &mut Ctx<'_>) -> Option<Url> {
     let text = node.text()?;
     let url = match Url::parse(text) {
-        Ok(url) if url.has_host() => url,
-        _ => {
+        Ok(url) => url,
+        Err(error) => {
             ctx.report(
                 Finding::error("wrong-url", node.span.clone(), format!("`{text}` is no address"))
-                    .label("expected an address such as https://example.my.salesforce.com"),
+                    .label(error.to_string())
+                    .help("an address is `https://` and a host: `https://MYDOMAIN.my.salesforce.com`"),
             );
             return None;
         }
     };
+    if let Some(at) = text.find(['?', '#']) {
+        ctx.report(
+            Finding::error(
+                "wrong-url",
+                node.part(at..text.len(), ctx.files),
+                format!("nothing can follow `{}` here", &text[at..=at]),
+            )
+            .label("requests put their own path behind the address")
+            .help(format!("write `{}`", &text[..at])),
+        );
+    }
     if url.scheme() == "http" && !is_loopback(&url) {
         ctx.report(
             Finding::error(
@@ -500,7 +512,8 @@ fn permission_set(entry: &Entry, external: &[Entry], ctx: &mut Ctx<'_>) -> Optio
                     node.span.clone(),
                     format!("`{text}` is no glob: {}", error.kind()),
                 )
-                .label("expected a pipeline's name, `*` for any letters"),
+                .label("expected a pipeline's name, `*` for any letters")
+                .help("`[ab]` is one of these letters, `{a,b}` one of these words: close what is opened"),
             ),
         }
     }

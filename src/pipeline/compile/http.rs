@@ -1,8 +1,9 @@
 //! `source: { http: ... }`.
 
 use serde_json::Value as Json;
+use url::Url;
 
-use super::{Ctx, expressions, steps::Frame};
+use super::{Ctx, credentials::is_loopback, expressions, steps::Frame};
 use crate::{
     diag::{Finding, Span},
     pipeline::model::{HttpParameter, HttpSource, NextPage},
@@ -80,8 +81,6 @@ fn server(address: &Node, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Optio
     }
     let (scheme, rest) = text.split_once("://")?;
     let (host, path) = split(rest);
-    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-    let loopback = name == "localhost" || name.starts_with("127.") || name == "[::1]";
     let complain = |code, message: &str, label: &str, help: &str| {
         Finding::error(code, address.span.clone(), message)
             .label(label.to_owned())
@@ -96,7 +95,19 @@ fn server(address: &Node, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Optio
         ));
         return None;
     }
-    if scheme == "http" && !loopback {
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => {
+            ctx.report(complain(
+                "bad-address",
+                &format!("`{text}` is no address"),
+                &error.to_string(),
+                "an address is `https://`, a host and a path: `https://api.example.com/v1/people`",
+            ));
+            return None;
+        }
+    };
+    if scheme == "http" && !is_loopback(&url) {
         ctx.report(complain(
             "bad-address",
             "an address has to start with `https://`",

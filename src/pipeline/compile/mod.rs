@@ -7,6 +7,7 @@ mod access;
 mod checks;
 mod credentials;
 mod deletes;
+mod environments;
 mod expressions;
 mod files;
 mod foreign;
@@ -63,6 +64,25 @@ impl Loaded {
 /// no path for the project's `pipelines/`, else this folder. `env` is the name after `--env`. Reads no environment
 /// variable, asks no network, needs no secret.
 pub fn load(paths: &[PathBuf], env: Option<&str>) -> Loaded {
+    load_for(paths, env, Purpose::Use)
+}
+
+/// As [`load`], and where `env` names no environment, what can be said of all of them: their credentials are read too,
+/// and whether they have what the pipelines name.
+pub fn load_to_check(paths: &[PathBuf], env: Option<&str>) -> Loaded {
+    load_for(paths, env, Purpose::Check)
+}
+
+/// What files are loaded for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A fault of an environment that is not asked for stops nobody.
+    Use,
+    /// All that is wrong is to be told.
+    Check,
+}
+
+fn load_for(paths: &[PathBuf], env: Option<&str>, purpose: Purpose) -> Loaded {
     let mut loader = Loader::default();
     let mut given = paths.to_vec();
     if given.is_empty() {
@@ -86,12 +106,13 @@ pub fn load(paths: &[PathBuf], env: Option<&str>) -> Loaded {
         }
     }
     let folders = foreign::Folders::default();
+    let mut environments = environments::Environments::new(env.is_none() && purpose == Purpose::Check);
     let mut pipelines = Vec::new();
     let mut used = Vec::new();
     for document in &documents {
         match document.kind {
             FileKind::Pipeline => {
-                let mut compiled = compile_file(&mut loader, document, env, &folders);
+                let mut compiled = compile_file(&mut loader, document, env, &folders, &mut environments);
                 used.push(std::mem::take(&mut compiled.files));
                 pipelines.push(compiled.pipeline);
             }
@@ -101,7 +122,8 @@ pub fn load(paths: &[PathBuf], env: Option<&str>) -> Loaded {
             }
             FileKind::Project => {
                 let mut ctx = Ctx::new(&loader.files, &mut loader.findings);
-                environment_files(&document.root, document.folder(), &mut ctx);
+                environments::files(&document.root, document.folder(), &mut ctx);
+                environments.read(document, &mut loader);
             }
             FileKind::Mapping => {}
         }
@@ -182,6 +204,7 @@ fn compile_file(
     document: &Document,
     env: Option<&str>,
     folders: &foreign::Folders,
+    environments: &mut environments::Environments,
 ) -> Compiled {
     let project = loader.project(&document.path);
     let overlay = overlay(loader, document, &project, env);
@@ -198,7 +221,7 @@ fn compile_file(
     let before = loader.findings.len();
     let mut ctx = Ctx::new(&loader.files, &mut loader.findings);
     if let Some(file) = &project.file {
-        environment_files(&file.root, &project.folder, &mut ctx);
+        environments::files(&file.root, &project.folder, &mut ctx);
     }
     let declared = match credentials {
         Found::Nothing => Declared::default(),
@@ -208,7 +231,10 @@ fn compile_file(
             Declared::new(compiled, &node, document.path.clone())
         }
     };
-    let pipeline = compile(document, &project, overlay.as_ref(), declared, folders, &mut ctx);
+    let (pipeline, used) = compile(document, &project, overlay.as_ref(), declared, folders, &mut ctx);
+    if let Some(file) = &project.file {
+        environments.compare(file, &used, loader);
+    }
     if project.broken {
         // What the project file declares is not known: that a name is declared nowhere is nothing that can be said.
         let mut at = 0;
@@ -226,34 +252,6 @@ fn compile_file(
         };
     }
     Compiled { pipeline, files }
-}
-
-/// The credentials of every environment are there, also of those that nobody runs in today.
-fn environment_files(root: &Node, folder: &Path, ctx: &mut Ctx<'_>) {
-    for entry in root.get("environments").map(Node::entries).unwrap_or_default() {
-        let Some(node) = entry.value.get("credentials") else {
-            continue;
-        };
-        let Some(path) = node.text() else {
-            continue;
-        };
-        let full = tidy(&folder.join(path));
-        if !full.is_file() {
-            ctx.report(
-                Finding::error(
-                    "unreadable-file",
-                    node.span.clone(),
-                    format!(
-                        "the environment `{}` has no credentials: there is no `{}`",
-                        entry.key.text,
-                        full.display()
-                    ),
-                )
-                .label("named here")
-                .help("paths in a file start at that file's folder"),
-            );
-        }
-    }
 }
 
 /// What `--env NAME` changes.
@@ -350,10 +348,10 @@ fn compile(
     declared: Declared,
     folders: &foreign::Folders,
     ctx: &mut Ctx<'_>,
-) -> Option<Pipeline> {
+) -> (Option<Pipeline>, Vec<access::Use>) {
     let root = &document.root;
     if root.is_broken() {
-        return None;
+        return (None, Vec::new());
     }
     let text = |key: &str| root.get(key).and_then(Node::text).map(str::to_owned);
     let name = text("name").unwrap_or_else(|| {
@@ -392,7 +390,7 @@ fn compile(
     let compiled = steps.compile(ctx);
     let usage = steps.into_usage();
     let foreign = std::mem::take(&mut others.named);
-    access.finish(ctx);
+    let used = access.finish(ctx);
     let mask_key = mask_key(document, project, usage.mask.as_ref(), ctx);
     if compiled.is_some() {
         unused::report(root, &vars, &usage, ctx);
@@ -401,7 +399,8 @@ fn compile(
     let state = project_root
         .and_then(|root| root.get("state"))
         .and_then(|state| state.get("sqlite"));
-    Some(Pipeline {
+    let whole = compiled.zip(mask_key);
+    let pipeline = whole.map(|(steps, mask_key)| Pipeline {
         name,
         description: text("description"),
         file: document.path.clone(),
@@ -416,10 +415,11 @@ fn compile(
         run_as: text("run_as"),
         credentials: Arc::new(declared.credentials),
         vars,
-        steps: compiled?,
+        steps,
         foreign,
-        mask_key: mask_key?,
-    })
+        mask_key,
+    });
+    (pipeline, used)
 }
 
 /// Where the key of `mask` comes from: `None` outside when it is complained about. `masks` is where it is needed first.

@@ -149,6 +149,7 @@ pub struct Expr {
     template: bool,
     item: bool,
     place: bool,
+    outside: bool,
     span: Option<Span>,
     source: Box<str>,
 }
@@ -168,6 +169,7 @@ impl Expr {
             template: false,
             item: false,
             place: false,
+            outside: false,
             span: None,
             source: Box::default(),
         }
@@ -211,12 +213,24 @@ impl Expr {
         }
     }
 
-    /// The value of a literal, which is the same for every row.
-    pub fn as_constant(&self) -> Option<&Value> {
-        match &self.node {
-            Node::Const(value) => Some(value),
-            _ => None,
+    /// The value of what looks at no row, no var and no run, which is the same everywhere: `1 > 0`. `None` too where
+    /// such an expression can only fail.
+    pub fn as_constant(&self) -> Option<Value> {
+        if let Node::Const(value) = &self.node {
+            return Some(value.clone());
         }
+        if self.outside || self.item || self.place || !self.columns.is_empty() {
+            return None;
+        }
+        let (vars, run) = (Vars::new(), RunInfo::default());
+        let nothing = Context {
+            row: &[],
+            vars: &vars,
+            run: &run,
+            item: None,
+            item_number: 0,
+        };
+        self.eval(&nothing).ok()
     }
 
     /// The columns that it reads, in ascending order.

@@ -175,6 +175,11 @@ fn syntax_fault(source: &str, error: &minijinja::Error, tokens: &Tokens, templat
         }
         if tokens.words_only && !template {
             help = Some(format!("a text is written `{{ value: {} }}`", source.trim()));
+        } else if !template && source[range.start..].starts_with("}}") {
+            let before = source[..range.start].trim();
+            help = Some(format!(
+                "write `{before}`, or the template `\"{{{{ {before} }}}}\"`"
+            ));
         } else if source[range.start..].starts_with('|') {
             help = Some("write `or` between conditions; a single `|` applies a filter".to_owned());
         } else if source[..range.start].trim_end().ends_with('<') && source[range.start..].starts_with('>') {

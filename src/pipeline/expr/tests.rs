@@ -479,8 +479,21 @@ fn plain_columns_are_known() {
     assert!(compiled("{{ Name }}").is_template());
     assert_eq!(compiled("Name | trim").as_column(), None);
     assert_eq!(compiled("Amount ~ Name ~ name").columns(), [0, 1]);
-    assert_eq!(compiled("'x'").as_constant(), Some(&Value::from("x")));
-    assert_eq!(compiled("''").as_constant(), Some(&Value::Null));
+    for (source, value) in [
+        ("'x'", Some(Value::from("x"))),
+        ("''", Some(Value::Null)),
+        ("1 > 0", Some(Value::Bool(true))),
+        ("not 'x'", Some(Value::Bool(false))),
+        ("{% if 1 > 2 %}x{% else %}y{% endif %}", Some(Value::from("y"))),
+        ("1 // 0", None),
+        ("Name", None),
+        ("Name == 'x' or 1 > 0", None),
+        ("vars.region == 'EMEA'", None),
+        ("run.env is none", None),
+        ("row['Name'] | upper", None),
+    ] {
+        assert_eq!(compiled(source).as_constant(), value, "{source}");
+    }
     for (source, kind) in [
         ("Name", Kind::Any),
         ("Name ~ 'x'", Kind::Text),

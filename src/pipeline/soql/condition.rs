@@ -197,6 +197,8 @@ impl Parser<'_> {
         match self.kind() {
             Some(TokenKind::Word) if self.followed_by(TokenKind::Open) => {
                 let name = self.word().to_owned();
+                let range = self.here();
+                self.known_function(&name, range, "compares");
                 self.advance();
                 let paths = self.function_arguments()?;
                 let mut field = None;

@@ -12,7 +12,7 @@ use super::{
 /// The functions that make one row of many.
 const AGGREGATES: [&str; 6] = ["COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX"];
 
-/// Every function that a select list can hold.
+/// Every function of SOQL that a select list or a condition can hold.
 const FUNCTIONS: [&str; 27] = [
     "COUNT",
     "COUNT_DISTINCT",
@@ -185,6 +185,33 @@ impl Parser<'_> {
         }))
     }
 
+    /// Whether SOQL has a function; if not, that is complained about. `verb` is what the query does with fields here.
+    pub(super) fn known_function(&mut self, name: &str, range: Range<usize>, verb: &str) -> bool {
+        if FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return true;
+        }
+        let help = match (crate::diag::did_you_mean(&name.to_uppercase(), FUNCTIONS), verb) {
+            (Some(near), _) => format!("did you mean {near}?"),
+            (None, "reads") => {
+                "read the field itself and compute in `map`: `Name: Name | upper`; SOQL has COUNT, SUM, MAX, toLabel, CALENDAR_YEAR and some more"
+                    .to_owned()
+            }
+            (None, _) => {
+                "leave rows out by the step's `when`, which can compute: `when: Name | length > 3`; SOQL has CALENDAR_YEAR, DISTANCE, toLabel and some more"
+                    .to_owned()
+            }
+        };
+        let fault = SoqlFault::new(
+            Syntax,
+            range,
+            format!("`{name}` is no function of SOQL"),
+            "unknown function",
+            None,
+        );
+        self.faults.push(fault.with_help(help));
+        false
+    }
+
     pub(super) fn function_item(&mut self, start: Range<usize>) -> Result<Option<SelectItem>, Stop> {
         let name = self.word().to_owned();
         if name.eq_ignore_ascii_case("FIELDS") {
@@ -197,20 +224,7 @@ impl Parser<'_> {
             );
             return Ok(None);
         }
-        if !FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-            let help = match crate::diag::did_you_mean(&name.to_uppercase(), FUNCTIONS) {
-                Some(near) => format!("did you mean {near}?"),
-                None => "common ones are COUNT, SUM, MAX, toLabel and CALENDAR_YEAR".to_owned(),
-            };
-            let fault = SoqlFault::new(
-                Syntax,
-                start.clone(),
-                format!("`{name}` is no function of SOQL"),
-                "unknown function",
-                None,
-            );
-            self.faults.push(fault.with_help(help));
-        }
+        let known = self.known_function(&name, start.clone(), "reads");
         self.advance();
         let fields = self.function_arguments()?;
         let call = start.start..self.before().end;
@@ -247,7 +261,7 @@ impl Parser<'_> {
         let keeps_its_name = ["toLabel", "convertCurrency", "FORMAT"]
             .iter()
             .any(|known| known.eq_ignore_ascii_case(&name));
-        if alias.is_none() && !keeps_its_name && !self.at_word("AS") {
+        if known && alias.is_none() && !keeps_its_name && !self.at_word("AS") {
             let word = if name.to_ascii_uppercase().starts_with("COUNT") {
                 "total"
             } else {

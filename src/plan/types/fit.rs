@@ -167,14 +167,20 @@ impl Sides<'_> {
                 );
             }
             Err(EncodeError::Lossy { lost, .. }) => {
-                let code = match shape.kind {
-                    ShapeKind::Date => "date-loses-time",
-                    _ => "number-loses-digits",
+                let (code, help) = match shape.kind {
+                    ShapeKind::Date => (
+                        "date-loses-time",
+                        format!(
+                            "write the day alone: `{{ value: {} }}`",
+                            text.split(['T', ' ']).next().unwrap_or_default()
+                        ),
+                    ),
+                    _ => ("number-loses-digits", "write a value that fits".to_owned()),
                 };
                 return said(
                     code,
                     format!("`{text}` would lose {lost} in `{}.{}`", line.object, field.name),
-                    "write a value that fits".to_owned(),
+                    help,
                 );
             }
         }

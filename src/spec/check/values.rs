@@ -49,11 +49,9 @@ impl Check<'_> {
             };
             let finding = Finding::error("wrong-type", node.head(self.files), message)
                 .label(format!("{} is none", shorten(&scalar.text)));
-            let percent = format!("{}%", scalar.text);
-            self.findings.push(if (kind.allows)(&percent) {
-                finding.help(format!("write `{percent}`"))
-            } else {
-                finding
+            self.findings.push(match mended(&scalar.text, kind) {
+                Some(mended) => finding.help(format!("write `{mended}`")),
+                None => finding,
             });
             node.kind = Kind::Broken;
         }
@@ -129,6 +127,23 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// What was probably meant: a share without its sign, an address without its beginning.
+fn mended(text: &str, kind: &TextKind) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
+    let bare = !text.contains(":/") && !text.starts_with("callout");
+    let host = text.split('/').next().unwrap_or_default();
+    let candidates = [
+        Some(format!("{text}%")),
+        (bare && host.contains('.')).then(|| format!("https://{text}")),
+        (bare && !host.is_empty()).then(|| format!("callout:{text}")),
+        Some(format!("$.{text}")),
+    ];
+    let fits = |candidate: &String| (kind.allows)(candidate);
+    candidates.into_iter().flatten().find(fits)
 }
 
 fn shorten(text: &str) -> String {

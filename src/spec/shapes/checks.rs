@@ -22,7 +22,7 @@ static CHECK: Shape = Shape::Forms(&Forms {
         Form {
             on: Key::new(
                 "expr",
-                &SCALAR,
+                &EXPRESSION,
                 "An expression over target fields that must hold for every row; a row for which it does not is parked as `check`.",
             )
             .example("\"Amount >= 0\""),

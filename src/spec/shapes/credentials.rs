@@ -146,7 +146,7 @@ pub(crate) static MASK_KEY: Key = Key::new(
     "mask_key",
     &Shape::ByKind(&ByKind {
         noun: "a reference such as { env: NAME }",
-        scalar: Some(&TEXT),
+        scalar: Some(&Shape::Secret),
         list: None,
         map: Some(&Shape::Forms(&Forms {
             name: "mask_key",

@@ -25,7 +25,7 @@ pub(crate) static MAP: Key = Key::new(
 /// Where an expression, a literal or a form in braces may stand.
 pub(crate) static MAP_VALUE: Shape = Shape::ByKind(&ByKind {
     noun: "an expression, a literal or a form in braces",
-    scalar: Some(&SCALAR),
+    scalar: Some(&EXPRESSION),
     list: None,
     map: Some(&MAP_FORMS),
 });
@@ -78,7 +78,7 @@ static MAP_FORMS: Shape = Shape::Forms(&Forms {
             keys: &[],
         },
         Form {
-            on: Key::new("expr", &SCALAR, "An expression or a template.").example("\"Email | lower\""),
+            on: Key::new("expr", &EXPRESSION, "An expression or a template.").example("\"Email | lower\""),
             keys: &[],
         },
         Form {
@@ -128,7 +128,7 @@ static MAP_FORMS: Shape = Shape::Forms(&Forms {
                     "of",
                     &Shape::ByKind(&ByKind {
                         noun: "a mapping value, or a list of them",
-                        scalar: Some(&SCALAR),
+                        scalar: Some(&EXPRESSION),
                         list: Some(&Shape::List(&MAP_VALUE)),
                         map: Some(&MAP_FORMS),
                     }),
@@ -176,7 +176,7 @@ static MAP_FORMS: Shape = Shape::Forms(&Forms {
     common: &[
         Key::new(
             "when",
-            &SCALAR,
+            &EXPRESSION,
             "Where this expression does not hold the field is left out.",
         )
         .example("\"not HasOptedOutOfEmail\""),

@@ -13,4 +13,5 @@ pub(crate) use credentials::CREDENTIALS_FILE;
 pub(crate) use mapping::MAPPING_FILE;
 pub(crate) use pipeline::PIPELINE_FILE;
 pub(crate) use project::PROJECT_FILE;
+pub(crate) use text::ANY_TEXT;
 pub use text::{backoff, delimiter, duration, percent, size};

@@ -72,7 +72,7 @@ static STEP: Shape = Shape::Record(&Record {
             .example("{\"object\":\"Account\",\"key\":\"Legacy_Id__c\"}"),
         Key::new(
             "when",
-            &SCALAR,
+            &EXPRESSION,
             "Rows for which this expression does not hold are filtered.",
         )
         .example("\"not IsDeleted\""),
@@ -98,7 +98,12 @@ static STEP: Shape = Shape::Record(&Record {
         MAP,
         Key::new(
             "needs",
-            &Shape::OneOrMore(&NAME),
+            &Shape::ByKind(&ByKind {
+                noun: "a step's name, or a list of them",
+                scalar: Some(&NAME),
+                list: Some(&Shape::List(&NAME)),
+                map: None,
+            }),
             "Steps that have to end before this one starts.",
         ),
         POLICY,

@@ -77,12 +77,12 @@ pub(crate) static SOURCE: Shape = Shape::Forms(&Forms {
         ),
         Key::new(
             "id",
-            &SCALAR,
+            &EXPRESSION,
             "What tells rows apart: an expression. Default: `Id`, else the target's key.",
         ),
         Key::new(
             "each",
-            &SCALAR,
+            &EXPRESSION,
             "One row of every entry of a list: an expression. The entry is `item`, its place `item_number`.",
         )
         .example("\"line_items\""),

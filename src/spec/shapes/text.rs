@@ -42,9 +42,17 @@ pub(crate) static HEADER_KIND: TextKind = TextKind {
     pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
     allows: |text| is_name(text, "!#$%&'*+.^_`|~-"),
 };
+/// `https://HOST`, or `http://` on this machine, with a port where there is one.
+macro_rules! server {
+    () => {
+        "(https://(\\[[0-9A-Fa-f:.]+\\]|[^\\s\"'<>/?#@:\\[\\]]+)|http://(([A-Za-z0-9-]+\\.)*localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\]))(:[0-9]{1,5})?"
+    };
+}
+/// The checker takes more than the pattern: what is not encrypted, holds a user or goes on behind the path is told in
+/// better words by `pipeline::compile`.
 static URL_KIND: TextKind = TextKind {
     noun: "an address that starts with `https://`",
-    pattern: "^https?://[^\\s\"'<>]+$",
+    pattern: concat!("^", server!(), "(/[^\\s\"'<>?#]*)?$"),
     allows: |text| {
         ["https://", "http://"]
             .iter()
@@ -59,7 +67,11 @@ static GLOB_KIND: TextKind = TextKind {
 };
 static ADDRESS_KIND: TextKind = TextKind {
     noun: "`callout:NAMED_CREDENTIAL/path`, or an address that starts with `https://`",
-    pattern: "^(callout:[A-Za-z0-9_-]+(/.*)?|https?://.+)$",
+    pattern: concat!(
+        "^(callout:[A-Za-z0-9_-]+(/.*)?|",
+        server!(),
+        "([/?#][^\\s\"'<>]*)?)$"
+    ),
     allows: |text| match text.strip_prefix("callout:") {
         Some(rest) => is_name(rest.split('/').next().unwrap_or_default(), "_-"),
         None => (URL_KIND.allows)(text),
@@ -160,6 +172,7 @@ pub(crate) static CHUNK_SIZE: Shape = Shape::Text(&CHUNK_KIND);
 pub(crate) static JSONPATH: Shape = Shape::Text(&JSONPATH_KIND);
 pub(crate) static ASSIGNMENT_RULE: Shape = Shape::Text(&ASSIGNMENT_RULE_KIND);
 pub(crate) static SCALAR: Shape = Shape::Scalar;
+pub(crate) static EXPRESSION: Shape = Shape::Expression;
 pub(crate) static ANYTHING: Shape = Shape::Anything;
 pub(crate) static BOOL: Shape = Shape::Bool;
 

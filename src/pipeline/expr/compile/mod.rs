@@ -35,6 +35,7 @@ pub(super) fn compile(source: &str, scope: &mut dyn Scope) -> Result<Expr, Vec<F
         depth: 0,
         item: false,
         place: false,
+        outside: false,
         template: matches!(parsed, Parsed::Template(_)),
     };
     let node = match &parsed {
@@ -57,6 +58,7 @@ pub(super) fn compile(source: &str, scope: &mut dyn Scope) -> Result<Expr, Vec<F
         slots,
         item,
         place,
+        outside,
         ..
     } = compiler;
     if !faults.is_empty() {
@@ -72,6 +74,7 @@ pub(super) fn compile(source: &str, scope: &mut dyn Scope) -> Result<Expr, Vec<F
         template,
         item,
         place,
+        outside,
         span: None,
         source: source.into(),
     })
@@ -100,6 +103,8 @@ pub(super) struct Compiler<'s, 'c> {
     item: bool,
     /// Set by whatever reads its place.
     place: bool,
+    /// Set by whatever reads a var or the run.
+    outside: bool,
     template: bool,
 }
 

@@ -221,6 +221,7 @@ impl<'s> Compiler<'s, '_> {
                 Some(help),
             );
         }
+        self.outside = true;
         self.steps(Node::Var(name.into()), &steps[1..])
     }
 
@@ -236,7 +237,10 @@ impl<'s> Compiler<'s, '_> {
             );
         };
         match RunField::ALL.iter().find(|(part, _)| *part == name) {
-            Some((_, field)) => self.steps(Node::Run(*field), &steps[1..]),
+            Some((_, field)) => {
+                self.outside = true;
+                self.steps(Node::Run(*field), &steps[1..])
+            }
             None => {
                 let help = match closest(&name, parts) {
                     Some(close) => format!("did you mean `run.{close}`?"),
