@@ -28,6 +28,7 @@ pub(super) fn of(name: &str) -> Vec<Value> {
 fn rules(name: &str) -> Vec<Value> {
     match name {
         "pipeline_file" => vec![json!({ "properties": { "steps": { "minProperties": 1 } } })],
+        "deletes" => vec![json!({ "properties": { "set": { "minProperties": 1 } } })],
         "step" => step(),
         "target" => target(),
         "source.soql" => vec![
