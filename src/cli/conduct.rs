@@ -48,7 +48,7 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&pipeline.state)?);
     let (id, started_at, begun) = (engine::new_run_id(), now(), Instant::now());
     let (from, to) = ends(&pipeline);
-    store.begin_run(&RunRecord {
+    let record = RunRecord {
         id: id.clone(),
         pipeline: pipeline.name.clone(),
         file: pipeline.file.clone(),
@@ -60,7 +60,10 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
         status: RunStatus::Running,
         exit_code: None,
         report: None,
-    })?;
+    };
+    // Until its end is written down.
+    let _held = store.hold(&record)?;
+    store.begin_run(&record)?;
     let collector = Collector::new(Start {
         run: id.clone(),
         pipeline: pipeline.name.clone(),
@@ -226,7 +229,7 @@ fn exit_code(end: &RunEnd, interrupt: &Interrupt) -> u8 {
         (RunStatus::DoneWithParked, None) => 4,
         (RunStatus::Done, None) => 0,
         (RunStatus::Stopped, None) => 5,
-        (RunStatus::Running | RunStatus::Failed, None) => 1,
+        (RunStatus::Running | RunStatus::Died | RunStatus::Failed, None) => 1,
     }
 }
 

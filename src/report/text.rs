@@ -30,7 +30,8 @@ pub enum Place {
 /// The words for a status.
 pub fn status(status: RunStatus) -> &'static str {
     match status {
-        RunStatus::Running => "running, or its process died",
+        RunStatus::Running => "running",
+        RunStatus::Died => "its process died",
         RunStatus::Done => "done",
         RunStatus::DoneWithParked => "done, with parked rows",
         RunStatus::Stopped => "stopped",
@@ -45,7 +46,7 @@ pub fn coloured_status(of: RunStatus) -> String {
     match of {
         RunStatus::Done => words.green().to_string(),
         RunStatus::DoneWithParked | RunStatus::Interrupted => words.yellow().to_string(),
-        RunStatus::Stopped | RunStatus::Failed => words.red().to_string(),
+        RunStatus::Stopped | RunStatus::Failed | RunStatus::Died => words.red().to_string(),
         RunStatus::Running => words.cyan().to_string(),
     }
 }
@@ -72,7 +73,7 @@ pub fn render(report: &RunReport, place: Place, project: Option<&str>) -> String
 // Writing into a `String` cannot fail, which is why the results of `write!` are dropped here and below.
 fn head(out: &mut String, report: &RunReport) {
     let time = match report.status {
-        RunStatus::Running => format!("begun {}", report.started_at),
+        RunStatus::Running | RunStatus::Died => format!("begun {}", report.started_at),
         _ => format!("in {}", duration(report.seconds)),
     };
     let env = report

@@ -6,7 +6,7 @@
 mod sqlite;
 mod store;
 
-pub use sqlite::{Sqlite, project_folder};
+pub use sqlite::{RunLock, Sqlite, project_folder};
 pub use store::{
     ClaimedValue, CursorMove, CursorRecord, Deferred, Expected, LinkSet, ParkedRow, RunRecord, RunStatus,
     SentMark, StateError, StepCounts, StepRun, Store, WaitingRow,

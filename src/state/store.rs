@@ -3,10 +3,15 @@ use std::path::PathBuf;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use super::RunLock;
 use crate::record::{Outcome, ParkReason, RefAnswer, RowResult};
 
 /// Where runs, outcomes and links are kept.
 pub trait Store: Send + Sync {
+    /// Takes the place of a run's pipeline in its environment, for as long as what is given lives: two runs at once
+    /// would send the same rows.
+    fn hold(&self, run: &RunRecord) -> Result<RunLock, StateError>;
+
     /// Writes down that a run has begun.
     fn begin_run(&self, run: &RunRecord) -> Result<(), StateError>;
 
@@ -225,8 +230,10 @@ pub struct ParkedRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// It goes on, or its process died.
+    /// It goes on.
     Running,
+    /// Its process is gone, and it had not ended. Seen, never written.
+    Died,
     /// All rows have an outcome and none is parked.
     Done,
     /// All rows have an outcome; some are parked.
@@ -241,8 +248,9 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// All of them.
-    pub const ALL: [RunStatus; 6] = [
+    pub const ALL: [RunStatus; 7] = [
         RunStatus::Running,
+        RunStatus::Died,
         RunStatus::Done,
         RunStatus::DoneWithParked,
         RunStatus::Stopped,
@@ -254,6 +262,7 @@ impl RunStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             RunStatus::Running => "running",
+            RunStatus::Died => "died",
             RunStatus::Done => "done",
             RunStatus::DoneWithParked => "done_with_parked",
             RunStatus::Stopped => "stopped",
@@ -349,6 +358,16 @@ pub enum StateError {
         /// What stands against it.
         found: &'static str,
     },
+    /// The pipeline is being run already.
+    #[error("`{pipeline}`{} is being run already{}", in_env(env), held_by(by))]
+    Running {
+        /// Its name.
+        pipeline: String,
+        /// Its environment.
+        env: Option<String>,
+        /// The run, since when, and the process, where it has said so.
+        by: Option<String>,
+    },
     /// Another process writes to it and does not end.
     #[error("state `{path}` is in use by another process")]
     Busy {
@@ -379,9 +398,20 @@ impl StateError {
             StateError::Create { .. } | StateError::ReadOnly { .. } => {
                 "make the folder writable, or name another file under `state: { sqlite: ... }` in orgferry.yaml"
             }
+            StateError::Running { .. } => {
+                "two runs at once would send the same rows: wait until that one has ended, or stop its process"
+            }
             StateError::Busy { .. } => "wait until the other run has ended",
             StateError::Ambiguous { .. } => "write more of the id",
             StateError::Database { .. } => return None,
         })
     }
+}
+
+fn in_env(env: &Option<String>) -> String {
+    env.as_ref().map(|env| format!(" ({env})")).unwrap_or_default()
+}
+
+fn held_by(by: &Option<String>) -> String {
+    by.as_ref().map(|by| format!(": {by}")).unwrap_or_default()
 }

@@ -14,6 +14,7 @@ mod http_source;
 mod manual;
 mod mapping;
 mod mutation;
+mod one_at_a_time;
 mod robust;
 mod rooms;
 mod rows_files;

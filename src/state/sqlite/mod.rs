@@ -1,6 +1,7 @@
 //! State in one SQLite file.
 
 mod flow;
+mod lock;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,9 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
-use super::StateError;
+pub use lock::RunLock;
+
+use super::{RunRecord, RunStatus, StateError};
 
 /// The store behind every run on one machine.
 ///
@@ -29,6 +32,9 @@ const APPLICATION_ID: i64 = 0x6f72_6766;
 
 /// The version that this code writes.
 const VERSION: i64 = 2;
+
+/// What stands for a file's name when there is none.
+const MEMORY: &str = ":memory:";
 
 /// How long a call waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(30);
@@ -143,9 +149,22 @@ impl Sqlite {
     /// # Errors
     /// When there is no memory.
     pub fn memory() -> Result<Self, StateError> {
-        let name = ":memory:".to_owned();
+        let name = MEMORY.to_owned();
         let connection = Connection::open_in_memory().map_err(|e| database(&name, &e))?;
         Sqlite::prepare(connection, name)
+    }
+
+    /// Its file; state in memory has none.
+    fn file(&self) -> Option<&Path> {
+        (self.path != MEMORY).then(|| Path::new(&self.path))
+    }
+
+    /// A run as it is: one that has not ended although its process is gone has died.
+    fn as_it_is(&self, mut run: RunRecord) -> RunRecord {
+        if run.status == RunStatus::Running && self.file().is_some_and(|file| !lock::is_held(file, &run)) {
+            run.status = RunStatus::Died;
+        }
+        run
     }
 
     /// The file's name, for messages.

@@ -6,7 +6,7 @@ use rusqlite::{
     types::{FromSqlError, Type},
 };
 
-use super::{Sqlite, flow};
+use super::{RunLock, Sqlite, flow, lock};
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult, id18},
     state::{
@@ -19,6 +19,10 @@ const RUN_COLUMNS: &str =
     "id, pipeline, file, env, from_name, to_name, started_at, ended_at, status, exit_code, report";
 
 impl Store for Sqlite {
+    fn hold(&self, run: &RunRecord) -> Result<RunLock, StateError> {
+        lock::hold(self.file(), run)
+    }
+
     fn begin_run(&self, run: &RunRecord) -> Result<(), StateError> {
         self.write(|tx| {
             tx.prepare_cached(
@@ -58,13 +62,14 @@ impl Store for Sqlite {
     }
 
     fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError> {
-        self.read(|db| {
+        let runs: Vec<RunRecord> = self.read(|db| {
             // Ids begin with the time; the start itself settles those of one second.
             let sql = format!("SELECT {RUN_COLUMNS} FROM runs ORDER BY started_at DESC, id DESC LIMIT ?1");
             db.prepare_cached(&sql)?
                 .query_map([as_limit(limit)], run_record)?
                 .collect()
-        })
+        })?;
+        Ok(runs.into_iter().map(|run| self.as_it_is(run)).collect())
     }
 
     fn run(&self, id: &str) -> Result<Option<RunRecord>, StateError> {
@@ -76,12 +81,12 @@ impl Store for Sqlite {
         })?;
         // A whole id is meant, though another may begin with it: then it sorts last.
         match found.iter().position(|run| run.id == id) {
-            Some(exact) => Ok(found.into_iter().nth(exact)),
+            Some(exact) => Ok(found.into_iter().nth(exact).map(|run| self.as_it_is(run))),
             None if found.len() > 1 => Err(StateError::Ambiguous {
                 beginning: id.to_owned(),
                 runs: found.into_iter().map(|run| run.id).collect(),
             }),
-            None => Ok(found.into_iter().next()),
+            None => Ok(found.into_iter().next().map(|run| self.as_it_is(run))),
         }
     }
 
