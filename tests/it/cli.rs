@@ -482,7 +482,7 @@ fn the_history_is_listed() {
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["runs"].as_array().map(Vec::len), Some(1));
     assert_eq!(json["runs"][0]["run"], "20260102-100000-bbbb");
-    assert_eq!(json["runs"][0]["status"], "running");
+    assert_eq!(json["runs"][0]["status"], "died");
     // From a folder below, and from elsewhere by name.
     let (same, _) = Cli::new("runs --project .").with(history).stdout_has(&[]).run();
     assert_eq!(same, text);
