@@ -32,7 +32,7 @@
 //! | [`http`] | transport, retries, redaction; no Salesforce words | nothing of ours |
 //! | [`auth`] | secrets, flows, tokens | `http`, `pipeline` (credentials) |
 //! | [`salesforce`] | requests and answers of the API, the client | `http`, `auth`, `pipeline` (credentials), `record` |
-//! | [`transform`] | batch to batch, pure | `pipeline`, `record` |
+//! | [`transform`] | batch to batch, pure; tests of mappings | `pipeline`, `record`, `diag` (places) |
 //! | [`plan`] | what will be done: gather, build, order; types across a step, schema lock, drift | `pipeline`, `salesforce`, `transform`, `file`, `record`, `diag` |
 //! | [`extract`] | plan step to batches, a file a kind of source | `plan`, `pipeline`, `salesforce`, `file`, `record` |
 //! | [`load`] | rows to outcomes, a file a kind of road | `plan`, `pipeline`, `transform`, `salesforce`, `http`, `file`, `record` |

@@ -779,16 +779,32 @@ pub struct MappingTest {
     pub item_number: usize,
     /// Whether the row's record is created or updated, for `only`.
     pub action: Only,
-    /// Answers for `ref`: (step, source row id, target id, or what `give` asks for).
-    pub refs: Vec<(StepRef, String, String)>,
-    /// Answers for `lookup`: (object, key, target id); of several `by` fields the keys joined by `, `.
-    pub lookups: Vec<(String, String, String)>,
+    /// Answers for `ref`: (step, source row id, what became of it).
+    pub refs: Vec<(StepRef, String, Fake)>,
+    /// Answers for `lookup` and `record_type`: (object, key, what is found); of several `by` fields the keys joined by
+    /// `, `.
+    pub lookups: Vec<(String, String, Fake)>,
     /// Steps whose targets are files: a `ref` to them gives the row's own id.
     pub files: Vec<usize>,
     /// Vars of this test, over the defaults.
     pub vars: Vec<(String, Value)>,
     /// What must come out.
     pub expect: Expectation,
+    /// Where that stands.
+    pub expect_span: Span,
+}
+
+/// What a test says that an org would answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fake {
+    /// This: the record's Id, and whatever `give` asks for.
+    One(Value),
+    /// A record with these fields, `Id` among them where the Id is asked for.
+    Record(Vec<(FieldPath, Value)>),
+    /// So many records.
+    Several(usize),
+    /// No record.
+    Nothing,
 }
 
 /// What a mapping test expects.

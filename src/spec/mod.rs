@@ -5,6 +5,7 @@
 //! What a file means is not known here: that is `pipeline::compile`.
 
 mod check;
+pub mod emit;
 mod format;
 mod load;
 mod node;

@@ -15,4 +15,4 @@ pub use check::{RowCheck, place_of};
 pub use encode::{EncodeError, Shape, ShapeKind, encode};
 pub use mapping::{Cell, MappedField, MappedRow, Mapping, RowEnd};
 pub use mask::Masker;
-pub use test::{Difference, TestResult, run_test};
+pub use test::{BareMapping, Difference, Question, TEST_KEY, TestResult, run_test};

@@ -226,7 +226,9 @@ fn a_good_project_is_valid_and_its_tests_pass() {
     assert_eq!(json["findings"], serde_json::json!([]));
     project("test")
         .stdout("ok      customers accounts: names are trimmed\n")
-        .stderr("1 test passed\n")
+        .stderr(
+            "1 test passed\nfields mapped 3, expected by tests 1 (33.3%); `--coverage` lists the others\n",
+        )
         .run();
     project("test --format json")
         .stdout_has(&["\"passed\": true", "\"step\": \"accounts\""])
@@ -291,7 +293,7 @@ fn a_failed_test_shows_each_field() {
             "Acne",
             "Acme",
         ])
-        .stderr("1 of 1 test failed\n")
+        .stderr("1 of 1 test failed\nfields mapped 3, expected by tests 1 (33.3%); `--coverage` lists the others\n")
         .code(1)
         .run();
 }

@@ -6,8 +6,8 @@ use orgferry::{
     pipeline::{
         Pipeline, apply_vars, load,
         model::{
-            Api, Copy, Expectation, MapValue, Missing, Operation, RowId, Source, Step, StepRef, VarDefault,
-            VarKind,
+            Api, Copy, Expectation, Fake, MapValue, Missing, Operation, RowId, Source, Step, StepRef,
+            VarDefault, VarKind,
         },
     },
     record::{FieldPath, Value},
@@ -110,7 +110,7 @@ fn the_example_of_the_language_page() {
     assert!(matches!(&test.expect, Expectation::Fields(fields) if fields.len() == 2));
     assert_eq!(
         accounts.tests[1].refs,
-        [(StepRef::Own(0), "001X".to_owned(), "001T".to_owned())]
+        [(StepRef::Own(0), "001X".to_owned(), Fake::One(Value::from("001T")))]
     );
     assert_eq!(accounts.tests[1].expect, Expectation::Parked);
 

@@ -13,6 +13,7 @@ mod fmt;
 mod http_source;
 mod manual;
 mod mapping;
+mod mapping_tests;
 mod mutation;
 mod one_at_a_time;
 mod robust;

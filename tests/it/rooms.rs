@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("auth", &["http", "pipeline"]),
     ("salesforce", &["http", "auth", "pipeline", "record"]),
-    ("transform", &["pipeline", "record"]),
+    ("transform", &["pipeline", "record", "diag"]),
     (
         "plan",
         &["pipeline", "salesforce", "transform", "file", "record", "diag"],

@@ -7,8 +7,8 @@ use super::{
     unknown, vars as var_values,
 };
 use crate::{
-    diag::{Finding, Span, did_you_mean},
-    pipeline::model::{Copy, Expectation, FieldMap, ForeignStep, MapValue, MappingTest, StepRef, Var},
+    diag::{Finding, Span, all_of, did_you_mean},
+    pipeline::model::{Copy, Expectation, Fake, FieldMap, ForeignStep, MapValue, MappingTest, StepRef, Var},
     record::{FieldPath, Value},
     spec::{Entry, Node, Plain},
 };
@@ -81,6 +81,7 @@ impl StepFields<'_> {
             lookups: lookups?,
             vars: vars?,
             expect: expect?,
+            expect_span: node.get("expect")?.span.clone(),
         })
     }
 
@@ -158,23 +159,56 @@ impl StepFields<'_> {
             .collect()
     }
 
-    fn refs(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(StepRef, String, String)>> {
+    fn refs(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(StepRef, String, Fake)>> {
+        let asked = self.map.map(referred);
         let mut refs = Some(Vec::new());
         for entry in node.map(Node::entries).unwrap_or_default() {
+            let name = &entry.key.text;
             let key = Node {
                 kind: entry.value.kind.clone(),
                 span: entry.key.span.clone(),
             };
             let named = |other: &ForeignStep| {
-                entry.key.text.split_once('/') == Some((other.pipeline.as_str(), other.step.as_str()))
+                name.split_once('/') == Some((other.pipeline.as_str(), other.step.as_str()))
             };
-            let step = match self.others.iter().position(named) {
-                Some(at) => Some(StepRef::Foreign(at)),
-                None => step_named(&key, &entry.key.text, self.infos, ctx).map(StepRef::Own),
+            let foreign = self.others.iter().position(named).map(StepRef::Foreign);
+            // Steps of other files are known by the refs that name them.
+            let step = match foreign {
+                None if name.contains('/') => {
+                    if asked.is_some() {
+                        ctx.report(self.unasked(&entry.key, asked.as_ref()));
+                    }
+                    continue;
+                }
+                None => step_named(&key, name, self.infos, ctx).map(StepRef::Own),
+                found => found,
             };
-            match (step, refs.as_mut()) {
-                (Some(step), Some(refs)) => {
-                    refs.extend(answers(&entry.value).map(|(from, to)| (step, from, to)));
+            if let (Some(step), Some(asked)) = (step, &asked)
+                && !asked.iter().any(|(known, _)| *known == step)
+            {
+                ctx.report(self.unasked(&entry.key, Some(asked)));
+            }
+            let gives_id = |step: StepRef| {
+                let asked = asked.iter().flatten();
+                asked.filter(|(known, _)| *known == step).any(|(_, give)| !give)
+            };
+            if let Some(list) = entry.value.entries().iter().find(|e| e.value.items().len() > 1) {
+                ctx.report(
+                    Finding::error(
+                        "wrong-type",
+                        list.value.span.clone(),
+                        format!("`{}` cannot become several records", list.key.text),
+                    )
+                    .label("a row becomes one record, or none")
+                    .help("give one Id, or null for none"),
+                );
+                refs = None;
+                continue;
+            }
+            let faked = fakes(&entry.value, step.is_some_and(gives_id), ctx);
+            match (step, faked, refs.as_mut()) {
+                (Some(step), Some(faked), Some(refs)) => {
+                    refs.extend(faked.into_iter().map(|(from, to)| (step, from, to)));
                 }
                 _ => refs = None,
             }
@@ -182,7 +216,35 @@ impl StepFields<'_> {
         refs
     }
 
-    fn lookups(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(String, String, String)>> {
+    /// A fake for a step that no `ref` of the map asks.
+    fn unasked(&self, key: &crate::spec::Key, asked: Option<&Vec<(StepRef, bool)>>) -> Finding {
+        let mut names: Vec<String> = Vec::new();
+        for (step, _) in asked.into_iter().flatten() {
+            let name = match step {
+                StepRef::Own(at) => self.infos[*at].name.clone(),
+                StepRef::Foreign(at) => format!("{}/{}", self.others[*at].pipeline, self.others[*at].step),
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let finding = Finding::warning(
+            "unused-fake",
+            key.span.clone(),
+            format!("no `ref` of this step asks `{}`", key.text),
+        )
+        .label("this answer is for nobody");
+        match did_you_mean(&key.text, names.iter().map(String::as_str)) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None if names.is_empty() => finding.help("leave it out: the step has no `ref`"),
+            None => finding.help(format!(
+                "leave it out; the step refers to {}",
+                all_of(names.iter().map(String::as_str))
+            )),
+        }
+    }
+
+    fn lookups(&self, node: Option<&Node>, ctx: &mut Ctx<'_>) -> Option<Vec<(String, String, Fake)>> {
         let mut objects = Vec::new();
         for line in self.map.unwrap_or_default() {
             looked_up(&line.value, &mut objects);
@@ -196,15 +258,21 @@ impl StepFields<'_> {
                     entry.key.span.clone(),
                     format!("the step looks up no `{name}`"),
                 )
-                .label("no `lookup` asks for it");
+                .label(match name.eq_ignore_ascii_case(RECORD_TYPE) {
+                    true => "neither `record_type` nor a `lookup` asks for it",
+                    false => "no `lookup` asks for it",
+                });
                 ctx.report(match did_you_mean(name, objects.iter().map(String::as_str)) {
                     Some(near) => finding.help(format!("did you mean `{near}`?")),
                     None => finding.help("leave it out"),
                 });
                 lookups = None;
             }
-            if let Some(lookups) = lookups.as_mut() {
-                lookups.extend(answers(&entry.value).map(|(from, to)| (name.clone(), from, to)));
+            match (fakes(&entry.value, false, ctx), lookups.as_mut()) {
+                (Some(faked), Some(lookups)) => {
+                    lookups.extend(faked.into_iter().map(|(from, to)| (name.clone(), from, to)));
+                }
+                _ => lookups = None,
             }
         }
         lookups
@@ -294,19 +362,87 @@ fn find<'a>(entries: &'a [Entry], path: &str) -> Option<(usize, &'a Node)> {
     })
 }
 
-fn answers(node: &Node) -> impl Iterator<Item = (String, String)> {
-    node.entries()
-        .iter()
-        .filter_map(|entry| Some((entry.key.text.clone(), entry.value.text()?.to_owned())))
+/// Where record types are faked: the object that an org keeps them in.
+const RECORD_TYPE: &str = "RecordType";
+
+/// What stands for the answers to some questions. `with_id`: an Id is asked for, so that a record needs one.
+fn fakes(node: &Node, with_id: bool, ctx: &mut Ctx<'_>) -> Option<Vec<(String, Fake)>> {
+    let mut all = Some(Vec::new());
+    for entry in node.entries() {
+        let value = &entry.value;
+        let fake = match value.scalar() {
+            _ if value.has_broken_part() => None,
+            Some(scalar) => Some(match scalar.plain() {
+                Plain::Null => Fake::Nothing,
+                _ => match Value::from_json(&value.to_json()) {
+                    Value::Null => Fake::Nothing,
+                    found => Fake::One(found),
+                },
+            }),
+            None if value.entries().is_empty() => Some(match value.items() {
+                [] => Fake::Nothing,
+                [one] => Fake::One(Value::from_json(&one.to_json())),
+                several => Fake::Several(several.len()),
+            }),
+            None => {
+                let fields: Vec<(FieldPath, Value)> = value
+                    .entries()
+                    .iter()
+                    .map(|field| {
+                        let value = Value::from_json(&field.value.to_json());
+                        (FieldPath::new(field.key.text.clone()), value)
+                    })
+                    .collect();
+                if with_id && !fields.iter().any(|(field, _)| *field == FieldPath::from("Id")) {
+                    ctx.report(
+                        Finding::error(
+                            "missing-key",
+                            value.span.clone(),
+                            format!("the record of `{}` has no `Id`", entry.key.text),
+                        )
+                        .label("a `ref` of the step asks for it")
+                        .help("add the Id that the record has in the target: `Id: 001T`"),
+                    );
+                    None
+                } else {
+                    Some(Fake::Record(fields))
+                }
+            }
+        };
+        match (fake, all.as_mut()) {
+            (Some(fake), Some(all)) => all.push((entry.key.text.clone(), fake)),
+            _ => all = None,
+        }
+    }
+    all
 }
 
-/// The objects of every lookup inside a mapping value.
+/// The steps that refs of a map ask, and whether by `give`.
+fn referred(map: &[FieldMap]) -> Vec<(StepRef, bool)> {
+    let mut steps = Vec::new();
+    for line in map {
+        line.value.each(&mut |value| {
+            if let MapValue::Ref {
+                steps: named, give, ..
+            } = value
+            {
+                steps.extend(named.iter().map(|step| (*step, give.is_some())));
+            }
+        });
+    }
+    steps
+}
+
+/// The objects of every lookup inside a mapping value; record types are looked up too.
 fn looked_up(value: &MapValue, objects: &mut Vec<String>) {
     value.each(&mut |value| {
-        if let MapValue::Lookup { lookup, .. } = value
-            && !objects.contains(&lookup.object)
-        {
-            objects.push(lookup.object.clone());
+        let object = match value {
+            MapValue::Lookup { lookup, .. } => lookup.object.as_str(),
+            MapValue::RecordType { .. } => RECORD_TYPE,
+            _ => return,
+        };
+        if !objects.iter().any(|known| known == object) {
+            objects.push(object.to_owned());
         }
     });
 }

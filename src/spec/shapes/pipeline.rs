@@ -146,8 +146,9 @@ static TEST: Shape = Shape::Record(&Record {
                 values: &ANSWERS,
                 include: false,
             },
-            "For each step, which target Id a source row id became.",
-        ),
+            "For each step, which target Id a source row id became; null: none.",
+        )
+        .example("{\"accounts\":{\"001A\":\"001T\"}}"),
         Key::new(
             "lookups",
             &Shape::Map {
@@ -155,8 +156,9 @@ static TEST: Shape = Shape::Record(&Record {
                 values: &ANSWERS,
                 include: false,
             },
-            "For each object, which Id a key finds.",
-        ),
+            "For each object, which Id a key finds; null: none. Record types, by developer name, under RecordType.",
+        )
+        .example("{\"User\":{\"ann@example.com\":\"005T\",\"gone@example.com\":null}}"),
         Key::new(
             "vars",
             &Shape::Map {
@@ -190,9 +192,20 @@ static TEST: Shape = Shape::Record(&Record {
 
 static ANSWERS: Shape = Shape::Map {
     keys: &ANY_TEXT,
-    values: &TEXT,
+    values: &ANSWER,
     include: false,
 };
+
+static ANSWER: Shape = Shape::ByKind(&ByKind {
+    noun: "an Id, null for no record, a list for several records, or the record's fields",
+    scalar: Some(&SCALAR),
+    list: Some(&Shape::List(&SCALAR)),
+    map: Some(&Shape::Map {
+        keys: &FIELD_KIND,
+        values: &SCALAR,
+        include: false,
+    }),
+});
 
 static VAR_VALUE: Shape = Shape::ByKind(&ByKind {
     noun: "text, a number, true or a list",
