@@ -114,7 +114,7 @@ fn formatted(context: &Context, path: &Path, text: &str) -> Option<String> {
 }
 
 /// Writes beside the file and puts it in its place, so that a full disk leaves the old one.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let path = path.canonicalize()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let part = path.with_file_name(format!(".{name}.part"));
@@ -131,7 +131,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 const AROUND: usize = 3;
 
 /// A unified diff of two texts.
-fn diff(path: &Path, old: &str, new: &str) -> String {
+pub(super) fn diff(path: &Path, old: &str, new: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let lines = edits(&old, &new);
     let mut out = format!("--- {0}\n+++ {0}\n", path.display());

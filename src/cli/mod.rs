@@ -134,7 +134,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Problem> {
     match command {
         Command::Validate(args) => in_runtime(validate::execute(context, &args)),
         Command::Run(args) => in_runtime(run::execute(context, &args)),
-        Command::Test(args) => test::execute(context, &args),
+        Command::Test(args) => in_runtime(test::execute(context, &args)),
         Command::Fmt(args) => fmt::execute(context, &args),
         Command::Runs(args) => runs::execute(context, &args),
         Command::Report(args) => report::execute(context, &args),

@@ -62,7 +62,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
     conduct(context, &interrupt, job).await
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE, as in `--var region=APAC`".to_owned()),

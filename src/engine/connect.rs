@@ -206,7 +206,12 @@ pub(super) async fn sign_in(
 }
 
 /// Signs in everywhere. `orgs` is filled as far as it goes, so that calls can be counted even when it fails.
-pub(super) async fn connect(request: &RunRequest, orgs: &mut Signed) -> Result<Connections, EngineError> {
+/// Where nothing will be written (`writes` false), no org is an obstacle.
+pub(super) async fn connect(
+    request: &RunRequest,
+    writes: bool,
+    orgs: &mut Signed,
+) -> Result<Connections, EngineError> {
     let pipeline = &request.pipeline;
     sign_in(pipeline, &request.environment, true, orgs).await?;
     let uses = connections(pipeline);
@@ -235,7 +240,7 @@ pub(super) async fn connect(request: &RunRequest, orgs: &mut Signed) -> Result<C
         connected
             .identities
             .insert(connection.clone(), identity.org_id.to_string());
-        if uses[connection].written {
+        if writes && uses[connection].written {
             let why = match pipeline.credentials.named[connection].writes {
                 Writes::Allow => None,
                 Writes::Refuse => Some("its named credential says `writes: refuse`".to_owned()),

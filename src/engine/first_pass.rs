@@ -96,7 +96,12 @@ async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>
     if end.is_err() {
         shared.halt();
     }
-    end.map_err(|error| match error {
+    end.map_err(|error| of_source(plan, error))
+}
+
+/// Why a step's source gave no more rows.
+pub(super) fn of_source(plan: &PlanStep, error: ExtractError) -> EngineError {
+    match error {
         ExtractError::Org(source) => EngineError::Org {
             connection: plan.read.connection.clone(),
             source,
@@ -115,7 +120,7 @@ async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>
             error,
         },
         ExtractError::Stopped => EngineError::Interrupted,
-    })
+    }
 }
 
 async fn transform(

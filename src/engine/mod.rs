@@ -9,12 +9,14 @@ mod answers;
 mod checks;
 mod connect;
 mod describes;
+mod disguise;
 mod each;
 mod error;
 mod first_pass;
 mod into_file;
 mod look_first;
 mod reconcile;
+mod sample;
 mod second_pass;
 mod sent;
 mod shared;
@@ -27,6 +29,7 @@ pub use checks::{FailedCheck, Written};
 pub use connect::{check_access, orgs_of};
 pub use describes::Describes;
 pub use error::{EngineError, ErrorKind};
+pub use sample::{Sample, SampleRequest, sample};
 
 use secrecy::ExposeSecret;
 
@@ -121,7 +124,7 @@ async fn attempt(
     findings: &mut Vec<Finding>,
 ) -> Result<u64, EngineError> {
     let masker = masker(request)?;
-    let connections = connect::connect(request, signed).await?;
+    let connections = connect::connect(request, true, signed).await?;
     let orgs = &signed.orgs;
     let pipeline = &match request.pipeline.with_deletes() {
         Cow::Borrowed(_) => Arc::clone(&request.pipeline),
@@ -136,12 +139,7 @@ async fn attempt(
         from: pipeline.from.clone().unwrap_or_default(),
         to: pipeline.to.clone().unwrap_or_default(),
     };
-    let (surveyed, surveyed_run) = (Arc::clone(pipeline), run.clone());
-    let vars = request.vars.clone();
-    let files = tokio::task::spawn_blocking(move || plan::survey_files(&surveyed, &vars, &surveyed_run))
-        .await
-        .map_err(|error| EngineError::Broken(error.to_string()))?
-        .map_err(|error| EngineError::File { step: None, error })?;
+    let files = survey(request, &run).await?;
     schemas.set_files(files);
     let (plan, mut found) = match plan::build(pipeline, &schemas, &request.vars, &run) {
         Ok((plan, warnings)) => (Some(plan), warnings),
@@ -170,6 +168,7 @@ async fn attempt(
         incremental,
         run,
         masker,
+        true,
     )
     .await?;
     let shared = Arc::new(shared);
@@ -178,19 +177,34 @@ async fn attempt(
     Ok(parked)
 }
 
+/// What is known of the files that steps read.
+async fn survey(
+    request: &RunRequest,
+    run: &RunInfo,
+) -> Result<std::collections::BTreeMap<usize, crate::file::Survey>, EngineError> {
+    let (pipeline, vars, run) = (Arc::clone(&request.pipeline), request.vars.clone(), run.clone());
+    tokio::task::spawn_blocking(move || plan::survey_files(&pipeline, &vars, &run))
+        .await
+        .map_err(|error| EngineError::Broken(error.to_string()))?
+        .map_err(|error| EngineError::File { step: None, error })
+}
+
 /// What masks values. Its key is asked for before anything is sent, and only when something is masked.
 fn masker(request: &RunRequest) -> Result<Option<Arc<Masker>>, EngineError> {
+    let masks = |value: &MapValue| matches!(value, MapValue::Mask { .. });
+    let mut lines = request.pipeline.steps.iter().flat_map(|step| &step.map);
+    match lines.any(|line| line.value.any(masks)) {
+        true => project_masker(request),
+        false => Ok(None),
+    }
+}
+
+/// What masks under the project's key, where there is one.
+fn project_masker(request: &RunRequest) -> Result<Option<Arc<Masker>>, EngineError> {
     /// Shorter keys can be guessed by trying.
     const SHORTEST_KEY: usize = 16;
 
-    let pipeline = &request.pipeline;
-    let masks = |value: &MapValue| matches!(value, MapValue::Mask { .. });
-    let mut lines = pipeline.steps.iter().flat_map(|step| &step.map);
-    let Some(reference) = pipeline
-        .mask_key
-        .as_ref()
-        .filter(|_| lines.any(|line| line.value.any(masks)))
-    else {
+    let Some(reference) = &request.pipeline.mask_key else {
         return Ok(None);
     };
     let key = auth::resolve(reference, &request.environment, "`mask_key`").map_err(|source| {

@@ -125,6 +125,7 @@ impl Shared {
         incremental: Vec<Option<Incremental>>,
         run: RunInfo,
         masker: Option<Arc<Masker>>,
+        recorded: bool,
     ) -> Result<Shared, EngineError> {
         let mut books = Vec::with_capacity(plan.steps.len());
         for (planned, incremental) in plan.steps.iter().zip(incremental) {
@@ -137,10 +138,12 @@ impl Shared {
             let source = connections.identity(&planned.read.connection);
             let target = connections.identity(&planned.write.connection);
             let (step, links) = blocking(move || {
-                Ok((
-                    store.begin_step(&id, &name)?,
-                    store.link_set(&pipeline, &name, &source, &target)?,
-                ))
+                // Who only looks has no run in the history.
+                let step = match recorded {
+                    true => store.begin_step(&id, &name)?,
+                    false => StepRun(-1),
+                };
+                Ok((step, store.link_set(&pipeline, &name, &source, &target)?))
             })
             .await?;
             books.push(Book {

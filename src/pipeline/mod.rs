@@ -9,5 +9,5 @@ pub mod expr;
 pub mod model;
 pub mod soql;
 
-pub use compile::{Loaded, apply_vars, load, load_to_check};
+pub use compile::{Loaded, apply_vars, load, load_instead, load_to_check};
 pub use model::Pipeline;

@@ -51,6 +51,8 @@ pub struct Pipeline {
     pub foreign: Vec<ForeignStep>,
     /// Where the key of `mask` comes from.
     pub mask_key: Option<ValueRef>,
+    /// Fields that hold personal data, the standard ones and those that the files mark, by sobject.
+    pub personal: Vec<(String, Vec<String>)>,
 }
 
 /// A step that a `ref` names.

@@ -139,6 +139,26 @@ impl Schemas {
         }
     }
 
+    /// The sobject whose field a path leads to, and the field's type; `None` where that depends on the row or is not
+    /// known.
+    pub fn home(&self, connection: &str, object: &str, path: &FieldPath) -> Option<(String, FieldType)> {
+        let Resolved::Field(field) = self.resolve(connection, object, path) else {
+            return None;
+        };
+        let mut home = object.to_owned();
+        let segments: Vec<&str> = path.segments().collect();
+        for parent in &segments[..segments.len().saturating_sub(1)] {
+            let way = self
+                .get(connection, &home)
+                .and_then(|d| d.by_relationship(parent));
+            // A path may begin with the sobject's own name.
+            if let Some(parent) = way.and_then(|way| way.reference_to.first()) {
+                home = parent.to_string();
+            }
+        }
+        Some((home, field.kind))
+    }
+
     /// Follows a path from an sobject: parents by their relationship names, then a field.
     pub(super) fn resolve<'s>(&'s self, connection: &str, object: &str, path: &FieldPath) -> Resolved<'s> {
         let mut at = object.to_owned();

@@ -64,7 +64,7 @@ pub fn format(path: &Path, text: &str) -> Result<String, Unformatted> {
     Ok(formatted)
 }
 
-fn read(path: &Path, text: &str) -> Result<Node, Unformatted> {
+pub(super) fn read(path: &Path, text: &str) -> Result<Node, Unformatted> {
     let mut files = Files::default();
     let mut findings = Vec::new();
     let bare = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -77,7 +77,7 @@ fn read(path: &Path, text: &str) -> Result<Node, Unformatted> {
 }
 
 /// Whether two trees say the same. `'a'` and `"a"` do, `a` and `"a"` do not: one may be a number or a field.
-fn same(a: &Node, b: &Node) -> bool {
+pub(super) fn same(a: &Node, b: &Node) -> bool {
     match (&a.kind, &b.kind) {
         (Kind::Scalar(a), Kind::Scalar(b)) => {
             let quoted = |style: Style| style != Style::Plain;
@@ -96,7 +96,7 @@ fn same(a: &Node, b: &Node) -> bool {
 }
 
 /// Every comment, in order.
-fn comments(text: &str) -> Option<Vec<String>> {
+pub(super) fn comments(text: &str) -> Option<Vec<String>> {
     let syntax = yaml_parser::parse(text).ok()?;
     let found = syntax
         .descendants_with_tokens()

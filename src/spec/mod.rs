@@ -7,6 +7,7 @@
 mod check;
 pub mod emit;
 mod format;
+mod insert;
 mod load;
 mod node;
 mod scalar;
@@ -18,6 +19,7 @@ mod yaml;
 mod yaml_fault;
 
 pub use format::{Unformatted, format};
+pub use insert::{NotInserted, add_tests};
 pub use load::{Document, FileKind, Loader, Project};
 pub use node::{Entry, Key, Kind, Node, Plain, Scalar, Style};
 pub use scalar::Segments;

@@ -15,4 +15,7 @@ pub use check::{RowCheck, place_of};
 pub use encode::{EncodeError, Shape, ShapeKind, encode};
 pub use mapping::{Cell, MappedField, MappedRow, Mapping, RowEnd};
 pub use mask::Masker;
-pub use test::{BareMapping, Difference, Question, TEST_KEY, TestResult, run_test};
+pub use test::{
+    BareMapping, Difference, Holder, Question, RealRow, Recorded, RecordedEnd, TEST_KEY, TestResult,
+    Unrecordable, record, run_test,
+};

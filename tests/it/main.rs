@@ -16,6 +16,7 @@ mod mapping;
 mod mapping_tests;
 mod mutation;
 mod one_at_a_time;
+mod recording;
 mod robust;
 mod rooms;
 mod rows_files;

@@ -108,6 +108,11 @@ const FILES: &[(&str, &str)] = &[
         "table_empty_value_inline",
         "nothing at all and `null` are one in JSON",
     ),
+    ("test_answers_no_id", "a `ref` of the map asks for the Id"),
+    (
+        "test_answers_several",
+        "lookups, which have the same form, may find several",
+    ),
 ];
 
 fn schema_of(kind: FileKind) -> Value {

@@ -4,6 +4,7 @@ mod coverage;
 mod json;
 mod junit;
 mod names;
+mod record;
 mod text;
 
 use std::{fs, path::PathBuf, time::Instant};
@@ -28,7 +29,8 @@ use coverage::Coverage;
     orgferry test --name industry                  only tests with this word in their name\n  \
     orgferry test --junit out/tests.xml            for CI\n  \
     orgferry test --coverage                       which mapped fields no test looks at\n  \
-    orgferry test --min-coverage 80                exit code 1 when fewer are looked at\n\n\
+    orgferry test --min-coverage 80                exit code 1 when fewer are looked at\n  \
+    orgferry test pipelines/customers.yaml --step accounts --record 5 --dry-run\n\n\
 A test stands in a step:\n  \
     tests:\n    \
       - name: sector becomes industry\n      \
@@ -57,6 +59,29 @@ pub(super) struct Args {
     /// Exit code 1 when tests look at less than this share of the mapped fields
     #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "names")]
     min_coverage: Option<f64>,
+    /// Read the first N rows of a step's source, mask them, and write them into the file as tests. Nothing is written
+    /// to an org
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        requires = "files",
+        conflicts_with_all = ["names", "format", "junit", "coverage", "min_coverage"],
+        help_heading = "Recording"
+    )]
+    record: Option<u32>,
+    /// The step whose rows are recorded, where the file has several
+    #[arg(long, value_name = "STEP", requires = "record", help_heading = "Recording")]
+    step: Option<String>,
+    /// A source field that is recorded as it is, unmasked. May be given several times
+    #[arg(long, value_name = "FIELD", requires = "record", help_heading = "Recording")]
+    keep: Vec<String>,
+    /// Show what would be written, and write nothing
+    #[arg(long, requires = "record", help_heading = "Recording")]
+    dry_run: bool,
+    /// Value of a var of the pipeline, as with `run`
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = super::run::assignment, requires = "record", help_heading = "Recording")]
+    vars: Vec<(String, String)>,
 }
 
 /// One test and what it came to.
@@ -79,7 +104,10 @@ fn title(pipeline: &Pipeline, step: &Step, test: &MappingTest) -> String {
     format!("{} {}: {}", pipeline.name, step.name, test.name)
 }
 
-pub(super) fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
+pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
+    if let Some(rows) = args.record {
+        return record::execute(context, args, rows).await;
+    }
     let loaded = files::load(context, &args.files, args.env.as_deref())?;
     files::tell(context, &loaded.findings, &loaded.files);
     if loaded.has_errors() {

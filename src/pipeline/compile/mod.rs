@@ -64,13 +64,20 @@ impl Loaded {
 /// no path for the project's `pipelines/`, else this folder. `env` is the name after `--env`. Reads no environment
 /// variable, asks no network, needs no secret.
 pub fn load(paths: &[PathBuf], env: Option<&str>) -> Loaded {
-    load_for(paths, env, Purpose::Use)
+    load_for(paths, env, Purpose::Use, Loader::default())
+}
+
+/// As [`load`], with a text for what one of the files holds.
+pub fn load_instead(path: &Path, text: String, env: Option<&str>) -> Loaded {
+    let mut loader = Loader::default();
+    loader.stand_in(path, text);
+    load_for(&[path.to_owned()], env, Purpose::Use, loader)
 }
 
 /// As [`load`], and where `env` names no environment, what can be said of all of them: their credentials are read too,
 /// and whether they have what the pipelines name.
 pub fn load_to_check(paths: &[PathBuf], env: Option<&str>) -> Loaded {
-    load_for(paths, env, Purpose::Check)
+    load_for(paths, env, Purpose::Check, Loader::default())
 }
 
 /// What files are loaded for.
@@ -82,8 +89,7 @@ enum Purpose {
     Check,
 }
 
-fn load_for(paths: &[PathBuf], env: Option<&str>, purpose: Purpose) -> Loaded {
-    let mut loader = Loader::default();
+fn load_for(paths: &[PathBuf], env: Option<&str>, purpose: Purpose, mut loader: Loader) -> Loaded {
     let mut given = paths.to_vec();
     if given.is_empty() {
         let project = loader.project(Path::new("x.yaml"));
@@ -418,6 +424,7 @@ fn compile(
         steps,
         foreign,
         mask_key,
+        personal: marks.all(),
     });
     (pipeline, used)
 }

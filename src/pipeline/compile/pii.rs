@@ -114,6 +114,17 @@ impl Marks {
         Marks { fields }
     }
 
+    /// All of them, by sobject.
+    pub(super) fn all(&self) -> Vec<(String, Vec<String>)> {
+        let mut all: Vec<(String, Vec<String>)> = self
+            .fields
+            .iter()
+            .map(|(object, fields)| (object.clone(), fields.iter().cloned().collect()))
+            .collect();
+        all.sort();
+        all
+    }
+
     fn of(&self, object: &str) -> impl Iterator<Item = &str> {
         let marked = self.fields.get(&object.to_lowercase());
         marked.into_iter().flatten().map(String::as_str)

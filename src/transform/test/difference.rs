@@ -93,7 +93,7 @@ impl Difference {
 
 /// Whether a test's value is the one that was found. Expected values come from YAML: there a number may stand for the
 /// text of the same digits, and null for a field that is left out.
-pub(in crate::transform) fn same(expected: &Value, found: &Cell) -> bool {
+pub(super) fn same(expected: &Value, found: &Cell) -> bool {
     match found {
         Cell::Null | Cell::Clear | Cell::Omit | Cell::Later | Cell::Held(_) => expected.is_null(),
         Cell::Value(Value::Number(found)) => match expected {

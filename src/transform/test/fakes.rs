@@ -20,7 +20,7 @@ use crate::{
 pub const TEST_KEY: &[u8] = b"orgferry test";
 
 /// The object under which tests name record types.
-const RECORD_TYPE: &str = "RecordType";
+pub(super) const RECORD_TYPE: &str = "RecordType";
 
 /// What a mapping asked in vain.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +99,7 @@ fn id() -> FieldPath {
 }
 
 /// The key of a lookup, as `lookups` writes it.
-pub(in crate::transform) fn key_text(key: &LookupKey) -> String {
+pub(super) fn key_text(key: &LookupKey) -> String {
     key.iter()
         .map(|part| part.as_deref().unwrap_or_default())
         .collect::<Vec<_>>()

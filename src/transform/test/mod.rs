@@ -2,6 +2,7 @@
 
 mod difference;
 mod fakes;
+mod record;
 
 use super::{
     answers::Answers,
@@ -17,9 +18,10 @@ use crate::{
     record::{ParkReason, Value},
 };
 pub use difference::Difference;
-pub(super) use difference::same;
+use difference::same;
 use fakes::Fakes;
 pub use fakes::{Question, TEST_KEY};
+pub use record::{Holder, RealRow, Recorded, RecordedEnd, Unrecordable, record};
 
 /// What a test came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +47,8 @@ pub struct BareMapping {
     pub mapping: Mapping,
     /// Where each field stands in the file.
     pub places: Vec<Span>,
+    /// How many fields `copy` names.
+    pub copied: usize,
 }
 
 impl BareMapping {
@@ -72,6 +76,7 @@ impl BareMapping {
             .chain(step.map.iter().map(|m| &m.span));
         BareMapping {
             places: places.cloned().collect(),
+            copied: copied.len(),
             mapping: Mapping {
                 when: step.when.clone(),
                 fields: copies.chain(mapped).collect(),
