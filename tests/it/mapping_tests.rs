@@ -173,10 +173,13 @@ fn tests_are_chosen_by_name() {
     orgferry(folder.path(), &["test", "--name", "all", "--min-coverage", "50"]).exits(2);
 }
 
+/// An element of a JUnit file: its name, its attributes, its text.
+type Element = (String, Vec<(String, String)>, String);
+
 /// What a JUnit file says: suites with their counts, and cases with their attributes and failures.
-fn parse(xml: &str) -> Vec<(String, Vec<(String, String)>, String)> {
+fn parse(xml: &str) -> Vec<Element> {
     let mut reader = Reader::from_str(xml);
-    let mut found: Vec<(String, Vec<(String, String)>, String)> = Vec::new();
+    let mut found: Vec<Element> = Vec::new();
     loop {
         match reader.read_event().unwrap_or_else(|e| panic!("{e}: {xml}")) {
             Event::Start(start) | Event::Empty(start) => {
@@ -227,7 +230,7 @@ fn results_go_to_ci_as_junit() {
             .filter(|(found, _, _)| found == name)
             .collect::<Vec<_>>()
     };
-    let attribute = |element: &(String, Vec<(String, String)>, String), key: &str| {
+    let attribute = |element: &Element, key: &str| {
         let found = element.1.iter().find(|(name, _)| name == key);
         found
             .unwrap_or_else(|| panic!("no {key} in {element:?}"))

@@ -91,6 +91,7 @@ const UNKNOWABLE: &[(&str, &str, &str)] = &[
     ("", ".lookup", "the org knows its objects"),
     ("", ".by", "the org knows its fields"),
     ("", "source.where", "the org knows its fields"),
+    ("", "source.cursor", "the org knows its fields"),
     ("", "source.order_by", "the org knows its fields"),
     ("", "source.soql", "the org knows its fields"),
     ("", "target.key", "the org knows its fields"),

@@ -43,7 +43,8 @@ pub(super) fn render(ran: &[Ran<'_>], files: &Files) -> String {
             }
             out.push_str(&format!(
                 "        {}\n",
-                "write null where the target has no such record".dimmed()
+                "ID stands for the Id that the record has in the target; null says that there is none"
+                    .dimmed()
             ));
         }
     }
