@@ -66,18 +66,23 @@ impl Files {
     }
 
     /// Shows these bytes as `*` from now on. Places stay what they were: the length does not change.
-    pub fn hide(&mut self, span: &Span) {
-        let range = self.clamp(span);
-        if let Some(file) = self.files.get_mut(span.file) {
-            let star = |b: u8| {
-                if matches!(b, b'\n' | b'\r') {
-                    char::from(b)
-                } else {
-                    '*'
-                }
-            };
-            let stars: String = file.text[range.clone()].bytes().map(star).collect();
-            file.text.replace_range(range, &stars);
+    pub fn hide(&mut self, spans: &[Span]) {
+        let ranges: Vec<_> = spans.iter().map(|span| (span.file, self.clamp(span))).collect();
+        for (number, file) in self.files.iter_mut().enumerate() {
+            let mut own = ranges.iter().filter(|(file, _)| *file == number).peekable();
+            if own.peek().is_none() {
+                continue;
+            }
+            let mut bytes = std::mem::take(&mut file.text).into_bytes();
+            for (_, range) in own {
+                let shown = |byte: &&mut u8| !matches!(**byte, b'\n' | b'\r');
+                bytes[range.clone()]
+                    .iter_mut()
+                    .filter(shown)
+                    .for_each(|byte| *byte = b'*');
+            }
+            // The ranges end between characters: what is left is text.
+            file.text = String::from_utf8_lossy(&bytes).into_owned();
         }
     }
 
@@ -134,8 +139,8 @@ mod tests {
     fn what_is_hidden_is_gone_and_moves_nothing() {
         let mut files = Files::default();
         let file = files.add("a.yaml", "a: sécret\nb: 1\n");
-        files.hide(&Span::new(file, 3..10));
+        files.hide(&[Span::new(file, 3..10)]);
         assert_eq!(files.text(file), "a: *******\nb: 1\n");
-        files.hide(&Span::new(7, 0..99));
+        files.hide(&[Span::new(7, 0..99)]);
     }
 }

@@ -17,5 +17,6 @@ pub use finding::{Code, Edit, Finding, Label, Severity, Span, sort};
 pub use github::render_github;
 pub use json::render_json;
 pub use sarif::render_sarif;
+pub(crate) use suggest::LONGEST;
 pub use suggest::{all_of, did_you_mean, one_of};
 pub use text::{Colour, render_text, summary};

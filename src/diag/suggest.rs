@@ -1,10 +1,13 @@
 /// The known name that a wrong one was probably meant to be: the same but for case, or a few letters away.
 pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if wrong.len() > LONGEST {
+        return None;
+    }
     let lower = wrong.to_lowercase();
     let allowed = (wrong.chars().count() / 3).clamp(1, 4);
     known
         .into_iter()
-        .filter(|name| *name != wrong)
+        .filter(|name| *name != wrong && name.len() <= LONGEST)
         .filter_map(|name| {
             let candidate = name.to_lowercase();
             let distance = distance(&lower, &candidate);
@@ -13,6 +16,9 @@ pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
+
+/// Longer words are compared with none: the comparison takes time and room of the product of both lengths.
+pub(crate) const LONGEST: usize = 300;
 
 /// Letters to change; a forgotten or needless `__c` is one slip, not three.
 fn distance(a: &str, b: &str) -> usize {

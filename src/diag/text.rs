@@ -1,6 +1,6 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{Files, Finding, Label, Severity};
+use super::{Files, Finding, Label, Severity, Span};
 
 /// Whether the text carries colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +18,19 @@ pub fn render_text(findings: &[Finding], files: &Files, colour: Colour) -> Strin
         Colour::Off => Renderer::plain(),
     };
     let mut out = String::new();
-    for finding in findings {
+    for finding in findings.iter().take(MOST_SHOWN) {
         out.push_str(&renderer.render(&[group(finding, files)]));
         out.push_str("\n\n");
     }
+    if findings.len() > MOST_SHOWN {
+        let more = findings.len() - MOST_SHOWN;
+        out.push_str(&format!("... and {more} more; mend these first\n\n"));
+    }
     out
 }
+
+/// More findings than these nobody reads.
+const MOST_SHOWN: usize = 1000;
 
 /// `2 errors and 1 warning in 3 files`, or that there is nothing.
 pub fn summary(findings: &[Finding], checked: usize) -> String {
@@ -45,33 +52,78 @@ fn group<'a>(finding: &'a Finding, files: &'a Files) -> Group<'a> {
         Severity::Warning => Level::WARNING,
     };
     let home = finding.primary.span.file;
+    let own_labels = || {
+        let others = finding.others.iter().filter(|label| label.span.file == home);
+        others.chain([&finding.primary])
+    };
     let mut group = Group::with_title(level.primary_title(&finding.message).id(finding.code));
-    let annotation = |kind: AnnotationKind, label: &'a Label| {
-        let annotation = kind.span(files.clamp(&label.span));
+    let annotation = |kind: AnnotationKind, label: &'a Label, window: &Window<'_>| {
+        let range = files.clamp(&label.span);
+        let annotation = kind.span(range.start - window.start..range.end - window.start);
         if label.text.is_empty() {
             annotation
         } else {
             annotation.label(&label.text)
         }
     };
-    let snippet =
-        |file: usize| Snippet::source(files.text(file)).path(files.path(file).display().to_string());
-    let mut own = snippet(home).annotation(annotation(AnnotationKind::Primary, &finding.primary));
+    let snippet = |file: usize, window: &Window<'a>| {
+        Snippet::source(window.text)
+            .line_start(window.line)
+            .path(files.path(file).display().to_string())
+    };
+    let window = Window::around(own_labels().map(|label| &label.span), files);
+    let mut own =
+        snippet(home, &window).annotation(annotation(AnnotationKind::Primary, &finding.primary, &window));
     for label in finding.others.iter().filter(|l| l.span.file == home) {
-        own = own.annotation(annotation(AnnotationKind::Context, label));
+        own = own.annotation(annotation(AnnotationKind::Context, label, &window));
     }
     group = group.element(own);
     for label in finding.others.iter().filter(|l| l.span.file != home) {
-        group =
-            group.element(snippet(label.span.file).annotation(annotation(AnnotationKind::Context, label)));
+        let window = Window::around([&label.span], files);
+        let other = snippet(label.span.file, &window);
+        group = group.element(other.annotation(annotation(AnnotationKind::Context, label, &window)));
     }
     group.elements(finding.help.iter().map(|help| Level::HELP.message(help)))
+}
+
+/// The lines of a file that a finding is about. The renderer goes through all that it is given, for each finding.
+struct Window<'a> {
+    text: &'a str,
+    /// Its first byte in the file.
+    start: usize,
+    /// The number of its first line.
+    line: usize,
+}
+
+impl<'a> Window<'a> {
+    /// From the first line with a label to the last one; the spans stand in one file.
+    fn around<'s>(spans: impl IntoIterator<Item = &'s Span>, files: &'a Files) -> Self {
+        let mut spans = spans.into_iter().peekable();
+        let whole = spans.peek().map_or("", |span| files.text(span.file));
+        let (mut first, mut last) = (whole.len(), 0);
+        for span in spans {
+            let range = files.clamp(span);
+            first = first.min(range.start);
+            last = last.max(range.end);
+        }
+        // Behind the last line break there is no line to show: the end is shown at the line before.
+        let shown = match first == whole.len() {
+            true => whole.strip_suffix('\n').unwrap_or(whole),
+            false => &whole[..first],
+        };
+        let start = shown.rfind('\n').map_or(0, |at| at + 1);
+        let end = whole[last..].find('\n').map_or(whole.len(), |at| last + at + 1);
+        Window {
+            text: &whole[start..end],
+            start,
+            line: whole[..start].bytes().filter(|byte| *byte == b'\n').count() + 1,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::Span;
 
     fn example() -> (Vec<Finding>, Files) {
         let mut files = Files::default();

@@ -209,9 +209,7 @@ impl Loader {
                     .map(|range| Span::new(file, range)),
             );
         }
-        for span in spans {
-            self.files.hide(&span);
-        }
+        self.files.hide(&spans);
     }
 
     /// A complaint about a file that is not there or is no file.
@@ -335,10 +333,12 @@ impl Loader {
         }) else {
             return;
         };
-        let include = entries.remove(at);
+        let mut include = entries.remove(at);
         let mut merged: Vec<Entry> = Vec::new();
+        let mut whole = true;
         for path in include.value.one_or_more() {
             let Some(text) = path.text() else {
+                whole = false;
                 self.findings.push(
                     Finding::error(
                         "wrong-type",
@@ -351,9 +351,11 @@ impl Loader {
             };
             let full = tidy(&folder.join(text));
             let Some(document) = self.named(&full, FileKind::Mapping, &path.span) else {
+                whole = false;
                 continue;
             };
             let Some(found) = document.root.get(section) else {
+                whole = false;
                 if !document.root.is_broken() {
                     self.findings.push(
                         Finding::error(
@@ -366,6 +368,7 @@ impl Loader {
                 }
                 continue;
             };
+            whole &= !found.is_broken();
             for entry in found.entries() {
                 merged.retain(|earlier| !same(section, earlier, entry));
                 merged.push(entry.clone());
@@ -373,6 +376,11 @@ impl Loader {
         }
         merged.retain(|entry| !entries.iter().any(|own| same(section, own, entry)));
         merged.append(entries);
+        if !whole {
+            // What is missing is not known: the map is not what it was meant to be.
+            include.value.kind = Kind::Broken;
+            merged.push(include);
+        }
         *entries = merged;
     }
 }
@@ -400,12 +408,12 @@ fn secrets(text: &str) -> Vec<std::ops::Range<usize>> {
         {
             continue;
         }
-        let line_start = text[..at].rfind('\n').map_or(0, |found| found + 1);
-        let indent = |line: &str| line.len() - line.trim_start().len();
-        let own = indent(&text[line_start..at]);
         let line = value.split('\n').next().unwrap_or_default();
         let end = match value.chars().next() {
             Some('|' | '>' | '\n' | '\r') | None => {
+                let line_start = text[..at].rfind('\n').map_or(0, |found| found + 1);
+                let indent = |line: &str| line.len() - line.trim_start().len();
+                let own = indent(&text[line_start..at]);
                 let below = value[line.len()..]
                     .strip_prefix('\n')
                     .unwrap_or_default()

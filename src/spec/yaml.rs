@@ -18,7 +18,7 @@ pub(crate) fn parse(files: &Files, file: usize, findings: &mut Vec<Finding>) -> 
     let mut text = files.text(file).to_owned();
     let mut read_over = Vec::new();
     loop {
-        let fault = match serde_yaml::from_str_with_options::<Spanned<Typed>>(&text, options()) {
+        let fault = match typed(&text) {
             Ok(typed) => {
                 let reader = Reader {
                     text: &text,
@@ -31,6 +31,10 @@ pub(crate) fn parse(files: &Files, file: usize, findings: &mut Vec<Finding>) -> 
         };
         match yaml_fault::unquoted_braces(&fault, &text) {
             Some(range) => {
+                if read_over.len() == MOST_READ_OVER {
+                    findings.push(yaml_fault::braces_finding(&text, file, range));
+                    return None;
+                }
                 findings.push(yaml_fault::braces_finding(&text, file, range.clone()));
                 // Quotes of the same length keep every other place where it is.
                 let filler = format!("\"{}\"", "x".repeat(range.len() - 2));
@@ -45,6 +49,34 @@ pub(crate) fn parse(files: &Files, file: usize, findings: &mut Vec<Finding>) -> 
     }
 }
 
+/// As often a file is read anew to find what else is wrong with it. Who forgets quotes so often knows it by then.
+const MOST_READ_OVER: usize = 40;
+
+/// Maps and lists inside each other.
+pub(crate) const DEEPEST: usize = 64;
+
+/// Values and brackets that aliases stand for.
+pub(crate) const MOST_REPEATED: usize = 100_000;
+
+/// The reader calls itself for each level, and takes up to 60 KB for one when it is not optimised.
+const STACK: usize = DEEPEST * (256 << 10);
+
+/// What stands in a text. On a stack of its own, so that nesting as deep as is allowed does no harm whoever calls.
+fn typed(text: &str) -> Result<Spanned<Typed>, serde_yaml::Error> {
+    let read = || serde_yaml::from_str_with_options::<Spanned<Typed>>(text, options());
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        match thread.spawn_scoped(scope, read) {
+            Ok(thread) => match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            },
+            // A machine that has no thread left: most files are flat.
+            Err(_) => read(),
+        }
+    })
+}
+
 /// Duplicate keys are ours to report, `<<` too; all else is YAML 1.2.
 fn options() -> serde_yaml::Options {
     serde_yaml::options! {
@@ -53,6 +85,10 @@ fn options() -> serde_yaml::Options {
         strict_booleans: true,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
+        // One anchor may be used as often as anybody likes: what counts is what comes of it.
+        budget: serde_yaml::budget! { max_depth: DEEPEST, enforce_alias_anchor_ratio: false },
+        // A file of ours that says so much by aliases is no file of ours.
+        alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: MOST_REPEATED },
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::yaml::{DEEPEST, MOST_REPEATED};
 use crate::diag::{Finding, Span};
 
 /// One complaint about what is no YAML.
@@ -143,12 +144,20 @@ pub(crate) fn finding(fault: &serde_yaml::Error, text: &str, file: usize) -> Fin
             .label("this is none")
             .help("put the key in quotes, or an expression that starts with `{` or `[`");
     }
-    if says("budget") || says("nesting") || says("limit") || says("depth") {
-        return error(
-            here,
-            "the file is nested too deeply, or too large, to be read".into(),
-        )
-        .label("given up here");
+    if says("alias") {
+        return error(here, "aliases make too much of this file".into())
+            .label(format!("aliases stand for more than {MOST_REPEATED} values"))
+            .help("write the values out, or put them into a table or a mapping file");
+    }
+    if says("recursion") || says("nesting") || says("depth") {
+        return error(here, "maps and lists are nested too deeply".into())
+            .label(format!("more than {DEEPEST} levels"))
+            .help("no key of orgferry goes so deep: look for brackets or indentation too many");
+    }
+    if says("budget") || says("limit") || says("too large") {
+        return error(here, "the file is too large to be read".into())
+            .label("given up here")
+            .help("take it apart: a file holds one pipeline, long tables belong into CSV files");
     }
     let short = raw.split(" at line ").next().unwrap_or(&raw).to_owned();
     error(here, format!("this is no valid YAML: {short}")).label("the reader stopped here")
@@ -608,11 +617,34 @@ mod tests {
             "- ".repeat(5000),
             "{a: ".repeat(3000),
         ] {
-            let mut files = Files::default();
-            let file = files.add("a.yaml", text);
-            let mut findings = Vec::new();
-            assert!(yaml::parse(&files, file, &mut findings).is_none());
-            assert_eq!(findings.len(), 1);
+            assert_eq!(refusal(&text), "maps and lists are nested too deeply");
         }
+        let deepest = format!(
+            "a: {}x{}\n",
+            "[".repeat(yaml::DEEPEST - 1),
+            "]".repeat(yaml::DEEPEST - 1)
+        );
+        let mut files = Files::default();
+        let file = files.add("a.yaml", deepest);
+        assert!(yaml::parse(&files, file, &mut Vec::new()).is_some());
+    }
+
+    #[test]
+    fn aliases_of_aliases_are_refused_before_they_fill_the_memory() {
+        let ten = |name: &str| vec![format!("*{name}"); 10].join(", ");
+        let mut text = "a0: &a0 [x]\n".to_owned();
+        for level in 1..12 {
+            text += &format!("a{level}: &a{level} [{}]\n", ten(&format!("a{}", level - 1)));
+        }
+        assert_eq!(refusal(&text), "aliases make too much of this file");
+    }
+
+    fn refusal(text: &str) -> String {
+        let mut files = Files::default();
+        let file = files.add("a.yaml", text);
+        let mut findings = Vec::new();
+        assert!(yaml::parse(&files, file, &mut findings).is_none());
+        assert_eq!(findings.len(), 1);
+        findings.remove(0).message
     }
 }

@@ -41,8 +41,8 @@ impl Scope for Fields {
         })
     }
 
-    fn var_names(&self) -> Vec<String> {
-        vec!["region".to_owned()]
+    fn var_names(&self) -> std::borrow::Cow<'_, [String]> {
+        std::borrow::Cow::Owned(vec!["region".to_owned()])
     }
 }
 

@@ -1,6 +1,7 @@
 //! The integration tests, as one program: a module a subject.
 
 mod behaviour;
+mod breaking;
 mod cli;
 mod compile;
 mod crossing;

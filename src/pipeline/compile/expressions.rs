@@ -28,9 +28,6 @@ pub(super) struct Usage {
 impl Usage {
     /// Every var whose name stands in an expression that speaks of `vars`.
     fn expression(&mut self, text: &str, vars: &[String]) {
-        if !text.contains("vars") {
-            return;
-        }
         let words: HashSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
         self.vars
             .extend(vars.iter().filter(|var| words.contains(var.as_str())).cloned());
@@ -55,7 +52,9 @@ pub(super) fn expression(
     }
     let parts = node.parts(ctx.files);
     scope.stand_at(node, parts.clone());
-    usage.expression(&scalar.text, &crate::pipeline::expr::Scope::var_names(scope));
+    if scalar.text.contains("vars") {
+        usage.expression(&scalar.text, &crate::pipeline::expr::Scope::var_names(scope));
+    }
     match Expr::compile(&scalar.text, scope) {
         Ok(expr) => Some(match verbatim(&scalar.text, &parts, ctx) {
             Some(span) => expr.at(span),

@@ -224,6 +224,7 @@ fn compile_file(
         file.root.files(&mut files);
     }
 
+    let unreadable = matches!(credentials, Found::Faulty);
     let before = loader.findings.len();
     let mut ctx = Ctx::new(&loader.files, &mut loader.findings);
     if let Some(file) = &project.file {
@@ -257,7 +258,10 @@ fn compile_file(
             files,
         };
     }
-    Compiled { pipeline, files }
+    Compiled {
+        pipeline: pipeline.filter(|_| !unreadable),
+        files,
+    }
 }
 
 /// What `--env NAME` changes.

@@ -1,3 +1,5 @@
+use std::{borrow::Cow, collections::HashSet};
+
 use crate::{
     diag::{Span, did_you_mean},
     pipeline::{
@@ -88,9 +90,10 @@ impl Columns {
     /// The columns of a query: what it selects, and `Id`.
     pub(super) fn selected(query: &Query, parts: &Segments, vars: Vec<String>) -> Self {
         let mut columns = Columns::new(Rows::Selected, vars);
+        let mut seen = HashSet::new();
         for item in &query.select {
             let path = item.name();
-            if columns.position(&path).is_none() {
+            if seen.insert(path.clone()) {
                 let span = parts.locate(item.range.clone());
                 columns.columns.push(Column {
                     path,
@@ -258,8 +261,8 @@ impl Scope for Columns {
         Ok(self.columns.len() - 1)
     }
 
-    fn var_names(&self) -> Vec<String> {
-        self.vars.clone()
+    fn var_names(&self) -> Cow<'_, [String]> {
+        Cow::Borrowed(&self.vars)
     }
 
     fn has_item(&self) -> bool {

@@ -377,13 +377,21 @@ pub(super) fn info(step: &Entry, steps: &[Entry]) -> StepInfo {
 /// The source that a step reads: its own, or, by `same_as`, that of another one.
 pub(super) fn source_of<'e>(step: &'e Entry, steps: &'e [Entry]) -> Option<&'e Entry> {
     let mut at = step;
-    for _ in 0..=steps.len() {
+    // A chain of more than a few is an accident, which must not take the square of its length.
+    let mut index: HashMap<&str, &Entry> = HashMap::new();
+    for hop in 0..=steps.len() {
         let source = at.value.entry("source")?;
         let Some(name) = source.value.get("same_as") else {
             return Some(source);
         };
         let name = name.text()?;
-        at = steps.iter().find(|other| other.key.text == name)?;
+        if hop == 4 {
+            index.extend(steps.iter().rev().map(|step| (step.key.text.as_str(), step)));
+        }
+        at = match hop {
+            0..4 => steps.iter().find(|other| other.key.text == name)?,
+            _ => index.get(name).copied()?,
+        };
     }
     None
 }
@@ -635,7 +643,11 @@ fn check_key(
     let node = &step.value;
     let key = target.key.as_ref();
     let is_id = key.is_some_and(Key::is_id);
-    let broken = |name: &str| node.get(name).is_some_and(Node::is_broken);
+    let broken = |name: &str| {
+        let includes_broken = |node: &Node| node.get("include").is_some_and(Node::is_broken);
+        node.get(name)
+            .is_some_and(|node| node.is_broken() || includes_broken(node))
+    };
     let copies_all = node.get("copy").and_then(Node::text) == Some("all");
     if let Some(key) = key
         && !broken("map")

@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use crate::diag::LONGEST;
+
 /// Something wrong with an expression, found when it is compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -40,9 +42,13 @@ pub enum FaultKind {
 
 /// The candidate that a misspelt name probably meant, compared without case.
 pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let name = name.to_lowercase();
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| {
             (
                 strsim::damerau_levenshtein(&name, &candidate.to_lowercase()),

@@ -30,7 +30,7 @@ mod test;
 mod tree;
 mod types;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 pub use error::EvalError;
 pub use fault::{Fault, FaultKind, closest};
@@ -56,7 +56,7 @@ pub trait Scope {
     }
 
     /// The declared vars.
-    fn var_names(&self) -> Vec<String>;
+    fn var_names(&self) -> Cow<'_, [String]>;
 
     /// Whether the source has an `each`, so that `item` and `item_number` mean something.
     fn has_item(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Tables for the language page's sentences on expressions.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use proptest::prelude::*;
 
@@ -40,8 +40,11 @@ impl Scope for TestScope {
         Ok(FIELDS.len())
     }
 
-    fn var_names(&self) -> Vec<String> {
-        vec!["region".into(), "regions".into(), "limit".into(), "unset".into()]
+    fn var_names(&self) -> Cow<'_, [String]> {
+        ["region", "regions", "limit", "unset"]
+            .map(String::from)
+            .to_vec()
+            .into()
     }
 
     fn has_item(&self) -> bool {

@@ -542,6 +542,8 @@ mod tests {
         super::{Scope, UnknownField},
         *,
     };
+    use std::borrow::Cow;
+
     use crate::record::FieldPath;
 
     /// Columns: 0 text of 40, 1 number(8,2), 2 a picklist, 3 a moment, 4 several values, 5 unknown.
@@ -559,8 +561,8 @@ mod tests {
             })
         }
 
-        fn var_names(&self) -> Vec<String> {
-            vec!["x".into()]
+        fn var_names(&self) -> Cow<'_, [String]> {
+            vec!["x".to_owned()].into()
         }
     }
 

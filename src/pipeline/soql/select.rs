@@ -1,6 +1,6 @@
 //! The select list.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use super::{
     SelectItem, SelectKind, child,
@@ -324,9 +324,10 @@ impl Parser<'_> {
     }
 
     pub(super) fn check_items(&mut self, items: &[SelectItem]) {
-        for (at, item) in items.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for item in items {
             let name = item.name();
-            if items[..at].iter().any(|other| other.name() == name) {
+            if !seen.insert(name.clone()) {
                 self.note(
                     item.range.clone(),
                     format!("`{name}` is selected twice"),

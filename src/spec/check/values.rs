@@ -39,6 +39,20 @@ impl Check<'_> {
         };
         if scalar.plain() == Plain::Null && scalar.text.is_empty() {
             self.no_value(node, owner, kind.noun);
+        } else if scalar.plain() == Plain::Null {
+            let written = scalar.text.clone();
+            let message = match owner.text.as_str() {
+                "" => format!("expected {}", kind.noun),
+                key => format!("`{key}` takes {}", kind.noun),
+            };
+            self.findings.push(
+                Finding::error("wrong-type", node.head(self.files), message)
+                    .label(format!("`{written}` is nothing"))
+                    .help(format!(
+                        "write a value, or leave the key out; if that is the text, put it in quotes: \"{written}\""
+                    )),
+            );
+            node.kind = Kind::Broken;
         } else if !kind.pattern.is_empty() && matches!(scalar.plain(), Plain::Bool(_)) {
             let help = format!("if that is its name, put it in quotes: \"{}\"", scalar.text);
             self.wrong_type(node, owner, kind.noun, Some(help));

@@ -1,5 +1,7 @@
 //! Every word of `otherwise` and `missing` in every form, alone and inside others.
 
+use std::borrow::Cow;
+
 use super::*;
 use crate::{
     pipeline::{
@@ -56,8 +58,8 @@ impl Scope for NoFields {
         })
     }
 
-    fn var_names(&self) -> Vec<String> {
-        Vec::new()
+    fn var_names(&self) -> Cow<'_, [String]> {
+        Cow::Owned(Vec::new())
     }
 }
 

@@ -13,7 +13,10 @@ use super::{
     },
     Compiler, MAX_DEPTH, Step,
 };
-use crate::record::{FieldPath, Value};
+use crate::{
+    diag::all_of,
+    record::{FieldPath, Value},
+};
 
 impl<'s> Compiler<'s, '_> {
     /// A name, or a path that begins with one.
@@ -206,13 +209,16 @@ impl<'s> Compiler<'s, '_> {
                 None,
             );
         };
-        let names = self.scope.var_names();
-        if !names.contains(&name) {
-            let help = match closest(&name, names.iter().map(String::as_str)) {
+        let unknown = {
+            let names = self.scope.var_names();
+            let known = || names.iter().map(String::as_str);
+            (!names.contains(&name)).then(|| match closest(&name, known()) {
                 Some(close) => format!("did you mean `vars.{close}`?"),
                 None if names.is_empty() => format!("declare it: `vars: {{ {name}: ... }}`"),
-                None => format!("declared are: {}", names.join(", ")),
-            };
+                None => format!("declared are: {}", all_of(known())),
+            })
+        };
+        if let Some(help) = unknown {
             return self.fault(
                 FaultKind::UnknownVar,
                 range,
