@@ -20,6 +20,8 @@
 //!    aside in `state`, and a second pass writes only those fields of only those rows.
 //! 8. [`event`]s tell what happens; [`report`] folds them into a result, and `cli` shows it and picks the exit code.
 //!
+//! [`engine::sample`] goes the same way as far as the mapping and makes tests of the rows; nothing is written.
+//!
 //! # The rooms, in reading order
 //!
 //! | room | holds | may use |

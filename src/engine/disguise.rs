@@ -207,14 +207,15 @@ fn of_field(
     let kind = home.map_or(FieldType::String, |(_, kind)| kind);
     match kind {
         FieldType::Email => Rule::Mask(Mask::Email),
+        // With the place on the map in them, which tells a house.
+        FieldType::Address | FieldType::Location => Rule::Mask(Mask::Text),
+        FieldType::Double if is_place(name) => Rule::Mask(Mask::Digits),
         FieldType::Phone => Rule::Mask(Mask::Phone),
         FieldType::String
         | FieldType::TextArea
         | FieldType::Url
         | FieldType::EncryptedString
         | FieldType::Combobox
-        | FieldType::Address
-        | FieldType::Location
         | FieldType::AnyType
         | FieldType::Json
         | FieldType::ComplexValue
@@ -253,6 +254,13 @@ fn by_name(path: &str) -> Option<Mask> {
     } else {
         None
     }
+}
+
+/// Half of a place on the map.
+fn is_place(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let name = name.trim_end_matches("__s");
+    name.ends_with("latitude") || name.ends_with("longitude")
 }
 
 fn is_address(text: &str) -> bool {
@@ -306,6 +314,12 @@ mod tests {
         ] {
             assert_eq!(by_name(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn places_on_the_map_are_told_by_their_names() {
+        assert!(is_place("BillingLatitude") && is_place("Spot__Longitude__s"));
+        assert!(!is_place("Altitude__c"));
     }
 
     #[test]

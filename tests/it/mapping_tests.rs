@@ -303,6 +303,8 @@ fn what_no_test_looks_at_is_told() {
         .next()
         .expect("a part");
     let folder = self::folder(passing);
+    let ran = orgferry(folder.path(), &["test"]);
+    ran.exits(0).says("steps without a test: customers contacts\n");
     for (least, code) in [("20", 0), ("20%", 0), ("20.1", 1), ("100", 1)] {
         let ran = orgferry(folder.path(), &["test", "--min-coverage", least]);
         ran.exits(code);

@@ -233,3 +233,80 @@ fn what_stands_in_the_way_is_told() {
     project.run(&args).exits(2).says("MASK_KEY");
     assert_eq!(project.read("people.yaml"), PIPELINE);
 }
+
+/// Where nothing is written, a production org is no obstacle; and rows of a JSON API are told by the names of their parts.
+#[test]
+fn production_orgs_can_be_asked() {
+    let runtime = runtime();
+    let src = Org::start(
+        &runtime,
+        "src",
+        "records:\n  - object: Contact\n    rows: [{ LastName: Lovelace, Email: ada@x.example, Title: Countess }]\n",
+    );
+    let dst = Org::start(
+        &runtime,
+        "dst",
+        &format!(
+            "is_sandbox: false\norganization_type: Enterprise Edition\nsobjects:\n  Contact:\n    fields:\n      Legacy_Id__c: {LEGACY}\n"
+        ),
+    );
+    let project = Project::new(&src, &dst);
+    project.write(
+        "api.yaml",
+        "version: 1
+to: dst
+steps:
+  contacts:
+    source:
+      http: { get: \"callout:src/services/data/v60.0/query\", query: { q: \"SELECT Id, LastName, Email, Title FROM Contact\" }, records: \"$.records[*]\" }
+    target: { object: Contact, key: Legacy_Id__c }
+    map:
+      Legacy_Id__c: Id
+      LastName: LastName
+      Email: Email
+      Title: { jsonpath: \"$.Title\", of: row }
+      Description: \"{{ Title }}\"
+",
+    );
+    run(&project, &["run", "api.yaml"]).exits(3);
+    let args = ["test", "api.yaml", "--record", "1", "--keep", "Title"];
+    run(&project, &args).exits(0).says("1 test added");
+    let text = project.read("api.yaml");
+    for name in ["Lovelace", "ada@"] {
+        assert!(!text.contains(name), "{name}: {text}");
+    }
+    assert_eq!(text.matches("Title: Countess").count(), 2, "{text}");
+    run(&project, &["test", "api.yaml"])
+        .exits(0)
+        .says("1 test passed");
+    assert!(dst.emulator.rows("Contact").is_empty());
+}
+
+#[test]
+fn what_a_test_cannot_say_is_told() {
+    let runtime = runtime();
+    let (src, dst) = orgs(&runtime);
+    let project = Project::new(&src, &dst);
+    for (line, words) in [
+        (
+            "Title: { first: [{ lookup: User, by: Email, of: Owner.Email, where: Name = 'Nobody' }, { lookup: User, by: Email, of: Owner.Email, give: Name }] }",
+            "the lookup of `User` gives two answers for `",
+        ),
+        (
+            "Title: { lookup: User, by: Email, of: Owner.Email, give: Name, when: LastName == 'Lovelace' }",
+            "masked it asks the orgs other questions",
+        ),
+        (
+            "Level__c: Department",
+            "a run ends it as parked (`type`), and a test, which asks no org, as mapped",
+        ),
+    ] {
+        let file = format!(
+            "version: 1\nfrom: src\nto: dst\nmask_key: {{ env: MASK_KEY }}\nsteps:\n  contacts:\n    source: {{ object: Contact, where: \"LastName = 'Lovelace'\" }}\n    target: {{ object: Contact, key: Legacy_Id__c }}\n    map:\n      Legacy_Id__c: Id\n      LastName: LastName\n      {line}\n"
+        );
+        project.write("people.yaml", &file);
+        let ran = run(&project, &["test", "people.yaml", "--record", "1"]);
+        ran.exits(1).says(words).says("0 tests added");
+        assert_eq!(project.read("people.yaml"), file);
+    }
+}

@@ -15,6 +15,9 @@ use crate::{
     report::plural,
 };
 
+/// So many steps are named in the summary.
+const FEW: usize = 6;
+
 /// All steps of all pipelines.
 pub(super) struct Coverage {
     steps: Vec<StepCoverage>,
@@ -130,6 +133,19 @@ impl Coverage {
         }
         if !listed && self.expected() < self.fields() {
             line += "; `--coverage` lists the others";
+        }
+        let bare: Vec<String> = self
+            .steps
+            .iter()
+            .filter(|step| step.tests == 0 && step.fields > 0)
+            .map(|step| format!("{} {}", step.pipeline, step.step))
+            .collect();
+        // A list of them has their places too.
+        if !listed && !bare.is_empty() {
+            line += &match bare.len() {
+                0..=FEW => format!("\nsteps without a test: {}", bare.join(", ")),
+                many => format!("\n{} have no test", plural(many as u64, "step")),
+            };
         }
         line
     }
