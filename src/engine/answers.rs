@@ -707,8 +707,16 @@ fn folded(key: &LookupKey, kinds: &[(FieldType, bool)]) -> LookupKey {
 }
 
 /// Whether two canonical values are one to the org: it trims texts and keeps e-mail addresses in lower case.
-pub(super) fn same_value(ours: Option<&Value>, theirs: &Value) -> bool {
+/// The values of a multi-select picklist come back in the order of the list, each once.
+pub(super) fn same_value(kind: ShapeKind, ours: Option<&Value>, theirs: &Value) -> bool {
     match (ours, theirs) {
+        (Some(Value::Text(a)), Value::Text(b)) if kind == ShapeKind::MultiPicklist => {
+            let values = |text: &str| {
+                let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+                parts.map(str::to_owned).collect::<BTreeSet<_>>()
+            };
+            values(a) == values(b)
+        }
         (None | Some(Value::Null), theirs) => theirs.is_null(),
         (Some(Value::Text(a)), Value::Text(b)) => {
             let (a, b) = (a.trim(), b.trim());
@@ -739,6 +747,29 @@ mod tests {
         assert!(found.iter().all(|c| encoded_len(c) < MOST_CONDITION + 200));
         let listed: usize = found.iter().map(|c| c.matches("'key ").count()).sum();
         assert_eq!(listed, 1000);
+    }
+
+    #[test]
+    fn values_are_compared_as_the_org_keeps_them() {
+        use ShapeKind::{MultiPicklist, Text};
+        for (kind, ours, theirs, same) in [
+            (Text, "a ", "a", true),
+            (Text, "A@x.org", "a@x.org", true),
+            (Text, "a\r\nb", "a\nb", true),
+            (Text, "b;a", "a;b", false),
+            (MultiPicklist, "b; a;a", "a;b", true),
+            (MultiPicklist, "a", "a;b", false),
+            (MultiPicklist, "a;b", "a;c", false),
+            (MultiPicklist, "a;B", "a;b", false),
+        ] {
+            assert_eq!(
+                same_value(kind, Some(&ours.into()), &theirs.into()),
+                same,
+                "{kind:?} {ours} {theirs}"
+            );
+        }
+        assert!(!same_value(MultiPicklist, Some(&"a".into()), &Value::Null));
+        assert!(same_value(MultiPicklist, None, &Value::Null));
     }
 
     #[test]

@@ -133,8 +133,8 @@ fn is_same(plan: &PlanStep, row: &WriteRow, found: &Found) -> bool {
             .all(|((cell, field), theirs)| match cell {
                 Plain::Omit => true,
                 _ if !field.updateable => true,
-                Plain::Clear => same_value(None, theirs),
-                Plain::Value(ours) => same_value(Some(ours), theirs),
+                Plain::Clear => same_value(field.shape.kind, None, theirs),
+                Plain::Value(ours) => same_value(field.shape.kind, Some(ours), theirs),
                 Plain::Held(_) => false,
             })
 }

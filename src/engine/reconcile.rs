@@ -378,7 +378,7 @@ impl There {
             if let Some((_, sum)) = self.sums.iter_mut().find(|(of, _)| of == at) {
                 sum.add(theirs);
             }
-            if !same_value(Some(ours), theirs) {
+            if !same_value(write.fields[*at].shape.kind, Some(ours), theirs) {
                 differ.push(*at);
                 words.push(format!(
                     "{} is {} in the source and {} in the target",

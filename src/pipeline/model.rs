@@ -178,6 +178,8 @@ pub struct Step {
     pub needs: Vec<usize>,
     /// Fields that the source's filter and order look at.
     pub filters: Vec<FieldUse>,
+    /// The semi-joins of the source's filter.
+    pub semi_joins: Vec<SemiJoin>,
     /// The policy in force for this step.
     pub policy: Policy,
     /// What must hold of rows and of the whole.
@@ -225,6 +227,28 @@ pub struct FieldUse {
     pub span: Span,
     /// What for.
     pub role: FieldRole,
+}
+
+/// A semi-join of a condition: `Id IN (SELECT AccountId FROM Contact WHERE ...)`.
+#[derive(Clone, Debug)]
+pub struct SemiJoin {
+    /// The field before IN, where it stands by itself.
+    pub outer: Option<(FieldPath, Span)>,
+    /// The object that is searched, and where it is named.
+    pub object: (String, Span),
+    /// The field that is selected, of that object.
+    pub selected: (FieldPath, Span),
+    /// The fields that its own condition looks at, of that object.
+    pub fields: Vec<FieldUse>,
+}
+
+impl SemiJoin {
+    /// Every field of its object that it names.
+    pub fn inner(&self) -> impl Iterator<Item = (&FieldPath, &Span)> {
+        let (path, span) = &self.selected;
+        let fields = self.fields.iter().map(|used| (&used.path, &used.span));
+        std::iter::once((path, span)).chain(fields)
+    }
 }
 
 /// What a query looks at a field for.

@@ -102,11 +102,7 @@ pub fn check(pipeline: &Pipeline, schemas: &Schemas) -> Vec<Finding> {
         pipeline: pipeline.name.clone(),
         ..RunInfo::default()
     };
-    if open.is_empty() {
-        decide(pipeline, schemas, &vars, &run, &mut findings);
-    } else {
-        decide(pipeline, &schemas.without_vars(open), &vars, &run, &mut findings);
-    }
+    decide(pipeline, &schemas.without_vars(open), &vars, &run, &mut findings);
     findings
 }
 

@@ -1,6 +1,6 @@
 //! Checks, held against the target's describe.
 
-use super::{PlanStep, fields::Draft};
+use super::{PlanStep, fields::Draft, types::operands_of_check};
 use crate::{
     diag::{Finding, did_you_mean},
     pipeline::model::{CheckKind, CheckedField, Step},
@@ -67,8 +67,13 @@ pub(super) fn checks(
     for check in &step.checks {
         let mut at = |field: &CheckedField| find(field, drafts, findings);
         let kind = match &check.kind {
-            CheckKind::NotNull(_) | CheckKind::Expr { .. } => {
-                RowCheck::new(check, &mut at).map(PlanCheckKind::Row)
+            CheckKind::NotNull(_) => RowCheck::new(check, &mut at).map(PlanCheckKind::Row),
+            CheckKind::Expr { expr, fields } => {
+                let row = RowCheck::new(check, &mut at).map(PlanCheckKind::Row);
+                if row.is_some() {
+                    operands_of_check(expr, fields, drafts, &check.span, findings);
+                }
+                row
             }
             CheckKind::Unique(fields) => {
                 let places: Option<Vec<usize>> = fields.iter().map(&mut at).collect();

@@ -89,6 +89,11 @@ fn uses<'p>(step: &'p Step, locked: &Schemas) -> Vec<Use<'p>> {
         for filter in &step.filters {
             add(from, object, filter.path.clone(), &filter.span, Side::Read);
         }
+        for join in &step.semi_joins {
+            for (path, span) in join.inner() {
+                add(from, &join.object.0, path.clone(), span, Side::Read);
+            }
+        }
         if let Copy::All { except, span } = &step.copy
             && let (Some(source), Some(to)) =
                 (locked.get(from, object), locked.get(target, &step.target.object))
@@ -139,6 +144,11 @@ fn looked_up(value: &MapValue, visit: &mut dyn FnMut(&str, &FieldPath, &Span)) {
             }
             for filter in &lookup.filters {
                 visit(&lookup.object, &filter.path, &filter.span);
+            }
+            for join in &lookup.semi_joins {
+                for (path, span) in join.inner() {
+                    visit(&join.object.0, path, span);
+                }
             }
         }
     });

@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    NullRule, ParentPath, Schemas, TargetField, column_value,
-    types::{Line, field_words},
+    NullRule, ParentPath, TargetField, column_value,
+    types::{Line, Reads, field_words},
 };
 use crate::{
     diag::{Finding, Span, did_you_mean},
-    pipeline::{
-        Pipeline,
-        model::{Copy, FieldMap, MapValue, Missing, Only, Operation, Source, Step, StepRef, Table},
-    },
+    pipeline::model::{Copy, FieldMap, MapValue, Missing, Only, Operation, Source, StepRef, Table},
     record::{FieldPath, Value},
     salesforce::{Field, FieldType, SObjectDescribe},
     transform::{MappedField, Shape, ShapeKind},
@@ -88,11 +85,9 @@ const AUTOMATIC: [&str; 5] = [
 
 /// Both sides of a step, as far as describes tell.
 pub(super) struct Sides<'a> {
-    pub(super) pipeline: &'a Pipeline,
-    pub(super) step: &'a Step,
+    pub(super) reads: Reads<'a>,
     /// The step's index in the pipeline.
     pub(super) index: usize,
-    pub(super) schemas: &'a Schemas,
     pub(super) target: &'a SObjectDescribe,
     /// The source's describe, when it is an sobject.
     pub(super) source: Option<&'a SObjectDescribe>,
@@ -103,7 +98,7 @@ impl Sides<'_> {
     pub(super) fn drafts(&self, columns: &mut Vec<FieldPath>, findings: &mut Vec<Finding>) -> Vec<Draft> {
         let mut drafts = Vec::new();
         self.copied(columns, &mut drafts, findings);
-        for map in &self.step.map {
+        for map in &self.reads.step.map {
             for (value, on) in self.by_action(&map.value) {
                 let mut own = Vec::new();
                 let draft = if map.field.is_relationship() {
@@ -145,7 +140,7 @@ impl Sides<'_> {
         if !value.any(|value| matches!(value, MapValue::Only { .. })) {
             return vec![(value.clone(), None)];
         }
-        let actions: &[Only] = match self.step.target.operation {
+        let actions: &[Only] = match self.reads.step.target.operation {
             Operation::Insert => &[Only::Create],
             Operation::Update => &[Only::Update],
             _ => &[Only::Create, Only::Update],
@@ -209,7 +204,7 @@ impl Sides<'_> {
         let MapValue::Expr(expr) = value else { return None };
         let source = self.source?.field(columns.get(expr.as_column()?)?.as_str())?;
         let both = [source, field].iter().all(|f| f.kind == FieldType::Base64);
-        if !both || !field.createable || !self.step.target.operation.creates() {
+        if !both || !field.createable || !self.reads.step.target.operation.creates() {
             return None;
         }
         let shape = Shape {
@@ -270,11 +265,11 @@ impl Sides<'_> {
             findings.push(finding);
             return None;
         }
-        let connection = &self.step.target.connection;
+        let connection = &self.reads.step.target.connection;
         let parents: Vec<(&str, &Field)> = lookup
             .reference_to
             .iter()
-            .filter_map(|o| Some((o.as_str(), self.schemas.get(connection, o)?.field(name)?)))
+            .filter_map(|o| Some((o.as_str(), self.reads.schemas.get(connection, o)?.field(name)?)))
             .collect();
         let keys: Vec<&(&str, &Field)> = parents
             .iter()
@@ -349,7 +344,7 @@ impl Sides<'_> {
     }
 
     fn copied(&self, columns: &mut Vec<FieldPath>, drafts: &mut Vec<Draft>, findings: &mut Vec<Finding>) {
-        match &self.step.copy {
+        match &self.reads.step.copy {
             Copy::Nothing => {}
             Copy::Fields(fields) => {
                 for copied in fields {
@@ -387,7 +382,9 @@ impl Sides<'_> {
                 }
             }
             Copy::All { except, span } => {
-                if matches!(self.step.source, Source::File(_)) && self.schemas.file(self.index).is_none() {
+                if matches!(self.reads.step.source, Source::File(_))
+                    && self.reads.schemas.file(self.index).is_none()
+                {
                     findings.push(super::files::unknown_columns(span));
                     return;
                 }
@@ -435,25 +432,26 @@ impl Sides<'_> {
             "LastReferencedDate",
             "IsDeleted",
         ];
-        let candidates: Vec<String> = match (&self.step.source, self.source) {
+        let candidates: Vec<String> = match (&self.reads.step.source, self.source) {
             (Source::Object { .. }, Some(source)) => {
                 source.fields.iter().map(|f| f.name.to_string()).collect()
             }
             (Source::File(_), _) => self
+                .reads
                 .schemas
                 .file(self.index)
                 .map(|survey| survey.columns.clone())
                 .unwrap_or_default(),
             _ => columns
                 .iter()
-                .filter(|c| !c.is_relationship() && self.step.selects(c))
+                .filter(|c| !c.is_relationship() && self.reads.step.selects(c))
                 .map(|c| c.as_str().to_owned())
                 .collect(),
         };
         let named = |name: &str| {
             except.iter().any(|(e, _)| e.eq_ignore_ascii_case(name))
                 || NOT_BY_ITSELF.iter().any(|n| n.eq_ignore_ascii_case(name))
-                || self.step.map.iter().any(|m| {
+                || self.reads.step.map.iter().any(|m| {
                     m.field.as_str().eq_ignore_ascii_case(name)
                         || m.field.is_relationship()
                             && m.field.segments().next().is_some_and(|r| {
@@ -477,7 +475,9 @@ impl Sides<'_> {
 
     /// What copying a field means: for a lookup the link, not the other org's Id.
     fn link(&self, field: &Field, column: usize) -> Option<MapValue> {
-        if field.kind != FieldType::Reference || self.step.source_connection == self.step.target.connection {
+        if field.kind != FieldType::Reference
+            || self.reads.step.source_connection == self.reads.step.target.connection
+        {
             return Some(column_value(column));
         }
         if field.name.eq_ignore_ascii_case("RecordTypeId") {
@@ -504,21 +504,24 @@ impl Sides<'_> {
             });
         }
         let writers = |object: &str| -> Vec<usize> {
-            (0..self.pipeline.steps.len())
+            (0..self.reads.pipeline.steps.len())
                 .filter(|i| {
-                    let step = &self.pipeline.steps[*i];
+                    let step = &self.reads.pipeline.steps[*i];
                     let other = &step.target;
                     !other.operation.deletes()
                         && step.deletes_of.is_none()
                         && other.file.is_none()
-                        && other.connection == self.step.target.connection
+                        && other.connection == self.reads.step.target.connection
                         && other.object.eq_ignore_ascii_case(object)
                 })
                 .collect()
         };
         let mut steps: Vec<usize> = field.reference_to.iter().flat_map(|o| writers(o)).collect();
         // A contact may be that of a person account, which is written with it.
-        let account = self.schemas.get(&self.step.target.connection, "Account");
+        let account = self
+            .reads
+            .schemas
+            .get(&self.reads.step.target.connection, "Account");
         if field
             .reference_to
             .iter()
@@ -529,16 +532,21 @@ impl Sides<'_> {
         }
         let mut seen = std::collections::HashSet::new();
         // A step that comes behind this one by its `needs` changes what others have brought.
-        let own = self.pipeline.steps.iter().position(|s| s.name == self.step.name);
+        let own = self
+            .reads
+            .pipeline
+            .steps
+            .iter()
+            .position(|s| s.name == self.reads.step.name);
         steps.retain(|step| {
-            seen.insert(*step) && own.is_none_or(|own| !super::build::waits(self.pipeline, *step, own))
+            seen.insert(*step) && own.is_none_or(|own| !super::build::waits(self.reads.pipeline, *step, own))
         });
         (!steps.is_empty()).then(|| MapValue::Ref {
             steps: steps.into_iter().map(StepRef::Own).collect(),
             of: Box::new(column_value(column)),
             give: None,
             missing: Missing::Park,
-            span: self.step.span.clone(),
+            span: self.reads.step.span.clone(),
         })
     }
 
@@ -557,14 +565,20 @@ impl Sides<'_> {
             Some(close) => finding.help(format!("did you mean `{close}`?")),
             None => finding.help(format!(
                 "create the field in `{}`, or give the user of this login access to it: a field hidden by field-level security looks as if it were not there",
-                self.step.target.connection
+                self.reads.step.target.connection
             )),
         }
     }
 
     /// Why a field cannot be written, if it cannot.
     fn unwritable(&self, field: &Field, span: &Span) -> Option<Finding> {
-        let key = self.step.target.key.as_ref().is_some_and(|k| k.has(&field.name));
+        let key = self
+            .reads
+            .step
+            .target
+            .key
+            .as_ref()
+            .is_some_and(|k| k.has(&field.name));
         if key {
             return None;
         }
@@ -602,7 +616,7 @@ impl Sides<'_> {
                 },
             );
         }
-        let (may, word) = match self.step.target.operation {
+        let (may, word) = match self.reads.step.target.operation {
             Operation::Upsert => (field.createable || field.updateable, "read-only"),
             Operation::Insert => (field.createable, "not writable when a record is created"),
             Operation::Update => (field.updateable, "not writable once a record exists"),
@@ -614,7 +628,7 @@ impl Sides<'_> {
         }
         let open = format!(
             "remove it from the step, or open it in `{}`",
-            self.step.target.connection
+            self.reads.step.target.connection
         );
         match field {
             f if f.calculated => say(
@@ -660,7 +674,7 @@ impl Sides<'_> {
 
     /// Fields without which the org creates no record.
     fn required(&self, drafts: &[Draft], findings: &mut Vec<Finding>) {
-        if !self.step.target.operation.creates() {
+        if !self.reads.step.target.operation.creates() {
             return;
         }
         // A person account has LastName where a business account has Name: one of the two is enough.
@@ -683,7 +697,7 @@ impl Sides<'_> {
             })
             // What is wrong with a line was said already; one for old records alone is none for new ones.
             .filter(|f| {
-                !self.step.map.iter().any(|m| {
+                !self.reads.step.map.iter().any(|m| {
                     m.field.as_str().eq_ignore_ascii_case(&f.name)
                         && !drafts.iter().any(|d| d.target.name == f.name)
                         && !matches!(m.value.on(Only::Create), MapValue::Omit)
@@ -701,7 +715,7 @@ impl Sides<'_> {
         };
         let mut finding = Finding::error(
             "required-not-mapped",
-            self.step.target.span.clone(),
+            self.reads.step.target.span.clone(),
             format!(
                 "required field{plural} {} of `{}` {verb} not mapped",
                 names.join(", "),
@@ -725,8 +739,8 @@ impl Sides<'_> {
         let there = self.source.and_then(|source| source.field(&field.name));
         let name = &field.name;
         if field.is_reference() {
-            let parent = self.pipeline.steps.iter().find(|step| {
-                step.target.connection == self.step.target.connection
+            let parent = self.reads.pipeline.steps.iter().find(|step| {
+                step.target.connection == self.reads.step.target.connection
                     && field
                         .reference_to
                         .iter()

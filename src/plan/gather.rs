@@ -8,7 +8,7 @@ use super::{Plan, ReadFrom, Schemas, schemas::Resolved};
 use crate::{
     pipeline::{
         Pipeline,
-        model::{MapValue, Source, StepRef},
+        model::{MapValue, SemiJoin, Source, StepRef},
     },
     record::FieldPath,
     salesforce::{Client, ClientError},
@@ -131,6 +131,9 @@ fn wants(pipeline: &Pipeline, schemas: &Schemas) -> Vec<(String, String)> {
             for filter in &step.filters {
                 follow(&step.source_connection, object, &filter.path);
             }
+            semi_joins(&step.semi_joins, &mut |object, path| {
+                follow(&step.source_connection, object, path)
+            });
             let condition = match &step.source {
                 Source::Soql { query, .. } => query.binds.as_slice(),
                 Source::Object {
@@ -183,6 +186,15 @@ fn wants(pipeline: &Pipeline, schemas: &Schemas) -> Vec<(String, String)> {
     wants
 }
 
+/// Visits the object of each semi-join with each of its fields.
+fn semi_joins(joins: &[SemiJoin], visit: &mut dyn FnMut(&str, &FieldPath)) {
+    for join in joins {
+        for (path, _) in join.inner() {
+            visit(&join.object.0, path);
+        }
+    }
+}
+
 /// Visits each `lookup` with the paths that it compares and gives, and each field that a `ref` gives.
 fn lookups(pipeline: &Pipeline, value: &MapValue, visit: &mut dyn FnMut(&str, &[FieldPath])) {
     value.each(&mut |value| match value {
@@ -197,6 +209,9 @@ fn lookups(pipeline: &Pipeline, value: &MapValue, visit: &mut dyn FnMut(&str, &[
             );
             paths.extend(lookup.filters.iter().map(|filter| filter.path.clone()));
             visit(&lookup.object, &paths);
+            semi_joins(&lookup.semi_joins, &mut |object, path| {
+                visit(object, std::slice::from_ref(path))
+            });
         }
         MapValue::Ref { steps, give, .. } => {
             for step in steps {

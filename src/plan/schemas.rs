@@ -17,8 +17,8 @@ pub struct Schemas {
     names: HashMap<String, Vec<String>>,
     /// The connections whose describes are those of a lock: what is not there is not known.
     locked: BTreeSet<String>,
-    /// Vars that have no value yet; only where nothing is sent.
-    open_vars: BTreeSet<String>,
+    /// Where nothing is sent: the vars that have no value yet. `None` in a run, whose vars are settled.
+    open_vars: Option<BTreeSet<String>>,
     files: BTreeMap<usize, Survey>,
 }
 
@@ -81,17 +81,22 @@ impl Schemas {
         self.locked.contains(connection)
     }
 
-    /// The same describes, for checks that have no values for these vars.
+    /// The same describes, for checks before any run: vars stand at their defaults, and these have none.
     pub(super) fn without_vars(&self, vars: BTreeSet<String>) -> Schemas {
         Schemas {
-            open_vars: vars,
+            open_vars: Some(vars),
             ..self.clone()
         }
     }
 
     /// Whether a var has no value yet.
     pub(super) fn stands_for_any(&self, var: &str) -> bool {
-        self.open_vars.contains(var)
+        self.open_vars.as_ref().is_some_and(|open| open.contains(var))
+    }
+
+    /// Whether vars have the values of a run.
+    pub(super) fn settled(&self) -> bool {
+        self.open_vars.is_none()
     }
 
     /// All objects of an org that it has.

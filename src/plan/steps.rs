@@ -13,7 +13,7 @@ use super::{
     files,
     query::{bind_condition, source_query},
     schemas::Resolved,
-    types::{field_words, filters, tells_apart, uniqueness, unknown},
+    types::{Reads, field_words, filters, semi_joins, tells_apart, uniqueness, unknown},
 };
 use crate::{
     diag::{Finding, Span, all_of, did_you_mean},
@@ -85,6 +85,13 @@ pub(super) fn build_step(
     }
     if let Some(object) = step.source.object() {
         filters(schemas, &step.source_connection, object, &step.filters, findings);
+        semi_joins(
+            schemas,
+            &step.source_connection,
+            object,
+            &step.semi_joins,
+            findings,
+        );
     }
     // Rows of a file that have nothing else to tell them apart are told by their lines.
     let line = matches!(step.source, Source::File(_)).then(|| {
@@ -96,14 +103,18 @@ pub(super) fn build_step(
         Some(target) => Some(target?),
         None => None,
     };
+    let reads = Reads {
+        pipeline,
+        step,
+        schemas,
+        vars,
+    };
     let (drafts, key) = match (target, &step.target.file) {
         (Some(target), None) => {
             writable(target, step, findings);
             let drafts = Sides {
-                pipeline,
-                step,
+                reads,
                 index,
-                schemas,
                 target,
                 source,
             }
@@ -145,6 +156,7 @@ pub(super) fn build_step(
         },
         _ => source_query(step, &columns, &types, schemas, vars, findings)?,
     };
+    reads.operands(&columns, findings);
     let mut cursor = cursor(step, schemas, findings);
     if let Some(cursor) = &mut cursor {
         cursor.scope = scope(step, &from, vars);
@@ -281,7 +293,7 @@ fn source_describe<'s>(
     sobject(schemas, &step.source_connection, object, span, findings)
 }
 
-fn sobject<'s>(
+pub(super) fn sobject<'s>(
     schemas: &'s Schemas,
     connection: &str,
     object: &str,
@@ -778,6 +790,7 @@ fn check_lookup(lookup: &Lookup, step: &Step, schemas: &Schemas, vars: &Vars, fi
         );
     }
     filters(schemas, connection, &lookup.object, &lookup.filters, findings);
+    semi_joins(schemas, connection, &lookup.object, &lookup.semi_joins, findings);
     uniqueness(lookup, connection, schemas, findings);
     for (path, span) in &lookup.by {
         check_path(

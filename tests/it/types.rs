@@ -166,7 +166,7 @@ fn run(project: &Project, args: &[&str]) -> Ran {
     Ran::new(command.output().expect("the binary runs"), args)
 }
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "right/plain",
     "right/ways_out",
     "right/multi_select",
@@ -175,6 +175,7 @@ const ALL: [&str; 11] = [
     "right/contacts",
     "right/master_detail",
     "right/vars",
+    "right/semi_joins",
     "wrong/lookup_not_unique",
     "wrong/relationship_of_several_objects",
     "wrong/unwritable_object",

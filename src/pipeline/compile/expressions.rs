@@ -7,7 +7,7 @@ use crate::{
     diag::{Code, Finding, Span, all_of, did_you_mean},
     pipeline::{
         expr::{Expr, FaultKind, is_template},
-        model::{FieldRole, FieldUse, Var, VarKind},
+        model::{FieldRole, FieldUse, SemiJoin, Var, VarKind},
         soql::{self, Bind, BindOperator, Condition, Query, SoqlFault},
     },
     record::{FieldPath, Value},
@@ -202,6 +202,25 @@ pub(super) fn filters(node: Option<&Node>, condition: Option<&Condition>, ctx: &
     };
     let parts = node.parts(ctx.files);
     uses(&condition.fields, FieldRole::Filter, &parts, 0).collect()
+}
+
+/// The semi-joins of a condition or a query, with their places.
+pub(super) fn semi_joins(node: Option<&Node>, joins: &[soql::SemiJoin], ctx: &Ctx<'_>) -> Vec<SemiJoin> {
+    let Some(node) = node.filter(|_| !joins.is_empty()) else {
+        return Vec::new();
+    };
+    let parts = node.parts(ctx.files);
+    let placed =
+        |(path, range): &(FieldPath, std::ops::Range<usize>)| (path.clone(), parts.locate(range.clone()));
+    joins
+        .iter()
+        .map(|join| SemiJoin {
+            outer: join.outer.as_ref().map(placed),
+            object: (join.object.clone(), parts.locate(join.object_range.clone())),
+            selected: placed(&join.selected),
+            fields: uses(&join.fields, FieldRole::Filter, &parts, 0).collect(),
+        })
+        .collect()
 }
 
 /// The fields that a query filters, sorts and groups by.

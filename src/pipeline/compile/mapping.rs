@@ -420,6 +420,11 @@ impl Mapper<'_, '_> {
         let condition =
             condition_node.and_then(|node| expressions::condition(node, self.vars, self.usage, ctx));
         let filters = expressions::filters(condition_node, condition.as_ref(), ctx);
+        let joins = condition
+            .as_ref()
+            .map(|c| c.semi_joins.as_slice())
+            .unwrap_or_default();
+        let semi_joins = expressions::semi_joins(condition_node, joins, ctx);
         if !even || condition.is_some() != condition_node.is_some() || by.len() != counts.0 {
             return None;
         }
@@ -442,6 +447,7 @@ impl Mapper<'_, '_> {
                 condition,
                 condition_span: condition_node.map_or_else(|| subject.span.clone(), |node| ctx.head(node)),
                 filters,
+                semi_joins,
                 give,
             })
         });

@@ -9,7 +9,7 @@ use crate::{
     diag::{Finding, all_of, did_you_mean},
     pipeline::{
         expr::{Expr, Kind},
-        model::{Api, Chunk, CursorField, FieldUse, RowId, Source},
+        model::{Api, Chunk, CursorField, FieldUse, RowId, SemiJoin, Source},
         soql::SelectItem,
     },
     record::FieldPath,
@@ -26,6 +26,8 @@ pub(super) struct CompiledSource {
     pub(super) columns: Columns,
     /// Fields that its filter and order look at.
     pub(super) filters: Vec<FieldUse>,
+    /// The semi-joins of its filter.
+    pub(super) semi_joins: Vec<SemiJoin>,
 }
 
 /// Compiles `source`; `steps` are all of the pipeline, for `same_as`.
@@ -114,6 +116,7 @@ fn nothing(frame: &Frame<'_, '_>) -> CompiledSource {
         chunk: Chunk::Auto,
         columns: Columns::new(Rows::Unknown, frame.var_names()),
         filters: Vec::new(),
+        semi_joins: Vec::new(),
     }
 }
 
@@ -134,6 +137,7 @@ fn read_from(step: &Entry, entry: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut C
         if let Some(query) = expressions::query(step, soql, frame.vars, &mut frame.usage, ctx) {
             out.columns = Columns::selected(&query, &soql.parts(ctx.files), vars);
             out.filters = expressions::query_filters(soql, &query, ctx);
+            out.semi_joins = expressions::semi_joins(Some(soql), &query.semi_joins, ctx);
             out.source = Some(Source::Soql {
                 query,
                 span: ctx.head(soql),
@@ -143,6 +147,13 @@ fn read_from(step: &Entry, entry: &Entry, frame: &mut Frame<'_, '_>, ctx: &mut C
         out.connection = frame.connection(entry, "from", ctx);
         out.columns = Columns::new(Rows::Derived, vars);
         out.source = object_source(node, object, frame, &mut out.filters, ctx);
+        if let Some(Source::Object {
+            condition: Some(condition),
+            ..
+        }) = &out.source
+        {
+            out.semi_joins = expressions::semi_joins(node.get("where"), &condition.semi_joins, ctx);
+        }
     } else if let Some((key, file)) = files::named(node) {
         let alone = files::alone("source", node, key, ctx);
         let Some(file) = files::compile(key, &file.value, frame, ctx) else {

@@ -320,6 +320,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             when: when?,
             needs: needs?,
             filters: source.filters,
+            semi_joins: source.semi_joins,
             policy,
             checks: checks?,
             tests: tests?,

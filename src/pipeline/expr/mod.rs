@@ -34,7 +34,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 pub use error::EvalError;
 pub use fault::{Fault, FaultKind, closest};
-pub use types::{Ids, Type, TypeKind, characters};
+pub use types::{Clash, Ids, Known, Outcome, Side, Type, TypeKind, Written, characters};
 
 use crate::{
     diag::Span,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{FieldUse, StepRef};
+use super::{FieldUse, SemiJoin, StepRef};
 use crate::{
     diag::Span,
     pipeline::{expr::Expr, soql::Condition},
@@ -243,6 +243,8 @@ pub struct Lookup {
     pub condition_span: Span,
     /// The fields that the condition looks at.
     pub filters: Vec<FieldUse>,
+    /// Its semi-joins.
+    pub semi_joins: Vec<SemiJoin>,
     /// This field of the record found instead of its Id.
     pub give: Option<(FieldPath, Span)>,
 }

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::{
-    Bind, BindOperator,
+    Bind, BindOperator, SemiJoin,
     fault::{SoqlFault, SoqlFaultKind},
     lexer::TokenKind,
-    parser::{Parser, Stop},
+    parser::{Parser, Stop, plain_path},
 };
 use crate::record::FieldPath;
 
@@ -69,6 +69,8 @@ fn is_counted_date_literal(word: &str) -> bool {
 /// What a value is compared with.
 struct Side {
     field: Option<FieldPath>,
+    /// Where the field stands, when it stands there by itself.
+    place: Option<Range<usize>>,
 }
 
 impl Parser<'_> {
@@ -212,6 +214,7 @@ impl Parser<'_> {
                     .any(|known| known.eq_ignore_ascii_case(&name));
                 Ok(Side {
                     field: field.filter(|_| keeps),
+                    place: None,
                 })
             }
             Some(TokenKind::Word) => {
@@ -225,8 +228,11 @@ impl Parser<'_> {
                     ));
                 }
                 let (path, range) = self.path()?;
-                self.see(path.clone(), range);
-                Ok(Side { field: Some(path) })
+                self.see(path.clone(), range.clone());
+                Ok(Side {
+                    field: Some(path),
+                    place: Some(range),
+                })
             }
             Some(
                 TokenKind::Text | TokenKind::Number | TokenKind::Bind | TokenKind::Date | TokenKind::DateTime,
@@ -286,7 +292,7 @@ impl Parser<'_> {
         let open = self.here();
         self.advance();
         if self.at_word("SELECT") && semi_join {
-            return self.semi_join(open);
+            return self.semi_join(side, open);
         }
         if self.at(TokenKind::Close) {
             let range = open.start..self.here().end;
@@ -321,13 +327,13 @@ impl Parser<'_> {
     }
 
     /// `(SELECT AccountId FROM Contact WHERE ...)`: its fields are another object's.
-    fn semi_join(&mut self, open: Range<usize>) -> Result<(), Stop> {
+    fn semi_join(&mut self, side: &Side, open: Range<usize>) -> Result<(), Stop> {
         if let Some(outer) = &self.semi_join {
             let message = format!("a semi-join inside the one on {outer}");
             return Err(self.stop(open, message, "one level only", None));
         }
         self.advance();
-        self.path()?;
+        let selected = self.path()?;
         if self.at(TokenKind::Comma) {
             let range = self.here();
             return Err(self.stop(range, "a semi-join selects one field", "one too many", None));
@@ -340,17 +346,39 @@ impl Parser<'_> {
             return Err(self.unexpected("expected an object"));
         }
         let object = self.word().to_owned();
+        let object_range = self.here();
         self.advance();
+        let mut alias = None;
         if self.at(TokenKind::Word) && self.clause_word().is_none() {
+            alias = Some(self.word().to_owned());
             self.advance();
         }
+        let mut join = SemiJoin {
+            outer: side.field.clone().zip(side.place.clone()),
+            object: object.clone(),
+            object_range,
+            selected,
+            fields: Vec::new(),
+        };
         if self.at_word("WHERE") {
             self.advance();
-            let outer = self.semi_join.replace(object);
+            let binds = self.binds.len();
+            let outside = std::mem::take(&mut self.seen);
+            let outer = self.semi_join.replace(object.clone());
             let result = self.condition_tree();
             self.semi_join = outer;
+            join.fields = std::mem::replace(&mut self.seen, outside);
             result?;
+            for bind in &mut self.binds[binds..] {
+                if let Some(field) = &mut bind.field {
+                    *field = plain_path(&object, alias.as_deref(), field);
+                }
+            }
         }
+        for (path, _) in join.fields.iter_mut().chain([&mut join.selected]) {
+            *path = plain_path(&object, alias.as_deref(), path);
+        }
+        self.semi_joins.push(join);
         if !self.at(TokenKind::Close) {
             if self.at_end() {
                 return Err(self.stop(open, "this parenthesis is never closed", "opened here", None));
@@ -364,9 +392,7 @@ impl Parser<'_> {
     }
 
     fn see(&mut self, path: FieldPath, range: Range<usize>) {
-        if self.semi_join.is_none() {
-            self.seen.push((path, range));
-        }
+        self.seen.push((path, range));
     }
 
     fn bind(&mut self, field: Option<FieldPath>, operator: BindOperator, in_list: bool) -> Result<(), Stop> {

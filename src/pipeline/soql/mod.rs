@@ -56,6 +56,8 @@ pub struct Query {
     pub binds: Vec<Bind>,
     /// The fields that WHERE looks at, those of semi-joins left out.
     pub condition_fields: Vec<(FieldPath, Range<usize>)>,
+    /// The semi-joins of WHERE.
+    pub semi_joins: Vec<SemiJoin>,
     /// The fields of ORDER BY.
     pub order_fields: Vec<(FieldPath, Range<usize>)>,
     /// Where FROM ends, behind the object and its alias.
@@ -154,6 +156,23 @@ pub struct Condition {
     /// The bind variables, in order.
     pub binds: Vec<Bind>,
     /// The fields that it looks at, those of semi-joins left out.
+    pub fields: Vec<(FieldPath, Range<usize>)>,
+    /// Its semi-joins.
+    pub semi_joins: Vec<SemiJoin>,
+}
+
+/// `Id IN (SELECT AccountId FROM Contact WHERE ...)`, an anti-join (`NOT IN`) too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SemiJoin {
+    /// The field before IN; `None` when a function stands there.
+    pub outer: Option<(FieldPath, Range<usize>)>,
+    /// The object that is searched.
+    pub object: String,
+    /// Where that stands.
+    pub object_range: Range<usize>,
+    /// The field that is selected, of that object.
+    pub selected: (FieldPath, Range<usize>),
+    /// The fields that its own condition looks at, of that object.
     pub fields: Vec<(FieldPath, Range<usize>)>,
 }
 

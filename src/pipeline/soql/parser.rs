@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Bind, Condition, Query, SelectKind,
+    Bind, Condition, Query, SelectKind, SemiJoin,
     fault::{
         SoqlFault,
         SoqlFaultKind::{Syntax, Unsupported},
@@ -37,6 +37,8 @@ pub(super) struct Parser<'t> {
     pub(super) seen: Vec<(FieldPath, Range<usize>)>,
     /// The object whose semi-join is being parsed.
     pub(super) semi_join: Option<String>,
+    /// Those that have been parsed.
+    pub(super) semi_joins: Vec<SemiJoin>,
     pub(super) depth: usize,
 }
 
@@ -63,6 +65,7 @@ impl<'t> Parser<'t> {
             binds: Vec::new(),
             seen: Vec::new(),
             semi_join: None,
+            semi_joins: Vec::new(),
             depth: 0,
         }
     }
@@ -237,6 +240,7 @@ impl<'t> Parser<'t> {
             text: self.text.to_owned(),
             binds: std::mem::take(&mut self.binds),
             fields: std::mem::take(&mut self.seen),
+            semi_joins: std::mem::take(&mut self.semi_joins),
         })
     }
 
@@ -302,6 +306,7 @@ impl<'t> Parser<'t> {
             offset: None,
             binds: Vec::new(),
             condition_fields: Vec::new(),
+            semi_joins: Vec::new(),
             order_fields: Vec::new(),
             from_end,
             aggregated: grouped
@@ -327,6 +332,12 @@ impl<'t> Parser<'t> {
         }
         self.check_items(&select);
         query.select = select;
+        query.semi_joins = std::mem::take(&mut self.semi_joins);
+        for join in &mut query.semi_joins {
+            if let Some((outer, _)) = &mut join.outer {
+                *outer = plain_path(&query.object, query.alias.as_deref(), outer);
+            }
+        }
         query.binds = std::mem::take(&mut self.binds);
         for bind in &mut query.binds {
             if let (Some(field), None) = (&bind.field, &bind.object) {
@@ -344,7 +355,7 @@ impl Query {
 }
 
 /// A path without the object's own name or alias before it.
-fn plain_path(object: &str, alias: Option<&str>, path: &FieldPath) -> FieldPath {
+pub(super) fn plain_path(object: &str, alias: Option<&str>, path: &FieldPath) -> FieldPath {
     match path.as_str().split_once('.') {
         Some((first, rest))
             if first.eq_ignore_ascii_case(object)

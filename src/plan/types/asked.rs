@@ -206,28 +206,31 @@ impl Sides<'_> {
             .map(|r| r.developer_name.as_str())
             .collect();
         let has = |name: &str| known.iter().any(|known| known.eq_ignore_ascii_case(name));
-        let given: Type = self.type_of(of, columns);
+        let given: Type = self.reads.type_of(of, columns);
         let wrong = given
             .written
             .iter()
-            .filter_map(|value| value.as_text())
-            .find(|name| !has(name));
+            .find_map(|written| Some((written.as_text().filter(|name| !has(name))?, written)));
         let known_words = match known.as_slice() {
             [] => format!("`{}` has no record types there", target.name),
             known => format!("its record types: {}", all_of(known.iter().copied())),
         };
-        if let Some(name) = wrong {
-            let span = line.literals.iter().find(|(text, _)| text == name);
+        if let Some((name, written)) = wrong {
+            let own = line.literals.iter().find(|(text, _)| text == name);
+            let span = own.filter(|_| written.var.is_none());
             let near = did_you_mean(name, known.iter().copied());
             let finding = Finding::error(
                 "unknown-record-type",
                 span.map_or_else(|| line.span.clone(), |(_, span)| span.clone()),
                 format!(
                     "`{}` of `{}` has no record type `{name}`",
-                    target.name, self.step.target.connection
+                    target.name, self.reads.step.target.connection
                 ),
             )
             .label("by developer name");
+            if let Some(var) = &written.var {
+                return Some(self.of_var(line, var, finding.help(known_words)));
+            }
             return Some(match (near, span) {
                 (Some(near), Some((_, span))) => finding
                     .help(format!("did you mean `{near}`?"))
@@ -261,7 +264,7 @@ impl Sides<'_> {
                 format!(
                     "`{}` of `{}` has no record type {}",
                     target.name,
-                    self.step.target.connection,
+                    self.reads.step.target.connection,
                     all_of(missing.iter().copied())
                 ),
             )
@@ -284,7 +287,7 @@ impl Sides<'_> {
         const CODE: &str = "CurrencyIsoCode";
         let both = self.target.field(CODE).is_some() && self.source.is_some_and(|s| s.field(CODE).is_some());
         let given = filled.iter().any(|(name, _)| name.eq_ignore_ascii_case(CODE));
-        if !both || given || !self.step.target.operation.creates() {
+        if !both || given || !self.reads.step.target.operation.creates() {
             return;
         }
         let amount = filled.iter().find(|(name, _)| {
@@ -309,7 +312,7 @@ impl Sides<'_> {
 
     /// The field of the source that a line copies, for words.
     pub(in crate::plan) fn copied_field(&self, path: &FieldPath) -> Option<&Field> {
-        match self.column(path)? {
+        match self.reads.column(path)? {
             Column::Field(field) => Some(field),
             Column::Number | Column::Text => None,
         }

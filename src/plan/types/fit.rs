@@ -1,21 +1,20 @@
 //! What a mapping gives, held against what its field takes.
 
 use super::{
-    super::{
-        fields::{Sides, shape},
-        types::words::{field_words, objects, type_words, yaml},
-    },
+    super::fields::{Sides, shape},
     of::Column,
+    ways::{main, operand, piped, plain},
+    words::{field_words, type_words, yaml},
 };
 use crate::{
-    diag::{Edit, Finding, Span, all_of, did_you_mean, one_of},
+    diag::{Finding, Span, all_of, did_you_mean},
     pipeline::{
-        expr::{Expr, Type, TypeKind, characters},
+        expr::{Type, TypeKind},
         model::MapValue,
     },
-    record::{FieldPath, Id, Value},
+    record::FieldPath,
     salesforce::{Field, FieldType},
-    transform::{EncodeError, Shape, ShapeKind, encode},
+    transform::{Shape, ShapeKind},
 };
 
 /// One line of `map`, or one field of `copy`, with the field that it fills.
@@ -36,25 +35,22 @@ pub(in crate::plan) struct Line<'a> {
     pub(in crate::plan) copied: bool,
 }
 
-/// A remedy in words, and as edits where a program can apply it.
-struct Way {
-    help: String,
-    edits: Vec<Edit>,
-}
-
 impl Sides<'_> {
     /// Complains about values that do not fit, or may not.
     pub(in crate::plan) fn fit(&self, line: &Line<'_>, columns: &[FieldPath], findings: &mut Vec<Finding>) {
         let Some(shape) = shape(line.field) else {
             return;
         };
-        let given = self.type_of(line.value, columns);
-        if !converts(given.kind, shape.kind) {
+        let given = self.reads.type_of(line.value, columns);
+        findings.extend(self.several_in_table(line, columns));
+        // Of literals each is looked at by itself.
+        let alone = given.is_constant() && !matches!(given.kind, TypeKind::List | TypeKind::Compound);
+        if !alone && !converts(given.kind, shape.kind) {
             findings.push(self.mismatch(line, columns, &given, shape));
             return;
         }
-        for value in &given.written {
-            findings.extend(self.literal(line, value, &shape));
+        for written in &given.written {
+            findings.extend(self.literal(line, written, &shape));
         }
         if given.is_constant() {
             return;
@@ -104,19 +100,19 @@ impl Sides<'_> {
     }
 
     /// `source is text(255), target is text(80)`.
-    fn sides(&self, line: &Line<'_>, columns: &[FieldPath], given: &Type) -> String {
-        let source = match plain(line.value, columns).map(|path| (path, self.column(path))) {
-            Some((_, Some(Column::Field(field)))) => format!("source is {}", field_words(field)),
-            _ => format!("this gives {}", type_words(given)),
+    pub(super) fn sides(&self, line: &Line<'_>, columns: &[FieldPath], given: &Type) -> String {
+        let source = match plain(line.value, columns).map(|path| self.reads.column(path)) {
+            Some(Some(Column::Field(field))) => format!("source is {}", field_words(field)),
+            Some(_) => format!("source is {}", type_words(given)),
+            None => format!("this gives {}", type_words(given)),
         };
         format!("{source}, target is {}", field_words(line.field))
     }
 
     fn mismatch(&self, line: &Line<'_>, columns: &[FieldPath], given: &Type, shape: Shape) -> Finding {
-        let from = match (plain(line.value, columns), given.written.as_slice()) {
-            (Some(path), _) => format!("`{path}`"),
-            (None, [value]) => format!("`{}`", value.as_text().unwrap_or("null")),
-            _ => "this value".to_owned(),
+        let from = match plain(line.value, columns) {
+            Some(path) => format!("`{path}`"),
+            None => "this value".to_owned(),
         };
         let finding = Finding::error(
             "type-mismatch",
@@ -129,6 +125,9 @@ impl Sides<'_> {
             _ => None,
         };
         match filter {
+            Some(_) if matches!(line.value, MapValue::Table { .. }) => {
+                finding.help("a table maps a list entry by entry; give it one of them, as in `of: E | first`")
+            }
             Some(filter) => {
                 let way = piped(line, columns, filter);
                 let mut finding = finding.help(way.help);
@@ -140,240 +139,6 @@ impl Sides<'_> {
                 shape.kind.noun()
             )),
         }
-    }
-
-    /// A literal of the file is sent as it is: what does not fit never will.
-    fn literal(&self, line: &Line<'_>, value: &Value, shape: &Shape) -> Option<Finding> {
-        let text = value.as_text()?;
-        let field = line.field;
-        let said = |code, message: String, help: String| {
-            let finding = Finding::error(code, self.literal_place(line, text), message)
-                .label(format!("target is {}", field_words(field)))
-                .help(help);
-            let own = &finding.primary.span;
-            let elsewhere = *own != place(line) && !within(own, line.span);
-            Some(match elsewhere {
-                true => finding.also(place(line), format!("`{}` gets it here", line.name)),
-                false => finding,
-            })
-        };
-        match encode(value.clone(), shape) {
-            Ok(_) => {}
-            Err(EncodeError::Not { .. }) => {
-                return said(
-                    "type-mismatch",
-                    format!("`{text}` cannot become `{}.{}`", line.object, field.name),
-                    format!("the target takes a {}", shape.kind.noun()),
-                );
-            }
-            Err(EncodeError::Lossy { lost, .. }) => {
-                let (code, help) = match shape.kind {
-                    ShapeKind::Date => (
-                        "date-loses-time",
-                        format!(
-                            "write the day alone: `{{ value: {} }}`",
-                            text.split(['T', ' ']).next().unwrap_or_default()
-                        ),
-                    ),
-                    _ => ("number-loses-digits", "write a value that fits".to_owned()),
-                };
-                return said(
-                    code,
-                    format!("`{text}` would lose {lost} in `{}.{}`", line.object, field.name),
-                    help,
-                );
-            }
-        }
-        if shape.kind == ShapeKind::Reference && text.parse::<Id>().is_err() {
-            return said(
-                "type-mismatch",
-                format!("`{text}` is no Id for `{}.{}`", line.object, field.name),
-                format!(
-                    "find the record: `{}: {{ lookup: {}, by: FIELD, of: E }}`",
-                    line.name,
-                    field
-                        .reference_to
-                        .first()
-                        .map_or("OBJECT", |object| object.as_str())
-                ),
-            );
-        }
-        let length = field.length;
-        if is_text(shape.kind) && length > 0 && characters(value) > length {
-            return said(
-                "text-too-long",
-                format!(
-                    "this text has {} characters, and `{}.{}` takes {length}",
-                    characters(value),
-                    line.object,
-                    field.name
-                ),
-                "shorten it".to_owned(),
-            );
-        }
-        let whole = whole_digits(field);
-        let digits = text.trim_start_matches('-').split('.').next().map_or(0, str::len);
-        if let (ShapeKind::Int | ShapeKind::Decimal, Some(whole)) = (shape.kind, whole)
-            && digits > whole as usize
-        {
-            return said(
-                "number-too-large",
-                format!(
-                    "`{text}` has {digits} digits before the point, and `{}.{}` takes {whole}",
-                    line.object, field.name
-                ),
-                "write a smaller number".to_owned(),
-            );
-        }
-        if !field.restricted_picklist {
-            return None;
-        }
-        let parts: Vec<&str> = match shape.kind {
-            ShapeKind::MultiPicklist => text.split(';').map(str::trim).collect(),
-            _ => vec![text],
-        };
-        let wrong = parts
-            .into_iter()
-            .find(|part| !part.is_empty() && !has_value(field, part))?;
-        let known = values(field);
-        if shape.kind == ShapeKind::MultiPicklist
-            && let Some(mended) = with_semicolons(wrong, &known)
-        {
-            let mut finding = said(
-                "multi-separator",
-                format!("`{wrong}` would be one value of `{}.{}`", line.object, field.name),
-                format!(
-                    "values of a multi-select picklist are separated by `;`: `{}`",
-                    yaml(&mended)
-                ),
-            )?;
-            if wrong == text && self.is_literal(line, text) {
-                finding = finding.edit(self.literal_place(line, text), yaml(&mended));
-            }
-            return Some(finding);
-        }
-        let near = did_you_mean(wrong, known.iter().copied());
-        let mut finding = said(
-            "not-in-picklist",
-            format!(
-                "`{}.{}` is a restricted picklist without `{wrong}`",
-                line.object, field.name
-            ),
-            match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("its values: {}", all_of(known.iter().copied())),
-            },
-        )?;
-        if let Some(near) = near.filter(|_| wrong == text && self.is_literal(line, text)) {
-            finding = finding.edit(self.literal_place(line, text), yaml(near));
-        }
-        Some(finding)
-    }
-
-    /// Where a literal of a value stands: itself, in a table, else the line's value.
-    fn literal_place(&self, line: &Line<'_>, text: &str) -> Span {
-        literal_span(line, text).unwrap_or_else(|| place(line))
-    }
-
-    fn is_literal(&self, line: &Line<'_>, text: &str) -> bool {
-        literal_span(line, text).is_some()
-    }
-
-    /// Ids have to be those of an object that the lookup may point at, in this org.
-    fn reference(&self, line: &Line<'_>, columns: &[FieldPath], given: &Type) -> Option<Finding> {
-        let ids = given.ids.as_ref()?;
-        let field = line.field;
-        if field.kind != FieldType::Reference {
-            return None;
-        }
-        let may = |object: &String| {
-            field
-                .reference_to
-                .iter()
-                .any(|to| to.eq_ignore_ascii_case(object))
-        };
-        let two_orgs = self.step.source_connection != self.step.target.connection;
-        if ids.of_source && two_orgs {
-            // The same name on both sides is complained about when the file is read.
-            let same =
-                plain(line.value, columns).is_some_and(|path| path.as_str().eq_ignore_ascii_case(line.name));
-            if same || line.copied {
-                return None;
-            }
-            let parent = field
-                .reference_to
-                .first()
-                .map_or("OBJECT", |object| object.as_str());
-            let of = plain(line.value, columns).map_or("E", FieldPath::as_str);
-            let step = self.pipeline.steps.iter().find(|step| {
-                step.target.connection == self.step.target.connection
-                    && may(&step.target.object)
-                    && ids
-                        .objects
-                        .iter()
-                        .any(|object| object.eq_ignore_ascii_case(&step.target.object))
-            });
-            return Some(
-                Finding::warning(
-                    "copied-lookup",
-                    place(line),
-                    format!(
-                        "`{}.{}` gets the source org's Id, which the target org does not know",
-                        line.object, field.name
-                    ),
-                )
-                .label(self.sides(line, columns, given))
-                .help(match step {
-                    Some(step) => format!("write `{}: {{ ref: {}, of: {of} }}`", line.name, step.name),
-                    None => format!("write `{}: {{ lookup: {parent}, by: FIELD, of: E }}`", line.name),
-                }),
-            );
-        }
-        // Of a lookup to very many kinds (WhatId) describes name them all, of some (a group or a user) they do not.
-        if ids.objects.is_empty() || field.reference_to.is_empty() || ids.objects.iter().any(may) {
-            return None;
-        }
-        let parents: Vec<String> = field.reference_to.iter().map(|o| o.to_string()).collect();
-        let right: Vec<&str> = self
-            .pipeline
-            .steps
-            .iter()
-            .filter(|step| may(&step.target.object) && step.target.connection == self.step.target.connection)
-            .map(|step| step.name.as_str())
-            .collect();
-        let finding = Finding::error(
-            "wrong-reference",
-            place(line),
-            format!(
-                "`{}.{}` refers to {}, not to {}",
-                line.object,
-                field.name,
-                objects(&parents),
-                objects(&ids.objects)
-            ),
-        )
-        .label(format!(
-            "this gives {}, target is {}",
-            type_words(given),
-            field_words(field)
-        ));
-        Some(match (line.value, right.as_slice()) {
-            (MapValue::Ref { span, .. }, [only]) => finding
-                .help(format!(
-                    "refer to the step that writes {}: `ref: {only}`",
-                    objects(&parents)
-                ))
-                .edit(span.clone(), *only),
-            (_, []) => finding.help(format!(
-                "find it there: `{}: {{ lookup: {}, by: FIELD, of: E }}`",
-                line.name, parents[0]
-            )),
-            (_, steps) => finding.help(format!(
-                "refer to a step that writes {}: {}",
-                objects(&parents),
-                one_of(steps.iter().copied())
-            )),
-        })
     }
 
     /// Several values in one text.
@@ -419,6 +184,37 @@ impl Sides<'_> {
         None
     }
 
+    /// A table looks a multi-select text up as one value.
+    fn several_in_table(&self, line: &Line<'_>, columns: &[FieldPath]) -> Option<Finding> {
+        let mut found = None;
+        line.value.each(&mut |value| {
+            let MapValue::Table { table, of, .. } = value else {
+                return;
+            };
+            let several = self.reads.type_of(of, columns).kind == TypeKind::Multi;
+            if several && !table.entries.is_empty() && !table.entries.keys().any(|key| key.contains(';')) {
+                found.get_or_insert_with(|| (table.name.clone(), operand(of, columns)));
+            }
+        });
+        let (table, of) = found?;
+        let name = match table.as_str() {
+            "inline" => "...".to_owned(),
+            name => yaml(name),
+        };
+        Some(
+            Finding::warning(
+                "several-values",
+                place(line),
+                format!("`{of}` may hold several values, and the table looks them up as one"),
+            )
+            .label("`a;b` is not in the table")
+            .help(format!(
+                "let the table map them one by one: `{}: {{ table: {name}, of: {of} | split_multi }}`",
+                line.name
+            )),
+        )
+    }
+
     /// What the source's values are, beside what a restricted picklist takes.
     fn picklist(
         &self,
@@ -437,9 +233,9 @@ impl Sides<'_> {
         }
         let of = operand(line.value, columns);
         let Some(read) = &given.read else {
-            // Of free text it is not known; of what a table, a JSON row or a var gives neither.
-            let free = given.kind == TypeKind::Text
-                && matches!(main(line.value), Some(expr) if expr.as_column().is_some());
+            // Of a field of free text; what a file or a filter gives may well be made for this picklist.
+            let field_of_org = plain(line.value, columns).and_then(|path| self.reads.column(path));
+            let free = given.kind == TypeKind::Text && field_of_org.is_some();
             return free.then(|| {
                 Finding::warning(
                     "not-in-picklist",
@@ -575,135 +371,8 @@ impl Sides<'_> {
 }
 
 /// Where a complaint about the value points.
-fn place(line: &Line<'_>) -> Span {
+pub(super) fn place(line: &Line<'_>) -> Span {
     line.span.clone()
-}
-
-fn within(inner: &Span, outer: &Span) -> bool {
-    inner.file == outer.file && outer.range.start <= inner.range.start && inner.range.end <= outer.range.end
-}
-
-fn literal_span(line: &Line<'_>, text: &str) -> Option<Span> {
-    let own = line.literals.iter().find(|(literal, _)| literal == text);
-    own.map(|(_, span)| span.clone())
-        .or_else(|| table_place(line.value, text))
-}
-
-/// Where a table's value stands.
-fn table_place(value: &MapValue, text: &str) -> Option<Span> {
-    let mut found: Option<Span> = None;
-    value.each(&mut |value| {
-        if let MapValue::Table { table, .. } = value {
-            let places = table
-                .entries
-                .iter()
-                .filter(|(_, value)| value.as_text() == Some(text))
-                .filter_map(|(key, _)| table.places.get(key));
-            let first = places.min_by_key(|span| (span.file, span.range.start));
-            found = found.take().or_else(|| first.cloned());
-        }
-    });
-    found
-}
-
-/// The expression that a value comes from, where it is one.
-fn main(value: &MapValue) -> Option<&Expr> {
-    match value {
-        MapValue::Expr(expr) => Some(expr),
-        MapValue::When { then, .. } | MapValue::Only { then, .. } => main(then),
-        _ => None,
-    }
-}
-
-/// The column of which a value is a plain copy.
-fn plain<'c>(value: &MapValue, columns: &'c [FieldPath]) -> Option<&'c FieldPath> {
-    columns.get(main(value)?.as_column()?)
-}
-
-/// The value as it can stand in a condition or in braces; `E` where it would need quotes there.
-fn operand(value: &MapValue, columns: &[FieldPath]) -> String {
-    if let Some(path) = plain(value, columns) {
-        return path.to_string();
-    }
-    match main(value) {
-        Some(expr)
-            if !expr
-                .source()
-                .contains([',', '[', ']', '{', '}', '#', ':', '"', '\'', '\n']) =>
-        {
-            match expr.is_filterable() {
-                true => expr.source().trim().to_owned(),
-                false => format!("({})", expr.source().trim()),
-            }
-        }
-        _ => "E".to_owned(),
-    }
-}
-
-/// The same value with a filter behind it.
-fn piped(line: &Line<'_>, columns: &[FieldPath], filter: &str) -> Way {
-    let Some(expr) = main(line.value) else {
-        return Way {
-            help: format!("end the values that it is made of with `| {filter}`"),
-            edits: Vec::new(),
-        };
-    };
-    let source = match (expr.source(), plain(line.value, columns)) {
-        ("", Some(path)) => path.as_str(),
-        (source, _) => source.trim(),
-    };
-    let (before, after) = match (expr.is_template(), expr.is_filterable()) {
-        (true, _) => (
-            "{% set text %}".to_owned(),
-            format!("{{% endset %}}{{{{ text | {filter} }}}}"),
-        ),
-        (false, true) => (String::new(), format!(" | {filter}")),
-        (false, false) => ("(".to_owned(), format!(") | {filter}")),
-    };
-    let mended = format!("{before}{source}{after}");
-    let mended = match expr.is_template() {
-        true => format!("\"{}\"", mended.replace('\\', "\\\\").replace('"', "\\\"")),
-        false => mended,
-    };
-    let help = match (line.copied, line.value) {
-        (true, _) => format!(
-            "take it out of `copy`, and write `{}: {mended}` under `map`",
-            line.name
-        ),
-        (false, MapValue::Expr(_)) => format!("write `{}: {mended}`", line.name),
-        (false, _) => format!("write `{mended}` there"),
-    };
-    // A template without quotes would have to get some.
-    let bare = expr.is_template() && expr.span() == Some(line.span);
-    let edits = match expr.span() {
-        Some(span) if !line.copied && !bare && !source.contains('\n') => {
-            let point = |at: usize, text: String| Edit {
-                span: Span::new(span.file, at..at),
-                text,
-            };
-            let mut edits = vec![point(span.range.end, after)];
-            if !before.is_empty() {
-                edits.insert(0, point(span.range.start, before));
-            }
-            edits
-        }
-        _ => Vec::new(),
-    };
-    Way { help, edits }
-}
-
-/// `a, b` as `a;b`, when that makes values of it.
-fn with_semicolons(text: &str, known: &[&str]) -> Option<String> {
-    [',', '|', '/']
-        .into_iter()
-        .filter(|between| text.contains(*between))
-        .map(|between| text.split(between).map(str::trim).collect::<Vec<_>>())
-        .find(|parts| {
-            parts
-                .iter()
-                .all(|part| known.iter().any(|k| k.eq_ignore_ascii_case(part)))
-        })
-        .map(|parts| parts.join(";"))
 }
 
 /// The values of a picklist that may be chosen.
@@ -721,19 +390,19 @@ pub(super) fn has_value(field: &Field, text: &str) -> bool {
 }
 
 /// Digits before the point that a number field takes.
-fn whole_digits(field: &Field) -> Option<u32> {
+pub(super) fn whole_digits(field: &Field) -> Option<u32> {
     match field.kind {
         FieldType::Int | FieldType::Long => (field.digits > 0).then_some(field.digits),
         _ => (field.precision > 0).then(|| field.precision.saturating_sub(field.scale)),
     }
 }
 
-fn is_text(kind: ShapeKind) -> bool {
+pub(super) fn is_text(kind: ShapeKind) -> bool {
     matches!(kind, ShapeKind::Text | ShapeKind::MultiPicklist)
 }
 
 /// Whether some value of the one type can become the other.
-fn converts(from: TypeKind, to: ShapeKind) -> bool {
+pub(super) fn converts(from: TypeKind, to: ShapeKind) -> bool {
     use ShapeKind as S;
     use TypeKind as T;
     match from {

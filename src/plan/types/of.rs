@@ -1,21 +1,87 @@
 //! What a mapping value gives, as far as the describes and the file tell.
 
-use super::super::{fields::Sides, schemas::Resolved};
+use super::super::{
+    LINE,
+    schemas::{Resolved, Schemas},
+};
 use crate::{
+    file::Format,
     pipeline::{
-        expr::{Ids, Type, TypeKind},
-        model::{MapValue, Mask, Missing, Source, StepRef},
+        Pipeline,
+        expr::{Clash, Expr, Ids, Known, Type, TypeKind, Vars},
+        model::{MapValue, Mask, Missing, Source, Step, StepRef, Table, VarDefault, VarKind},
         soql::SelectKind,
     },
     record::{FieldPath, Value},
     salesforce::{Field, FieldType},
 };
 
-impl Sides<'_> {
+/// What the expressions of a step read: its rows, vars, the target's records.
+#[derive(Clone, Copy)]
+pub(in crate::plan) struct Reads<'a> {
+    pub(in crate::plan) pipeline: &'a Pipeline,
+    pub(in crate::plan) step: &'a Step,
+    pub(in crate::plan) schemas: &'a Schemas,
+    /// Those of the run; where nothing is sent, the defaults.
+    pub(in crate::plan) vars: &'a Vars,
+}
+
+/// The names of an expression.
+struct Names<'r> {
+    reads: &'r Reads<'r>,
+    columns: &'r [FieldPath],
+}
+
+impl Known for Names<'_> {
+    fn column(&self, column: usize) -> Type {
+        match self.reads.step.whole_row == Some(column) {
+            true => Type::default(),
+            false => self.reads.column_type(self.columns.get(column)),
+        }
+    }
+
+    fn var(&self, name: &str) -> Type {
+        self.reads.var_type(name)
+    }
+
+    fn item(&self) -> Type {
+        match &self.reads.step.each {
+            Some(each) => each.expr.infer(self).entries(),
+            None => Type::default(),
+        }
+    }
+}
+
+impl Reads<'_> {
+    /// What in an expression can never work.
+    pub(super) fn clashes(&self, expr: &Expr, columns: &[FieldPath]) -> Vec<Clash> {
+        expr.clashes(&Names { reads: self, columns })
+    }
+
+    /// What a var holds. Where nothing is sent, its default stands for it.
+    fn var_type(&self, name: &str) -> Type {
+        let Some(var) = self.pipeline.vars.iter().find(|var| var.name == name) else {
+            return Type::default();
+        };
+        if !self.schemas.stands_for_any(name) {
+            return match self.vars.get(name) {
+                Some(value) => Type::constant(value).of_var(name),
+                None => Type::default(),
+            };
+        }
+        match (&var.default, var.kind) {
+            (VarDefault::Required, VarKind::Text) => Type::default(),
+            (_, VarKind::Text) => Type::text(None),
+            (_, VarKind::Number) => Type::of(TypeKind::Number),
+            (_, VarKind::Bool) => Type::of(TypeKind::Bool),
+            (_, VarKind::List) => Type::of(TypeKind::List),
+        }
+    }
+
     /// What can come out of a mapping value.
     pub(in crate::plan) fn type_of(&self, value: &MapValue, columns: &[FieldPath]) -> Type {
         match value {
-            MapValue::Expr(expr) => expr.infer(&|column| self.column_type(columns.get(column))),
+            MapValue::Expr(expr) => expr.infer(&Names { reads: self, columns }),
             MapValue::Literal(value) => Type::constant(value),
             MapValue::When { then, .. } => self.type_of(then, columns),
             MapValue::First(values) => values
@@ -25,26 +91,7 @@ impl Sides<'_> {
                 .unwrap_or_default(),
             MapValue::Table {
                 table, of, otherwise, ..
-            } => {
-                let texts = table.entries.values().filter(|value| !value.is_null());
-                let mapped = Type {
-                    written: texts.cloned().collect(),
-                    ..Type::constant(&Value::text("-"))
-                };
-                match otherwise {
-                    Missing::Keep => {
-                        let mut kept = self.type_of(of, columns);
-                        let mapped_away = |text: &str| table.entries.contains_key(text);
-                        if let Some(read) = &mut kept.read {
-                            read.retain(|text| !mapped_away(text));
-                        }
-                        kept.written
-                            .retain(|value| !value.as_text().is_some_and(mapped_away));
-                        mapped.or(kept)
-                    }
-                    other => mapped.or(instead(other)),
-                }
-            }
+            } => from_table(table, self.type_of(of, columns), otherwise),
             MapValue::Ref {
                 steps, missing, give, ..
             } => {
@@ -114,8 +161,16 @@ impl Sides<'_> {
             .unwrap_or_default()
     }
 
-    /// What a column of the step's rows holds.
+    /// What a column of the step's rows holds. Cells of a CSV file are texts; of JSON nothing is known.
     fn column_type(&self, path: Option<&FieldPath>) -> Type {
+        if let Source::File(file) = &self.step.source {
+            let text =
+                matches!(file.format, Format::Csv { .. }) || path.is_some_and(|path| path.as_str() == LINE);
+            return match text {
+                true => Type::text(None),
+                false => Type::default(),
+            };
+        }
         match path.and_then(|path| self.column(path)) {
             Some(Column::Field(field)) => of_field(field),
             Some(Column::Number) => Type::of(TypeKind::Number),
@@ -150,6 +205,50 @@ impl Sides<'_> {
             },
         }
     }
+}
+
+/// What a table makes of its input. A list is mapped entry by entry; of what may be one, nothing but the entries is
+/// known.
+fn from_table(table: &Table, of: Type, otherwise: &Missing) -> Type {
+    let mut keys: Vec<(&String, &Value)> = table.entries.iter().collect();
+    keys.sort_unstable_by_key(|(key, _)| key.as_str());
+    let mut values: Vec<&Value> = Vec::new();
+    for (_, value) in keys {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    let kind = of.kind;
+    let mapped = values
+        .into_iter()
+        .map(Type::constant)
+        .reduce(Type::or)
+        .unwrap_or_else(|| Type::constant(&Value::Null));
+    let shaped = |entries: Type| match kind {
+        TypeKind::List => Type::list_of(std::iter::once(entries)),
+        TypeKind::Any => Type {
+            kind: TypeKind::Any,
+            ..entries
+        },
+        _ => entries,
+    };
+    let otherwise = match otherwise {
+        Missing::Keep => {
+            let mut kept = match kind {
+                TypeKind::List => of.entries(),
+                _ => of,
+            };
+            let mapped_away = |text: &str| table.entries.contains_key(text);
+            if let Some(read) = &mut kept.read {
+                read.retain(|text| !mapped_away(text));
+            }
+            kept.written
+                .retain(|written| !written.as_text().is_some_and(mapped_away));
+            kept
+        }
+        other => instead(other),
+    };
+    shaped(mapped.or(otherwise))
 }
 
 /// What a column of rows is.

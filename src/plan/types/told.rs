@@ -16,7 +16,7 @@ use crate::{
 impl Sides<'_> {
     /// Complains about values of tests that cannot be.
     pub(in crate::plan) fn tests(&self, columns: &[FieldPath], findings: &mut Vec<Finding>) {
-        for test in &self.step.tests {
+        for test in &self.reads.step.tests {
             self.given(test, columns, findings);
             let Expectation::Fields(fields) = &test.expect else {
                 continue;

@@ -128,6 +128,7 @@ fn lookup(of: Vec<MapValue>, otherwise: Missing) -> MapValue {
             condition: None,
             condition_span: Default::default(),
             filters: Vec::new(),
+            semi_joins: Vec::new(),
             give: None,
         }),
         of,
