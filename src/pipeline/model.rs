@@ -260,6 +260,8 @@ pub enum FieldRole {
     Order,
     /// GROUP BY.
     Group,
+    /// WHERE of a semi-join: a field of another object than the row's.
+    Joined,
 }
 
 /// The field that tells when a row last changed.

@@ -218,7 +218,7 @@ pub(super) fn semi_joins(node: Option<&Node>, joins: &[soql::SemiJoin], ctx: &Ct
             outer: join.outer.as_ref().map(placed),
             object: (join.object.clone(), parts.locate(join.object_range.clone())),
             selected: placed(&join.selected),
-            fields: uses(&join.fields, FieldRole::Filter, &parts, 0).collect(),
+            fields: uses(&join.fields, FieldRole::Joined, &parts, 0).collect(),
         })
         .collect()
 }

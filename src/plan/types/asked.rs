@@ -62,6 +62,12 @@ pub(in crate::plan) fn filters(
                 "WHERE",
                 format!("leave it out there, and filter the rows that are read: `when: {path} is none`"),
             ),
+            FieldRole::Joined => (
+                field.filterable,
+                "unfilterable-field",
+                "WHERE",
+                "leave it out there, or compare another field of that object".to_owned(),
+            ),
             FieldRole::Order => (
                 field.sortable,
                 "unsortable-field",

@@ -1,6 +1,8 @@
 //! Operators and filters that never take what stands beside them: a CSV column is a text, and `Amount * 2` of a text
 //! parks every row.
 
+use std::ops::Range;
+
 use super::{super::fields::Draft, of::Reads};
 use crate::{
     diag::{Finding, Span},
@@ -20,6 +22,7 @@ impl Reads<'_> {
         let mut look = |expr: &Expr, span: &Span| {
             for clash in self.clashes(expr, columns) {
                 let finding = told(&clash, &name, expr.span().unwrap_or(span));
+                let finding = mended(finding, &clash, &name, expr);
                 if !findings.contains(&finding) {
                     findings.push(finding);
                 }
@@ -81,8 +84,67 @@ pub(in crate::plan) fn operands_of_check(
 ) {
     let name = |column: usize| fields.get(column).map(|field| field.path.as_str());
     for clash in expr.clashes(&Sent { fields, drafts }) {
-        findings.push(told(&clash, &name, expr.span().unwrap_or(span)));
+        let finding = told(&clash, &name, expr.span().unwrap_or(span));
+        findings.push(mended(finding, &clash, &name, expr));
     }
+}
+
+/// Adds the remedy as an edit, where it is a filter behind a field that the expression names once, or a literal
+/// without its quotes.
+fn mended<'n>(
+    finding: Finding,
+    clash: &Clash,
+    name: &dyn Fn(usize) -> Option<&'n str>,
+    expr: &Expr,
+) -> Finding {
+    let sides = || std::iter::once(&clash.left).chain(&clash.right);
+    let literal = |kind: TypeKind| sides().any(|side| side.literal.is_some() && side.given.kind == kind);
+    let filter = match (&clash.right, clash.operator) {
+        (None, "-" | "abs" | "round") => Some("decimal"),
+        (None, _) => return finding,
+        _ if literal(TypeKind::Number) => Some("decimal"),
+        _ if literal(TypeKind::Bool) => Some("bool"),
+        _ => None,
+    };
+    let of = sides().find_map(|side| Some((side.given.kind, name(side.column?)?)));
+    let (Some(span), Some((kind, column))) = (expr.span(), of) else {
+        return finding;
+    };
+    let edit = match (kind, filter) {
+        (TypeKind::Text, Some(filter)) => {
+            once(expr.source(), column).map(|at| (at, format!("({column} | {filter})")))
+        }
+        (TypeKind::Number | TypeKind::Bool, None) => sides()
+            .find_map(|side| side.literal.as_ref()?.as_text())
+            .filter(|text| bare(text, kind))
+            .and_then(|text| Some((once(expr.source(), &format!("'{text}'"))?, text.to_lowercase()))),
+        _ => None,
+    };
+    match edit {
+        Some((at, text)) => {
+            let start = span.range.start;
+            finding.edit(Span::new(span.file, start + at.start..start + at.end), text)
+        }
+        None => finding,
+    }
+}
+
+/// Whether a text without its quotes is a literal of this kind.
+fn bare(text: &str, kind: TypeKind) -> bool {
+    match kind {
+        TypeKind::Number => Number::canonical(text).is_ok(),
+        _ => ["true", "false"].contains(&text.to_lowercase().as_str()),
+    }
+}
+
+/// Where a word stands in a text, if it stands there once.
+fn once(text: &str, word: &str) -> Option<Range<usize>> {
+    let letter = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    let mut found = text
+        .match_indices(word)
+        .map(|(at, _)| at..at + word.len())
+        .filter(|range| !text[..range.start].ends_with(letter) && !text[range.end..].starts_with(letter));
+    found.next().filter(|_| found.next().is_none())
 }
 
 fn told<'n>(clash: &Clash, name: &dyn Fn(usize) -> Option<&'n str>, span: &Span) -> Finding {
@@ -172,7 +234,9 @@ fn told<'n>(clash: &Clash, name: &dyn Fn(usize) -> Option<&'n str>, span: &Span)
             )
             .label(format!("{sides}: fails for every row that has a value there"))
             .help(match (operator, kind(wrong)) {
-                ("+", "a text") => format!("texts are joined by `~`; {}", to_number(wrong, name)),
+                ("+", "a text") if wrong.given.kind == TypeKind::Text => {
+                    format!("texts are joined by `~`; {}", to_number(wrong, name))
+                }
                 _ => to_number(wrong, name),
             })
         }
@@ -257,6 +321,17 @@ fn to_number<'n>(side: &Side, name: &dyn Fn(usize) -> Option<&'n str>) -> String
 
 /// How two sides become alike: the literal follows the field, else the text the other one.
 fn alike<'n>(left: &Side, right: &Side, name: &dyn Fn(usize) -> Option<&'n str>) -> String {
+    if right.given.kind == TypeKind::List {
+        return match right.given.entry {
+            TypeKind::Text if is_number(left) => {
+                "write the numbers of the list without quotes: `[1, 2]`".to_owned()
+            }
+            TypeKind::Number if is_text(left) => {
+                "write the texts of the list in quotes: `['1', '2']`".to_owned()
+            }
+            _ => "compare values of one kind".to_owned(),
+        };
+    }
     let (literal, other) = match (&left.literal, &right.literal) {
         (_, Some(literal)) => (Some(literal), left),
         (Some(literal), None) => (Some(literal), right),
@@ -294,7 +369,6 @@ fn alike<'n>(left: &Side, right: &Side, name: &dyn Fn(usize) -> Option<&'n str>)
     match (is_text(text), wanted.given.kind) {
         (true, TypeKind::Number) => format!("make a number of the text: `{of} | decimal`"),
         (true, TypeKind::Bool) => format!("make true or false of the text: `{of} | bool`"),
-        (true, TypeKind::List) => "look for it in the list: `E in LIST`".to_owned(),
         _ => "compare values of one kind: `| string` makes a text, `| decimal` a number, `| bool` true or false"
             .to_owned(),
     }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     diag::{Finding, Span, all_of, did_you_mean},
     pipeline::{
-        expr::{Type, TypeKind},
+        expr::{Expr, Type, TypeKind},
         model::MapValue,
     },
     record::FieldPath,
@@ -41,6 +41,10 @@ impl Sides<'_> {
         let Some(shape) = shape(line.field) else {
             return;
         };
+        // Of what never works nothing comes out.
+        if main(line.value).is_some_and(|expr| self.reads.fails(expr, columns)) {
+            return;
+        }
         let given = self.reads.type_of(line.value, columns);
         findings.extend(self.several_in_table(line, columns));
         // Of literals each is looked at by itself.
@@ -193,26 +197,27 @@ impl Sides<'_> {
             };
             let several = self.reads.type_of(of, columns).kind == TypeKind::Multi;
             if several && !table.entries.is_empty() && !table.entries.keys().any(|key| key.contains(';')) {
-                found.get_or_insert_with(|| (table.name.clone(), operand(of, columns)));
+                let end = main(of)
+                    .filter(|expr| expr.is_filterable())
+                    .and_then(Expr::span)
+                    .map(|span| Span::new(span.file, span.range.end..span.range.end));
+                found.get_or_insert_with(|| (operand(of, columns), end));
             }
         });
-        let (table, of) = found?;
-        let name = match table.as_str() {
-            "inline" => "...".to_owned(),
-            name => yaml(name),
-        };
-        Some(
-            Finding::warning(
-                "several-values",
-                place(line),
-                format!("`{of}` may hold several values, and the table looks them up as one"),
-            )
-            .label("`a;b` is not in the table")
-            .help(format!(
-                "let the table map them one by one: `{}: {{ table: {name}, of: {of} | split_multi }}`",
-                line.name
-            )),
+        let (of, end) = found?;
+        let mut finding = Finding::warning(
+            "several-values",
+            place(line),
+            format!("`{of}` may hold several values, and the table looks them up as one"),
         )
+        .label("`a;b` is not in the table")
+        .help(format!(
+            "write `of: {of} | split_multi`: the table then maps them one by one"
+        ));
+        if let Some(end) = end {
+            finding = finding.edit(end, " | split_multi");
+        }
+        Some(finding)
     }
 
     /// What the source's values are, beside what a restricted picklist takes.

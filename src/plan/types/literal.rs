@@ -57,6 +57,10 @@ impl Sides<'_> {
                 return Some(match written.var {
                     Some(_) if never => Finding {
                         severity: Severity::Error,
+                        help: vec![format!(
+                            "the target takes a {}: give the var such a default, or map another value",
+                            shape.kind.noun()
+                        )],
                         ..finding
                     },
                     _ => finding,

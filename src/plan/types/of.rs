@@ -8,7 +8,7 @@ use crate::{
     file::Format,
     pipeline::{
         Pipeline,
-        expr::{Clash, Expr, Ids, Known, Type, TypeKind, Vars},
+        expr::{Clash, Expr, Ids, Known, Outcome, Type, TypeKind, Vars},
         model::{MapValue, Mask, Missing, Source, Step, StepRef, Table, VarDefault, VarKind},
         soql::SelectKind,
     },
@@ -56,6 +56,12 @@ impl Reads<'_> {
     /// What in an expression can never work.
     pub(super) fn clashes(&self, expr: &Expr, columns: &[FieldPath]) -> Vec<Clash> {
         expr.clashes(&Names { reads: self, columns })
+    }
+
+    /// Whether an expression fails for every row that has values.
+    pub(super) fn fails(&self, expr: &Expr, columns: &[FieldPath]) -> bool {
+        let clashes = self.clashes(expr, columns);
+        clashes.iter().any(|clash| clash.outcome == Outcome::Fails)
     }
 
     /// What a var holds. Where nothing is sent, its default stands for it.
