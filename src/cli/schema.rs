@@ -115,11 +115,17 @@ async fn lock(context: &Context, args: &LockArgs) -> Result<u8, Problem> {
     for pipeline in &loaded.pipelines {
         let schemas = describes.of(pipeline, &context.environment).await?;
         let unknown = plan::check(pipeline, schemas);
-        absent.extend(
-            unknown
-                .into_iter()
-                .filter(|finding| finding.code == "unknown-object"),
-        );
+        for finding in unknown {
+            let tells = match finding.code {
+                "unknown-object" => true,
+                // Once for an org, however many pipelines read it.
+                "not-classified" => !absent.iter().any(|told| told.message == finding.message),
+                _ => false,
+            };
+            if tells {
+                absent.push(finding);
+            }
+        }
         for connection in engine::orgs_of(pipeline) {
             let path = locks::path(&pipeline.project, &connection, env);
             let lock = wanted.entry(path).or_default();

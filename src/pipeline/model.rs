@@ -180,6 +180,8 @@ pub struct Step {
     pub filters: Vec<FieldUse>,
     /// The semi-joins of the source's filter.
     pub semi_joins: Vec<SemiJoin>,
+    /// What was complained about already as personal data without a mask.
+    pub personal: Vec<Personal>,
     /// The policy in force for this step.
     pub policy: Policy,
     /// What must hold of rows and of the whole.
@@ -196,6 +198,12 @@ impl Step {
     /// Whether a `lookup` of its mapping asks the target's org.
     pub fn asks_target(&self) -> bool {
         self.map.iter().any(|line| line.value.looks_up())
+    }
+
+    /// Whether it is looked at for personal data: `policy.pii` says so, and rows leave their org.
+    pub fn discloses(&self) -> bool {
+        self.policy.pii != Pii::Ignore
+            && (self.target.file.is_some() || self.source_connection != self.target.connection)
     }
 
     /// Whether a column is one that the file asks for: a query reads its cursor even when it does not select it.
@@ -227,6 +235,15 @@ pub struct FieldUse {
     pub span: Span,
     /// What for.
     pub role: FieldRole,
+}
+
+/// Personal data that reaches the target unmasked, as the files alone tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Personal {
+    /// By the value, or the field of `copy`, that stands here.
+    Line(Span),
+    /// This field, by `copy: all`.
+    Copied(String),
 }
 
 /// A semi-join of a condition: `Id IN (SELECT AccountId FROM Contact WHERE ...)`.

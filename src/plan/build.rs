@@ -114,6 +114,7 @@ fn decide(
     run: &RunInfo,
     findings: &mut Vec<Finding>,
 ) -> Option<(Vec<Built>, Order)> {
+    super::personal::unclassified(pipeline, schemas, findings);
     let built: Vec<Option<Built>> = (0..pipeline.steps.len())
         .map(|index| build_step(pipeline, index, schemas, vars, run, findings))
         .collect();

@@ -64,6 +64,7 @@ pub async fn gather_into(pipeline: &Pipeline, orgs: &Orgs, schemas: &mut Schemas
             schemas.insert(&connection, &object, describe);
         }
     }
+    classify(pipeline, orgs, schemas).await?;
     for (connection, client) in orgs {
         if schemas.absent(connection) && !schemas.has_names(connection) {
             let global = client.describe_global().await.map_err(|source| GatherError {
@@ -74,6 +75,56 @@ pub async fn gather_into(pipeline: &Pipeline, orgs: &Orgs, schemas: &mut Schemas
                 connection,
                 global.into_iter().map(|o| o.name.to_string()).collect(),
             );
+        }
+    }
+    Ok(())
+}
+
+/// Asks how the fields are classified of which a step with `policy.pii` reads. An org that does not tell is remembered as
+/// such, and asked no more.
+async fn classify(pipeline: &Pipeline, orgs: &Orgs, schemas: &mut Schemas) -> Result<(), GatherError> {
+    for step in &pipeline.steps {
+        let connection = &step.source_connection;
+        let (Some(object), Some(client)) = (step.source.object(), orgs.get(connection)) else {
+            continue;
+        };
+        if !step.discloses() {
+            continue;
+        }
+        let paths = step.columns.iter().map(|column| &column.path);
+        let mut passed: Vec<String> = paths
+            .flat_map(|path| schemas.objects_on(connection, object, path))
+            .collect();
+        passed.push(object.to_owned());
+        for object in passed {
+            let Some(describe) = schemas.get(connection, &object) else {
+                continue;
+            };
+            if describe.classified || schemas.unclassified(connection).is_some() {
+                continue;
+            }
+            let mut describe = describe.clone();
+            match client.classification(&describe.name).await {
+                Ok(found) => {
+                    for (name, group) in found {
+                        let fields = describe.fields.iter_mut();
+                        for field in fields.filter(|field| field.name.eq_ignore_ascii_case(&name)) {
+                            field.compliance_group = Some(group.as_str().into());
+                        }
+                    }
+                    describe.classified = true;
+                    schemas.insert(connection, &object, Some(Arc::new(describe)));
+                }
+                Err(error) if error.hides_classification() => {
+                    schemas.set_unclassified(connection, error.to_string());
+                }
+                Err(source) => {
+                    return Err(GatherError {
+                        connection: connection.clone(),
+                        source,
+                    });
+                }
+            }
         }
     }
     Ok(())

@@ -64,9 +64,22 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Takes in what was described now; of an object that it has already, the new wins.
+    /// Takes in what was described now; of an object that it has already, the new wins. How fields are classified is
+    /// asked only for those who look at it: what is known of that stays until somebody asks again.
     pub fn merge(&mut self, objects: impl IntoIterator<Item = Arc<SObjectDescribe>>) {
-        for object in objects {
+        for mut object in objects {
+            if let (false, Some(before)) = (object.classified, self.objects.get(object.name.as_str())) {
+                let groups = before
+                    .fields
+                    .iter()
+                    .filter_map(|field| Some((&field.name, field.compliance_group.as_ref()?)));
+                for (name, group) in groups {
+                    let new = Arc::make_mut(&mut object);
+                    for field in new.fields.iter_mut().filter(|field| field.name == *name) {
+                        field.compliance_group = Some(group.clone());
+                    }
+                }
+            }
             self.objects.insert(object.name.to_string(), object);
         }
     }
@@ -249,6 +262,7 @@ fn read_object(name: &str, from: &Value) -> Result<SObjectDescribe, serde_json::
         fields,
         record_types,
         child_relationships: Vec::new(),
+        classified: false,
     })
 }
 

@@ -13,6 +13,7 @@ mod files;
 mod gather;
 mod lock;
 mod order;
+mod personal;
 mod query;
 mod schemas;
 mod steps;

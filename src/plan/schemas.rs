@@ -20,6 +20,8 @@ pub struct Schemas {
     /// Where nothing is sent: the vars that have no value yet. `None` in a run, whose vars are settled.
     open_vars: Option<BTreeSet<String>>,
     files: BTreeMap<usize, Survey>,
+    /// Why orgs do not tell how their fields are classified, by connection.
+    unclassified: BTreeMap<String, String>,
 }
 
 /// Where a field path leads.
@@ -92,6 +94,31 @@ impl Schemas {
     /// Whether a var has no value yet.
     pub(super) fn stands_for_any(&self, var: &str) -> bool {
         self.open_vars.as_ref().is_some_and(|open| open.contains(var))
+    }
+
+    /// Why an org does not tell how its fields are classified, if it was asked and does not.
+    pub(super) fn unclassified(&self, connection: &str) -> Option<&str> {
+        self.unclassified.get(connection).map(String::as_str)
+    }
+
+    /// Notes that an org does not tell how its fields are classified.
+    pub(super) fn set_unclassified(&mut self, connection: &str, why: String) {
+        self.unclassified.insert(connection.to_owned(), why);
+    }
+
+    /// The sobjects behind the relationships of a path, as far as they are known.
+    pub(super) fn objects_on(&self, connection: &str, object: &str, path: &FieldPath) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        let segments: Vec<&str> = path.segments().collect();
+        for parent in &segments[..segments.len().saturating_sub(1)] {
+            let at = found.last().map_or(object, String::as_str);
+            let field = self.get(connection, at).and_then(|d| d.by_relationship(parent));
+            match field.map(|field| field.reference_to.as_slice()) {
+                Some([one]) => found.push(one.to_string()),
+                _ => break,
+            }
+        }
+        found
     }
 
     /// Whether vars have the values of a run.

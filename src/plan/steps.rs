@@ -10,7 +10,7 @@ use super::{
     checks::checks,
     cursor::{cursor, scope},
     fields::{Draft, Sides},
-    files,
+    files, personal,
     query::{bind_condition, source_query},
     schemas::Resolved,
     types::{Reads, field_words, filters, semi_joins, tells_apart, uniqueness, unknown},
@@ -157,6 +157,7 @@ pub(super) fn build_step(
         _ => source_query(step, &columns, &types, schemas, vars, findings)?,
     };
     reads.operands(&columns, findings);
+    personal::classified(&reads, &columns, &drafts, findings);
     let mut cursor = cursor(step, schemas, findings);
     if let Some(cursor) = &mut cursor {
         cursor.scope = scope(step, &from, vars);

@@ -150,6 +150,39 @@ impl Client {
         self.get(&path).await?.parse(|body| serde_json::from_slice(body))
     }
 
+    /// The fields of an object that Setup puts into compliance categories: name, and categories as `PII;GDPR`.
+    ///
+    /// FieldDefinition answers for one object at a time, and wants it named in the filter.
+    ///
+    /// # Errors
+    /// What the org says; [`ClientError::hides_classification`] tells whether it is a matter of this login or release.
+    pub async fn classification(&self, object: &str) -> Result<Vec<(String, String)>, ClientError> {
+        let name = object.replace(['\\', '\''], "");
+        let soql = format!(
+            "SELECT QualifiedApiName, ComplianceGroup FROM FieldDefinition WHERE EntityDefinition.QualifiedApiName = '{name}'"
+        );
+        let mut page = self.query(&soql, false, None).await?;
+        let mut found = Vec::new();
+        loop {
+            for record in &page.records {
+                let text = |key: &str| {
+                    record
+                        .get(key)
+                        .and_then(|value| value.as_str())
+                        .unwrap_or_default()
+                };
+                let (field, group) = (text("QualifiedApiName"), text("ComplianceGroup"));
+                if !group.is_empty() {
+                    found.push((field.to_owned(), group.to_owned()));
+                }
+            }
+            match &page.next {
+                Some(next) => page = self.query_more(next).await?,
+                None => return Ok(found),
+            }
+        }
+    }
+
     /// The first page of a query. `all` includes deleted and archived rows; `batch_size` is a wish for the page's
     /// size, 200 to 2000.
     ///
@@ -284,6 +317,17 @@ impl ClientError {
     /// Whether the org says that an object, field or record is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, ClientError::Api(error) if is_not_found(error))
+    }
+}
+
+impl ClientError {
+    /// Whether an org of this release, or for this login, does not tell how fields are classified. What passes (limits,
+    /// trouble of the server) is something else.
+    pub fn hides_classification(&self) -> bool {
+        matches!(
+            self,
+            ClientError::Api(error) if matches!(error.status, 400 | 403 | 404) && error.code != "REQUEST_LIMIT_EXCEEDED"
+        )
     }
 }
 

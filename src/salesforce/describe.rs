@@ -67,6 +67,9 @@ pub struct SObjectDescribe {
     /// Who refers to it.
     #[serde(deserialize_with = "or_default")]
     pub child_relationships: Vec<ChildRelationship>,
+    /// Whether the org was asked how its fields are classified: describes do not tell.
+    #[serde(skip)]
+    pub classified: bool,
 }
 
 /// A field of an object.
@@ -164,6 +167,8 @@ pub struct Field {
     /// Classic encryption: who lacks the permission reads asterisks.
     #[serde(deserialize_with = "or_default")]
     pub encrypted: bool,
+    /// The compliance categories that Setup gives it, `PII;GDPR`; see [`SObjectDescribe::classified`].
+    pub compliance_group: Option<CompactString>,
 }
 
 /// A value of a picklist.

@@ -166,7 +166,7 @@ fn run(project: &Project, args: &[&str]) -> Ran {
     Ran::new(command.output().expect("the binary runs"), args)
 }
 
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     "right/plain",
     "right/ways_out",
     "right/multi_select",
@@ -176,6 +176,7 @@ const ALL: [&str; 12] = [
     "right/master_detail",
     "right/vars",
     "right/semi_joins",
+    "right/classified_masked",
     "wrong/lookup_not_unique",
     "wrong/relationship_of_several_objects",
     "wrong/unwritable_object",
@@ -254,6 +255,63 @@ fn an_object_that_is_not_there_is_told_and_the_rest_locked() {
         .says("has no object `Acount`")
         .says("did you mean `Account`");
     assert!(project.read("schemas/orgs/hq.lock.json").contains("\"Account\""));
+}
+
+#[test]
+fn an_org_that_does_not_tell_what_it_classifies_is_told_once() {
+    let runtime = runtime();
+    let refuses = "faults:\n  - { on: { query: FieldDefinition }, then: { answer: { status: 400, code: INVALID_FIELD, message: \"No such column 'ComplianceGroup' on entity 'FieldDefinition'\" } } }\nsobjects:";
+    let hq = org(&runtime, "hq", &[("sobjects:", refuses)]);
+    let emea = org(&runtime, "emea", &[]);
+    let project = project(
+        &hq,
+        &emea,
+        &["wrong/unmasked_classified", "right/classified_masked"],
+    );
+    let ran = run(&project, &["schema", "lock"]);
+    ran.exits(0);
+    let said = "warning[not-classified]: `hq` does not tell which of its fields are classified as personal";
+    let output = format!("{}{}", ran.stdout, ran.stderr);
+    assert_eq!(output.matches(said).count(), 1, "{output}");
+    ran.says("No such column 'ComplianceGroup'");
+    assert!(
+        !project
+            .read("schemas/orgs/hq.lock.json")
+            .contains("complianceGroup")
+    );
+    // Offline nothing is known then; online the policy says what it cannot see.
+    run(&project, &["validate"]).exits(0);
+    run(&project, &["validate", "--online"]).exits(0).says(said);
+}
+
+#[test]
+fn what_an_org_classifies_is_held_online_too() {
+    let runtime = runtime();
+    let (hq, emea) = (org(&runtime, "hq", &[]), org(&runtime, "emea", &[]));
+    let project = project(&hq, &emea, &["wrong/unmasked_classified", "right/plain"]);
+    for args in [
+        vec!["validate", "--online"],
+        vec!["run", "pipelines/unmasked_classified.yaml", "--progress", "none"],
+    ] {
+        run(&project, &args)
+            .exits(2)
+            .says("`Nick__c` is classified as PII and GDPR, and would reach the target as it is");
+    }
+    assert_eq!(emea.emulator.rows("Contact").len(), 0);
+    // A lock keeps what it knows when a pipeline that does not ask is locked alone.
+    run(&project, &["schema", "lock"]).exits(0);
+    let whole = project.read("schemas/orgs/hq.lock.json");
+    assert!(whole.contains("\"complianceGroup\": \"PII;GDPR\""));
+    project.write("pipelines/names.yaml", &fixture("right/contacts"));
+    run(&project, &["schema", "lock", "pipelines/names.yaml"]).exits(0);
+    assert!(
+        project
+            .read("schemas/orgs/hq.lock.json")
+            .contains("\"complianceGroup\": \"PII;GDPR\"")
+    );
+    run(&project, &["validate", "pipelines/unmasked_classified.yaml"])
+        .exits(2)
+        .says("mask it: `Department: { mask: text, of: Nick__c }`");
 }
 
 #[test]

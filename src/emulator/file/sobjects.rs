@@ -83,6 +83,12 @@ pub struct FieldSpec {
     /// Help text.
     #[serde(default)]
     pub help: Option<String>,
+    /// Setup's Compliance Categorization: `PII`, `GDPR`, `HIPAA`, `PCI`, `COPPA`, `CCPA`.
+    #[serde(default)]
+    pub compliance_group: Vec<String>,
+    /// Setup's Data Sensitivity Level: `Public`, `Internal`, `Confidential`, `Restricted`, `MissionCritical`.
+    #[serde(default)]
+    pub security_classification: Option<String>,
     /// Must have a value in every record.
     #[serde(default)]
     pub required: bool,

@@ -74,6 +74,8 @@ const FIELD_FIELDS: &[(&str, &str)] = &[
     ("IsListVisible", "Checkbox"),
     ("IsPolymorphicForeignKey", "Checkbox"),
     ("RelationshipName", "Text(255)"),
+    ("SecurityClassification", "Text(255)"),
+    ("ComplianceGroup", "Text(255)"),
 ];
 
 /// The answer to a statement about the catalogue; `None` when it is about something else.
@@ -262,6 +264,8 @@ fn field_values(object: &Object, field: &Field, entity: &str, now: &str) -> Valu
             "RelationshipName",
             field.relationship_name.clone().unwrap_or_default(),
         ),
+        ("SecurityClassification", field.sensitivity.clone()),
+        ("ComplianceGroup", field.compliance.clone()),
     ]
 }
 

@@ -260,6 +260,8 @@ fn custom_field(object: &Object, name: &str, spec: &FieldSpec) -> Result<Field, 
     let mut field = Field::new(name, &label, &data);
     field.custom = name.ends_with("__c");
     field.help.clone_from(&spec.help);
+    field.compliance = spec.compliance_group.join(";");
+    field.sensitivity = spec.security_classification.clone().unwrap_or_default();
     if let Some(old) = object.field(name).map(|at| &object.fields[at]) {
         // What a file says of a standard field does not take its nature away.
         field.name_field = old.name_field;

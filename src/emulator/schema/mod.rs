@@ -188,6 +188,10 @@ pub(crate) struct Field {
     pub(crate) compound: Option<String>,
     pub(crate) extra_type_info: Option<&'static str>,
     pub(crate) help: Option<String>,
+    /// Its compliance categories, `PII;GDPR`.
+    pub(crate) compliance: String,
+    /// Its data sensitivity level.
+    pub(crate) sensitivity: String,
     /// Digits of a whole number.
     pub(crate) digits: u32,
     /// The picklist or checkbox that a dependent picklist depends on.
@@ -247,6 +251,8 @@ impl Field {
                 _ => None,
             },
             help: None,
+            compliance: String::new(),
+            sensitivity: String::new(),
             digits: if data.kind == Kind::Int { 8 } else { 0 },
             controller: None,
             relationship_order: None,

@@ -30,6 +30,7 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) use pii::masked;
 pub use vars::apply_vars;
 
 use super::{Pipeline, credentials::ValueRef, model::Policy};

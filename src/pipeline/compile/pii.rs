@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{Ctx, scope::Columns};
 use crate::{
     diag::Finding,
-    pipeline::model::{Copy, Each, FieldMap, MapValue, Mask, Missing, Pii, Source},
+    pipeline::model::{Copy, Each, FieldMap, Mask, Personal, Pii, Source},
     record::FieldPath,
     spec::Node,
 };
@@ -146,29 +146,35 @@ pub(super) struct Looked<'s> {
     pub(super) copy: &'s Copy,
 }
 
-/// Complains about every line that carries personal data unmasked.
-pub(super) fn check(step: &Looked<'_>, node: &Node, marks: &Marks, pii: Pii, ctx: &mut Ctx<'_>) {
+/// Complains about every line that carries personal data unmasked, and gives the places that it complained about.
+pub(super) fn check(
+    step: &Looked<'_>,
+    node: &Node,
+    marks: &Marks,
+    pii: Pii,
+    ctx: &mut Ctx<'_>,
+) -> Vec<Personal> {
+    let mut told = Vec::new();
     let finding = |span, message| match pii {
         Pii::Refuse => Finding::error("unmasked-pii", span, message),
         Pii::Report | Pii::Ignore => Finding::warning("unmasked-pii", span, message),
     };
     if pii == Pii::Ignore {
-        return;
+        return told;
     }
     let entries = node.get("map").map(Node::entries).unwrap_or_default();
     for line in step.map {
-        let mut columns = Vec::new();
-        reaching(&line.value, step.each, &mut columns);
+        let columns = line.value.carried(step.each);
         let target = line.field.as_str();
         let Some((what, path)) = step.personal(&columns, target, marks) else {
             continue;
         };
+        told.push(Personal::Line(line.value_span.clone()));
         let typed = entries
             .iter()
             .find(|entry| entry.key.span == line.span)
             .and_then(|entry| entry.value.text())
             .filter(|text| !crate::pipeline::expr::is_template(text));
-        let kind = kind_for(&what).as_str();
         ctx.report(
             finding(
                 line.value_span.clone(),
@@ -176,8 +182,8 @@ pub(super) fn check(step: &Looked<'_>, node: &Node, marks: &Marks, pii: Pii, ctx
             )
             .label("not masked")
             .help(format!(
-                "mask it: `{target}: {{ mask: {kind}, of: {} }}`",
-                quoted(typed.unwrap_or(&path))
+                "mask it: `{}`",
+                masked(target, &what, typed.unwrap_or(&path))
             )),
         );
     }
@@ -188,7 +194,7 @@ pub(super) fn check(step: &Looked<'_>, node: &Node, marks: &Marks, pii: Pii, ctx
                 let Some((what, path)) = step.personal(&[copied.column], &copied.field, marks) else {
                     continue;
                 };
-                let (field, kind) = (&copied.field, kind_for(&what).as_str());
+                told.push(Personal::Line(copied.span.clone()));
                 ctx.report(
                     finding(
                         copied.span.clone(),
@@ -196,14 +202,15 @@ pub(super) fn check(step: &Looked<'_>, node: &Node, marks: &Marks, pii: Pii, ctx
                     )
                     .label("not masked")
                     .help(format!(
-                        "take it out of `copy` and add it to `map`: `{field}: {{ mask: {kind}, of: {path} }}`"
+                        "take it out of `copy` and add it to `map`: `{}`",
+                        masked(&copied.field, &what, &path)
                     )),
                 );
             }
         }
         Copy::All { except, span } => {
             let Some(object) = step.source.and_then(Source::object) else {
-                return;
+                return told;
             };
             let left_out = |field: &str| {
                 except.iter().any(|(name, _)| name.eq_ignore_ascii_case(field))
@@ -218,21 +225,26 @@ pub(super) fn check(step: &Looked<'_>, node: &Node, marks: &Marks, pii: Pii, ctx
                 _ => !field.eq_ignore_ascii_case("Name"),
             };
             let names: Vec<&str> = marks.of(object).filter(|f| !left_out(f) && selected(f)).collect();
-            let Some(first) = names.first() else { return };
-            let kind = kind_for(first).as_str();
+            let Some(first) = names.first() else { return told };
+            told.extend(names.iter().map(|name| Personal::Copied((*name).to_owned())));
             ctx.report(
                 finding(
                     span.clone(),
-                    format!("`copy: all` carries personal fields of `{object}`: {}", crate::diag::all_of(names.clone())),
+                    format!(
+                        "`copy: all` carries personal fields of `{object}`: {}",
+                        crate::diag::all_of(names.clone())
+                    ),
                 )
                 .label("not masked")
                 .help(format!(
-                    "write `except: [{}]`, and map those that are needed: `{first}: {{ mask: {kind}, of: {first} }}`",
-                    names.join(", ")
+                    "write `except: [{}]`, and map those that are needed: `{}`",
+                    names.join(", "),
+                    masked(first, first, first)
                 )),
             );
         }
     }
+    told
 }
 
 impl Looked<'_> {
@@ -272,35 +284,14 @@ fn home(object: &str, path: &str) -> (String, String) {
     (object.to_owned(), field)
 }
 
-/// The columns whose values reach the target.
-fn reaching(value: &MapValue, each: Option<&Each>, columns: &mut Vec<usize>) {
-    match value {
-        MapValue::Expr(expr) => {
-            // Whether something holds is no personal value.
-            if expr.kind() != crate::pipeline::expr::Kind::Bool {
-                columns.extend(expr.columns());
-                if expr.reads_item() {
-                    columns.extend(each.iter().flat_map(|each| each.expr.columns()));
-                }
-            }
-        }
-        MapValue::When { then, .. } | MapValue::Only { then, .. } => reaching(then, each, columns),
-        MapValue::First(values) => values.iter().for_each(|value| reaching(value, each, columns)),
-        MapValue::JsonPath { of, .. } => reaching(of, each, columns),
-        MapValue::Table {
-            of,
-            otherwise: Missing::Keep,
-            ..
-        } => reaching(of, each, columns),
-        // What a table, a record or a mask gives is not what was read.
-        MapValue::Table { .. }
-        | MapValue::Ref { .. }
-        | MapValue::Lookup { .. }
-        | MapValue::RecordType { .. }
-        | MapValue::Mask { .. }
-        | MapValue::Literal(_)
-        | MapValue::Omit => {}
-    }
+/// The line that masks a field: `Email: { mask: email, of: Email }`. `what` is the field by whose name the mask is
+/// chosen, `of` the expression as it stands there.
+pub(crate) fn masked(target: &str, what: &str, of: &str) -> String {
+    format!(
+        "{target}: {{ mask: {}, of: {} }}",
+        kind_for(what).as_str(),
+        quoted(of)
+    )
 }
 
 fn kind_for(field: &str) -> Mask {

@@ -269,6 +269,7 @@ impl<'a, 'd> Steps<'a, 'd> {
         self.frame.usage.deletes |= matches!(&deletes, Some(Some(_)));
         // Within one org nothing is disclosed.
         let stays = source.connection.as_ref() == Some(&connection);
+        let mut personal = Vec::new();
         if let (Some(map), Some(copy), false) = (&map, &copy, stays) {
             let looked = pii::Looked {
                 source: source.source.as_ref(),
@@ -278,7 +279,7 @@ impl<'a, 'd> Steps<'a, 'd> {
                 map,
                 copy,
             };
-            pii::check(&looked, node, self.marks, policy.pii, ctx);
+            personal = pii::check(&looked, node, self.marks, policy.pii, ctx);
         }
         let checks = checks::compile(
             step,
@@ -321,6 +322,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             needs: needs?,
             filters: source.filters,
             semi_joins: source.semi_joins,
+            personal,
             policy,
             checks: checks?,
             tests: tests?,

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{FieldUse, SemiJoin, StepRef};
+use super::{Each, FieldUse, SemiJoin, StepRef};
 use crate::{
     diag::Span,
-    pipeline::{expr::Expr, soql::Condition},
+    pipeline::{
+        expr::{Expr, Kind},
+        soql::Condition,
+    },
     record::{FieldPath, Value},
 };
 
@@ -146,6 +149,42 @@ impl MapValue {
         let mut found = false;
         self.each(&mut |value| found |= is(value));
         found
+    }
+
+    /// The columns whose values reach the target as they are, or changed by an expression; `each` is the step's. What a
+    /// table, a record or a mask gives is not what was read, and neither is whether something holds.
+    pub fn carried(&self, each: Option<&Each>) -> Vec<usize> {
+        let mut columns = Vec::new();
+        self.carry(each, &mut columns);
+        columns
+    }
+
+    fn carry(&self, each: Option<&Each>, columns: &mut Vec<usize>) {
+        match self {
+            MapValue::Expr(expr) => {
+                if expr.kind() != Kind::Bool {
+                    columns.extend(expr.columns());
+                    if expr.reads_item() {
+                        columns.extend(each.iter().flat_map(|each| each.expr.columns()));
+                    }
+                }
+            }
+            MapValue::When { then, .. } | MapValue::Only { then, .. } => then.carry(each, columns),
+            MapValue::First(values) => values.iter().for_each(|value| value.carry(each, columns)),
+            MapValue::JsonPath { of, .. }
+            | MapValue::Table {
+                of,
+                otherwise: Missing::Keep,
+                ..
+            } => of.carry(each, columns),
+            MapValue::Table { .. }
+            | MapValue::Ref { .. }
+            | MapValue::Lookup { .. }
+            | MapValue::RecordType { .. }
+            | MapValue::Mask { .. }
+            | MapValue::Literal(_)
+            | MapValue::Omit => {}
+        }
     }
 
     /// Whether there is a `lookup` in it.

@@ -21,6 +21,6 @@ mod words;
 pub(super) use asked::{filters, tells_apart, uniqueness, unknown};
 pub(super) use clashes::operands_of_check;
 pub(super) use fit::Line;
-pub(super) use of::Reads;
+pub(super) use of::{Column, Reads};
 pub(super) use semi_join::semi_joins;
 pub(super) use words::field_words;

@@ -186,7 +186,7 @@ impl Reads<'_> {
     }
 
     /// The field that a column is, or what is made of it.
-    pub(super) fn column(&self, path: &FieldPath) -> Option<Column<'_>> {
+    pub(in crate::plan) fn column(&self, path: &FieldPath) -> Option<Column<'_>> {
         let object = self.step.source.object()?;
         let resolved = |path| match self.schemas.resolve(&self.step.source_connection, object, path) {
             Resolved::Field(field) => Some(Column::Field(field)),
@@ -258,7 +258,7 @@ fn from_table(table: &Table, of: Type, otherwise: &Missing) -> Type {
 }
 
 /// What a column of rows is.
-pub(super) enum Column<'s> {
+pub(in crate::plan) enum Column<'s> {
     Field(&'s Field),
     Number,
     Text,
