@@ -179,6 +179,10 @@ const NOT_OF_A_FILE: &[(&str, &str)] = &[
         "of `--env`: shown by `environments_change_credentials_vars_and_policy`",
     ),
     (
+        "not-classified",
+        "of an org that does not tell: shown by `types::an_org_that_does_not_tell_what_it_classifies_is_told_once`",
+    ),
+    (
         "drift-changed-field",
         "of an org that has changed: shown by `types::drift_is_told_by_policy`",
     ),

@@ -139,6 +139,8 @@ fn following(at: usize, of: &Step) -> Option<Step> {
             span: span.clone(),
             role: FieldRole::Filter,
         }],
+        semi_joins: Vec::new(),
+        personal: Vec::new(),
         policy,
         checks: Vec::new(),
         tests: Vec::new(),
