@@ -9,10 +9,6 @@ pub mod expr;
 pub mod model;
 pub mod soql;
 
-<<<<<<< HEAD
-pub use compile::{Loaded, apply_vars, load, load_instead, load_to_check};
-=======
 pub(crate) use compile::masked;
-pub use compile::{Loaded, apply_vars, load, load_to_check};
->>>>>>> 4aee7ca (Hold policy.pii to what the source's org classifies, asked of FieldDefinition and kept in the lock)
+pub use compile::{Loaded, apply_vars, load, load_instead, load_to_check};
 pub use model::Pipeline;
