@@ -96,6 +96,10 @@ impl Sides<'_> {
             field_words(field)
         ));
         Some(match (line.value, right.as_slice()) {
+            (MapValue::Ref { give: Some((path, _)), .. }, _) => finding.help(format!(
+                "a `ref` gives the Id of the record that it finds: leave `give: {path}` out, or give a field that holds Ids of {}",
+                objects(&parents)
+            )),
             (MapValue::Ref { span, .. }, [only]) => finding
                 .help(format!(
                     "refer to the step that writes {}: `ref: {only}`",
