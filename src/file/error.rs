@@ -55,16 +55,22 @@ impl FileError {
                 "paths in a file start at that file's folder; check that the file is there".to_owned()
             }
             FileError::Broken { help, .. } => help.clone(),
+            FileError::Unwritable { reason, .. } if reason == FULL => {
+                "make room on that disk, or name a file on another one".to_owned()
+            }
             FileError::Unwritable { .. } => "check the folder and the disk".to_owned(),
         }
     }
 }
+
+const FULL: &str = "the disk is full";
 
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FULL.to_owned(),
         _ => error.to_string(),
     }
 }
@@ -156,5 +162,23 @@ impl Stop {
             }
             Stop::Io(error) => FileError::unreadable(path, &error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_with_its_way_out() {
+        let full = FileError::unwritable("out.csv", &io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.to_string(), "cannot write `out.csv`: the disk is full");
+        assert!(
+            full.help().starts_with("make room on that disk"),
+            "{}",
+            full.help()
+        );
+        let other = FileError::unwritable("out.csv", &io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(other.help(), "check the folder and the disk");
     }
 }

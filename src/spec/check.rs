@@ -123,16 +123,13 @@ impl Check<'_> {
                 Kind::List(_) => self.items(node, inner, owner),
                 _ => self.node(node, inner, owner),
             },
-            Shape::Map {
-                keys,
-                values,
-                include,
-            } => {
+            // What `include` names is there already: an `include` that is left is a key like others.
+            Shape::Map { keys, values, .. } => {
                 if !matches!(node.kind, Kind::Map(_)) {
                     self.wrong_type(node, owner, "a map", None);
                     return;
                 }
-                self.map(node, keys, values, *include);
+                self.map(node, keys, values);
             }
             Shape::Record(record) => {
                 if !matches!(node.kind, Kind::Map(_)) {
@@ -180,16 +177,13 @@ impl Check<'_> {
         }
     }
 
-    fn map(&mut self, node: &mut Node, keys: &'static TextKind, values: &'static Shape, include: bool) {
+    fn map(&mut self, node: &mut Node, keys: &'static TextKind, values: &'static Shape) {
         self.duplicates(node);
         let Kind::Map(entries) = &mut node.kind else {
             return;
         };
         for entry in entries {
             let name = entry.key.text.as_str();
-            if include && name == "include" {
-                continue;
-            }
             if name == "<<" {
                 self.merge_key(entry);
                 continue;

@@ -115,9 +115,15 @@ fn of(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
                 map["propertyNames"] = json!({ "pattern": keys.pattern });
             }
             if *include {
+                // A field or table of that name is none of these files.
+                let other = json!({ "allOf": [{ "type": "object" }, of(values, definitions)] });
                 map["properties"] = json!({ "include": {
                     "description": "Mapping files whose entries are merged in; an entry written here wins.",
-                    "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+                    "anyOf": [
+                        { "type": "string" },
+                        { "type": "array", "items": { "type": "string" } },
+                        other,
+                    ],
                 } });
             }
             map

@@ -358,6 +358,12 @@ pub enum StateError {
         /// What stands against it.
         found: &'static str,
     },
+    /// Nothing more fits on the disk.
+    #[error("cannot write state `{path}`: the disk is full")]
+    Full {
+        /// The file.
+        path: String,
+    },
     /// The pipeline is being run already.
     #[error("`{pipeline}`{} is being run already{}", in_env(env), held_by(by))]
     Running {
@@ -395,6 +401,8 @@ impl StateError {
                 "move the file away, or name another one under `state: { sqlite: ... }` in orgferry.yaml; without the \
                  old file the history and the id map start anew"
             }
+            StateError::Full { .. } => NO_ROOM,
+            StateError::Create { source, .. } if is_full(source) => NO_ROOM,
             StateError::Create { .. } | StateError::ReadOnly { .. } => {
                 "make the folder writable, or name another file under `state: { sqlite: ... }` in orgferry.yaml"
             }
@@ -408,10 +416,50 @@ impl StateError {
     }
 }
 
+const NO_ROOM: &str = "make room on that disk, or name a file on another one under `state: { sqlite: ... }` in orgferry.yaml; what the state \
+     held before is unharmed";
+
+/// Whether there was no room: of the disk, or of what this user may take of it.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
 fn in_env(env: &Option<String>) -> String {
     env.as_ref().map(|env| format!(" ({env})")).unwrap_or_default()
 }
 
 fn held_by(by: &Option<String>) -> String {
     by.as_ref().map(|by| format!(": {by}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_question_of_permissions() {
+        let create = |kind| StateError::Create {
+            path: "x/state.db".into(),
+            source: Error::from(kind),
+        };
+        for (error, disk) in [
+            (create(ErrorKind::StorageFull), true),
+            (create(ErrorKind::QuotaExceeded), true),
+            (create(ErrorKind::PermissionDenied), false),
+            (create(ErrorKind::ReadOnlyFilesystem), false),
+            (
+                StateError::Full {
+                    path: "x/state.db".into(),
+                },
+                true,
+            ),
+        ] {
+            let help = error.help().unwrap_or_default();
+            assert_eq!(help.contains("make room on that disk"), disk, "{error}: {help}");
+            assert_eq!(help.contains("writable"), !disk, "{error}: {help}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use orgferry::{
     diag::{Colour, render_github, render_json, render_sarif, render_text},
     pipeline::{Loaded, load_to_check},
     plan::{Lock, Schemas, check},
-    spec::schemas,
+    spec::{FileKind, Loader, schemas},
 };
 use serde_json::Value;
 
@@ -108,6 +108,14 @@ impl Ground {
             !loaded.has_errors() || loaded.pipelines.is_empty(),
             "a pipeline beside {:#?}",
             loaded.findings
+        );
+        let path = self.folder.path().join(Place::Pipeline.path());
+        let document = Loader::default().document(&path);
+        assert!(
+            loaded.has_errors()
+                || document.is_none_or(|document| document.kind != FileKind::Pipeline)
+                || loaded.pipelines.len() == 1,
+            "nothing is wrong, and there is no pipeline"
         );
         let mut locks = Schemas::default();
         let hq = fs::read(self.folder.path().join(Place::Lock.path())).expect("the lock");

@@ -316,10 +316,7 @@ fn database(path: &str, error: &rusqlite::Error) -> StateError {
             path,
             found: "it, or a file beside it, cannot be opened",
         },
-        Some(ErrorCode::DiskFull) => StateError::ReadOnly {
-            path,
-            found: "the disk is full",
-        },
+        Some(ErrorCode::DiskFull) => StateError::Full { path },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { path },
         _ => StateError::Database {
             path,
