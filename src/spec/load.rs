@@ -1,7 +1,7 @@
 //! Finding and reading files: the ones that were asked for, their project, their credentials, what they include.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use super::{
     check::check,
     node::{Entry, Kind, Node},
     shape::Shape,
-    shapes, tables, yaml,
+    shapes, slip, tables, yaml,
 };
 
 /// What a file is.
@@ -274,16 +274,54 @@ impl Loader {
     /// Reads and checks a text as if it stood in a file of this name.
     pub fn parse(&mut self, path: &Path, text: String, wanted: Option<FileKind>) -> Option<Document> {
         let file = self.files.add(path, text);
-        let mut root = yaml::parse(&self.files, file, &mut self.findings)?;
+        let before = self.findings.len();
+        let root = yaml::parse(&self.files, file, &mut self.findings);
+        let document = root.map(|root| self.shaped(path, file, root, wanted));
+        match self.slipped(path, file, before, wanted) {
+            Some(root) => Some(self.shaped(path, file, root, wanted)),
+            None => document,
+        }
+    }
+
+    /// Follows what a tree includes and holds it against its shape.
+    fn shaped(&mut self, path: &Path, file: usize, mut root: Node, wanted: Option<FileKind>) -> Document {
         let kind = wanted.unwrap_or_else(|| FileKind::of(path, &root));
         self.include(&mut root, kind, folder_of(path));
         check(&mut root, kind.shape(), &self.files, &mut self.findings);
-        Some(Document {
+        Document {
             file,
             path: path.to_owned(),
             kind,
             root,
-        })
+        }
+    }
+
+    /// Puts one complaint about a line that has slipped in place of those that came of it, and gives the tree as it
+    /// was probably meant.
+    fn slipped(&mut self, path: &Path, file: usize, before: usize, wanted: Option<FileKind>) -> Option<Node> {
+        let told: Vec<usize> = self.findings[before..]
+            .iter()
+            .filter(|finding| finding.primary.span.file == file)
+            .map(|finding| self.files.place(file, finding.primary.span.range.start).line - 1)
+            .collect();
+        let text = self.files.text(file);
+        let slip = slip::find(text, &told, |text| complaints(path, text, wanted))?;
+        let mut mended = Files::default();
+        let of_mended = mended.add(path, slip.mended(text));
+        let mut findings = Vec::new();
+        let mut root = yaml::parse(&mended, of_mended, &mut findings)?;
+        slip.restore(&mut root, file);
+        for finding in &mut findings {
+            slip.restore_finding(finding, file);
+        }
+        findings.push(slip.finding(text, file));
+        let mut at = 0;
+        self.findings.retain(|finding| {
+            at += 1;
+            at <= before || finding.primary.span.file != file
+        });
+        self.findings.append(&mut findings);
+        Some(root)
     }
 
     /// Merges what `map: { include: ... }` and `tables: { include: ... }` name. A key that is written here wins.
@@ -327,6 +365,7 @@ impl Loader {
                 && match &entry.value.kind {
                     // A target field or table that happens to be called `include` holds no path.
                     Kind::Map(_) => false,
+                    Kind::Scalar(_) if section == "tables" => true,
                     Kind::Scalar(scalar) => scalar.text.ends_with(".yaml") || scalar.text.ends_with(".yml"),
                     Kind::List(_) | Kind::Broken => true,
                 }
@@ -383,6 +422,44 @@ impl Loader {
         }
         *entries = merged;
     }
+}
+
+/// What is to be said of a text by itself; `None`: it is no YAML.
+fn complaints(path: &Path, text: &str, wanted: Option<FileKind>) -> Option<slip::Judged> {
+    let mut files = Files::default();
+    let file = files.add(path, text);
+    let mut findings = Vec::new();
+    let mut root = yaml::parse(&files, file, &mut findings)?;
+    let kind = wanted.unwrap_or_else(|| FileKind::of(path, &root));
+    // What stands in other files is not looked at.
+    if let Kind::Map(entries) = &mut root.kind {
+        let tables = entries.iter_mut().filter(|entry| entry.key.text == "tables");
+        for table in tables.flat_map(|entry| match &mut entry.value.kind {
+            Kind::Map(tables) => tables.as_mut_slice(),
+            _ => &mut [],
+        }) {
+            if tables::is_file(&table.value) {
+                table.value.kind = Kind::Broken;
+            }
+        }
+    }
+    let line = |span: &Span| files.place(file, span.range.start).line - 1;
+    let mut entries = BTreeSet::new();
+    let mut nodes = vec![&root];
+    while let Some(node) = nodes.pop() {
+        entries.extend(node.items().iter().map(|item| line(&item.span)));
+        entries.extend(node.entries().iter().map(|entry| line(&entry.key.span)));
+        nodes.extend(node.items());
+        nodes.extend(node.entries().iter().map(|entry| &entry.value));
+    }
+    check(&mut root, kind.shape(), &files, &mut findings);
+    Some(slip::Judged {
+        told: findings
+            .iter()
+            .map(|finding| line(&finding.primary.span))
+            .collect(),
+        entries,
+    })
 }
 
 /// Where texts stand behind `client_secret:` and its like: to the end of the value, block texts included.

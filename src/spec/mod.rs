@@ -14,6 +14,7 @@ mod scalar;
 mod schema;
 mod shape;
 mod shapes;
+mod slip;
 mod tables;
 mod yaml;
 mod yaml_fault;

@@ -138,6 +138,26 @@ impl Node {
         self.entry(key).map(|entry| &entry.value)
     }
 
+    /// Whether it says the same as another one, wherever they stand.
+    pub fn same(&self, other: &Node) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Scalar(one), Kind::Scalar(other)) => {
+                one.text == other.text && one.plain() == other.plain()
+            }
+            (Kind::List(one), Kind::List(other)) => {
+                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.same(other))
+            }
+            (Kind::Map(one), Kind::Map(other)) => {
+                one.len() == other.len()
+                    && one.iter().all(|entry| {
+                        let found = other.iter().find(|other| other.key.text == entry.key.text);
+                        found.is_some_and(|other| other.value.same(&entry.value))
+                    })
+            }
+            _ => false,
+        }
+    }
+
     /// A key with its value.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key.text == key)

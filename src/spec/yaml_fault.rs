@@ -1,5 +1,7 @@
 //! The YAML reader's faults in words for people who have never read the YAML specification.
 
+mod rare;
+
 use std::ops::Range;
 
 use super::yaml::{DEEPEST, MOST_REPEATED};
@@ -16,9 +18,7 @@ pub(crate) fn finding(fault: &serde_yaml::Error, text: &str, file: usize) -> Fin
     let says = |part: &str| raw.contains(part);
 
     if let Some(tab) = says("tab").then(|| line.tab_below(text)).flatten() {
-        return error(span(tab..tab + 1), "a tab is no indentation in YAML".into())
-            .label("a tab")
-            .help("indent with spaces, two for each level");
+        return self::tab(tab, file);
     }
     if says("unclosed quote") {
         let quote = &text[here.range.clone()];
@@ -73,6 +73,7 @@ pub(crate) fn finding(fault: &serde_yaml::Error, text: &str, file: usize) -> Fin
                     letter.escape_unicode()
                 ),
             )
+            .label("it cannot be seen")
             .help("remove it")
         } else {
             error(here, format!("a value cannot start with `{letter}`"))
@@ -144,7 +145,7 @@ pub(crate) fn finding(fault: &serde_yaml::Error, text: &str, file: usize) -> Fin
             .label("this is none")
             .help("put the key in quotes, or an expression that starts with `{` or `[`");
     }
-    if says("alias") {
+    if says("alias") && !says("anchor or alias") {
         return error(here, "aliases make too much of this file".into())
             .label(format!("aliases stand for more than {MOST_REPEATED} values"))
             .help("write the values out, or put them into a table or a mapping file");
@@ -159,8 +160,19 @@ pub(crate) fn finding(fault: &serde_yaml::Error, text: &str, file: usize) -> Fin
             .label("given up here")
             .help("take it apart: a file holds one pipeline, long tables belong into CSV files");
     }
-    let short = raw.split(" at line ").next().unwrap_or(&raw).to_owned();
-    error(here, format!("this is no valid YAML: {short}")).label("the reader stopped here")
+    let (message, label, help) = rare::words(&raw);
+    error(here, message.to_owned()).label(label).help(help)
+}
+
+/// The complaint about a tab where spaces belong.
+pub(super) fn tab(at: usize, file: usize) -> Finding {
+    Finding::error(
+        "yaml-syntax",
+        Span::new(file, at..at + 1),
+        "a tab is no indentation in YAML",
+    )
+    .label("a tab")
+    .help("indent with spaces, two for each level")
 }
 
 /// The bytes of an unquoted template, `{{ ... }}` or `{% ... %}`, when that is what the reader stumbled over.
@@ -414,14 +426,10 @@ fn stray_colon(here: Span, text: &str, at: usize, line: &Line) -> Finding {
                 .label("YAML takes this line for more of that value")
                 .also(there, "the value begins here")
                 .help("indent it like the line above, or quote the text of several lines"),
-                None => Finding::error(
-                    "yaml-syntax",
-                    here,
-                    format!("`{above}` above is no key and no value"),
-                )
-                .label("YAML takes the line above and this one for one text")
-                .also(there, "no `: ` makes a key of this")
-                .help(format!("give it a colon: {above}:")),
+                None => Finding::error("yaml-syntax", there, format!("`{above}` is no key and no value"))
+                    .label("no `: ` makes a key of this")
+                    .also(here, "YAML takes the line above and this one for one text")
+                    .help(format!("give it a colon: {above}:")),
             }
         }
         _ => Finding::error("yaml-syntax", here, "a colon has no place here")
@@ -537,114 +545,4 @@ fn opening_quote(text: &str, at: usize, quote: char) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::{
-        diag::{Files, Finding},
-        spec::yaml,
-    };
-
-    #[test]
-    fn faults_have_a_place_and_words() {
-        for (text, part, message) in [
-            ("a:\n\tb: 1\n", "\t", "a tab is no indentation in YAML"),
-            ("a: b\n\tc: d\n", "\t", "a tab is no indentation in YAML"),
-            ("a: 'x\nb: 1\n", "'", "this ' has no closing '"),
-            ("a: \"x\nb: 1\n", "\"", "this \" has no closing \""),
-            ("a: 'it's'\n", "s'", "there is more behind the closing '"),
-            (
-                "a: \"x\\q\"\n",
-                "\\q",
-                "`\\q` is no escape of a double-quoted text",
-            ),
-            (
-                "a: *nope\n",
-                "*nope",
-                "`*nope` stands for an anchor that is nowhere",
-            ),
-            ("a: @x\n", "@", "a value cannot start with `@`"),
-            ("a: %x\n", "%", "a value cannot start with `%`"),
-            ("a: {x: 1\nb: 3\n", "{", "this `{` has no closing `}`"),
-            ("a: [1, 2\nb: 3\n", "[", "this `[` has no closing `]`"),
-            ("a: }\n", "}", "this `}` has no partner"),
-            ("a: b: c\n", ":", "a second `: ` on one line"),
-            (
-                "key: value\n  sub: x\n",
-                ":",
-                "`sub` is indented below `key`, which has a value already",
-            ),
-            ("a\nb: c\n", ":", "`a` above is no key and no value"),
-            (
-                "a:\n  b: 1\n c: 2\n",
-                "c: 2",
-                "this line's indentation fits no line above it",
-            ),
-            (
-                "- a\nb: c\n",
-                "b: c",
-                "this line's indentation fits no line above it",
-            ),
-            (
-                "a: |x\n  y\n",
-                "|",
-                "text of several lines starts on the line below `|`",
-            ),
-            ("a: 1\n---\nb: 2\n", "b: 2", "a file holds one document"),
-            ("? [a]\n: b\n", "[", "a key has to be a text"),
-            ("a: {{ x\n", "{", "this `{` has no closing `}`"),
-            ("a: 1\rb: @x\r", "@", "a value cannot start with `@`"),
-            (
-                "a: \"\\🦀\"\n",
-                "\\🦀",
-                "`\\🦀` is no escape of a double-quoted text",
-            ),
-        ] {
-            let mut files = Files::default();
-            let file = files.add("a.yaml", text);
-            let mut findings: Vec<Finding> = Vec::new();
-            assert!(yaml::parse(&files, file, &mut findings).is_none(), "{text:?}");
-            let found: Vec<(&str, &str)> = findings
-                .iter()
-                .map(|f| (&text[f.primary.span.range.clone()], f.message.as_str()))
-                .collect();
-            assert_eq!(found, [(part, message)], "{text:?}");
-        }
-    }
-
-    #[test]
-    fn deep_nesting_is_refused_and_not_followed() {
-        for text in [
-            format!("a: {}\n", "[".repeat(5000)),
-            "- ".repeat(5000),
-            "{a: ".repeat(3000),
-        ] {
-            assert_eq!(refusal(&text), "maps and lists are nested too deeply");
-        }
-        let deepest = format!(
-            "a: {}x{}\n",
-            "[".repeat(yaml::DEEPEST - 1),
-            "]".repeat(yaml::DEEPEST - 1)
-        );
-        let mut files = Files::default();
-        let file = files.add("a.yaml", deepest);
-        assert!(yaml::parse(&files, file, &mut Vec::new()).is_some());
-    }
-
-    #[test]
-    fn aliases_of_aliases_are_refused_before_they_fill_the_memory() {
-        let ten = |name: &str| vec![format!("*{name}"); 10].join(", ");
-        let mut text = "a0: &a0 [x]\n".to_owned();
-        for level in 1..12 {
-            text += &format!("a{level}: &a{level} [{}]\n", ten(&format!("a{}", level - 1)));
-        }
-        assert_eq!(refusal(&text), "aliases make too much of this file");
-    }
-
-    fn refusal(text: &str) -> String {
-        let mut files = Files::default();
-        let file = files.add("a.yaml", text);
-        let mut findings = Vec::new();
-        assert!(yaml::parse(&files, file, &mut findings).is_none());
-        assert_eq!(findings.len(), 1);
-        findings.remove(0).message
-    }
-}
+mod tests;

@@ -166,7 +166,7 @@ fn run(project: &Project, args: &[&str]) -> Ran {
     Ran::new(command.output().expect("the binary runs"), args)
 }
 
-const ALL: [&str; 13] = [
+const ALL: [&str; 15] = [
     "right/plain",
     "right/ways_out",
     "right/multi_select",
@@ -177,6 +177,8 @@ const ALL: [&str; 13] = [
     "right/vars",
     "right/semi_joins",
     "right/classified_masked",
+    "right/wide",
+    "right/pieces",
     "wrong/lookup_not_unique",
     "wrong/relationship_of_several_objects",
     "wrong/unwritable_object",

@@ -78,6 +78,15 @@ pub(super) fn compile(
             _ => FilePath::Path {
                 folder: folder(path, ctx),
                 template: match is_template(text) {
+                    // A file of that name would be written, and nobody would look for it.
+                    false if text.contains("}}") => {
+                        ctx.report(
+                            Finding::error("template-syntax", path.span.clone(), "`}}` closes nothing")
+                                .label("no `{{` before it")
+                                .help("an expression stands between `{{` and `}}`: out/{{ vars.day }}.csv"),
+                        );
+                        return None;
+                    }
                     false => None,
                     true => {
                         let mut nowhere = Columns::new(Rows::Nowhere, frame.var_names());

@@ -129,6 +129,15 @@ fn parameter(node: &Node, frame: &mut Frame<'_, '_>, ctx: &mut Ctx<'_>) -> Resul
         };
     }
     if let Some(first) = node.get("cursor") {
+        if first.scalar().is_some_and(|scalar| scalar.text.is_empty()) {
+            ctx.report(
+                Finding::error("wrong-type", node.span.clone(), "`cursor` has no value")
+                    .label("expected what the first run sends")
+                    .help("for example `{ cursor: 2020-01-01T00:00:00Z }`")
+                    .help("if the first run sends nothing, write `{ cursor: null }`"),
+            );
+            return Err(());
+        }
         return Ok(first.scalar().map(|scalar| {
             HttpParameter::Cursor(match scalar.plain() {
                 Plain::Null => Value::Null,

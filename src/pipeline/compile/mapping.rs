@@ -15,9 +15,10 @@ use super::{
 };
 use crate::{
     diag::{Finding, Span, all_of, did_you_mean},
+    pipeline::expr::is_template,
     pipeline::model::{ForeignSource, Lookup, MapValue, Mask, Missing, Only, StepRef, Table, Var},
     record::{FieldPath, Value},
-    spec::{Entry, Node, Plain, Scalar},
+    spec::{Entry, Node, Plain, Scalar, Style},
 };
 
 /// The tables that a pipeline can name.
@@ -122,6 +123,30 @@ impl Mapper<'_, '_> {
         }
     }
 
+    /// What a form looks at. A bare number or `true` would be the same for every row.
+    fn subject(&mut self, node: &Node, ctx: &mut Ctx<'_>) -> Option<MapValue> {
+        let scalar = node
+            .scalar()
+            .filter(|scalar| matches!(scalar.plain(), Plain::Bool(_) | Plain::Number));
+        if let Some(scalar) = scalar.filter(|scalar| !scalar.has_leading_zeros()) {
+            ctx.report(
+                Finding::error(
+                    "constant-of",
+                    node.span.clone(),
+                    format!("`{}` is the same for every row", scalar.text),
+                )
+                .label("no field of the source")
+                .help("name a field or write an expression of fields")
+                .help(format!(
+                    "if this one value is meant, write `{{ value: {} }}`",
+                    scalar.text
+                )),
+            );
+            return None;
+        }
+        self.value(node, ctx)
+    }
+
     /// An expression, a template or a literal.
     fn scalar(&mut self, node: &Node, scalar: &Scalar, ctx: &mut Ctx<'_>) -> Option<MapValue> {
         if scalar.has_leading_zeros() {
@@ -141,6 +166,22 @@ impl Mapper<'_, '_> {
                 )
                 .label("a bare date")
                 .help(format!("write `{{ value: {} }}`", scalar.text)),
+            );
+            return None;
+        }
+        // In a template it would be printed.
+        let unopened = ['"', '\'']
+            .into_iter()
+            .find(|quote| scalar.text.ends_with(*quote) && scalar.text.matches(*quote).count() == 1);
+        if let Some(quote) = unopened.filter(|_| scalar.style == Style::Plain && is_template(&scalar.text)) {
+            ctx.report(
+                Finding::error(
+                    "template-syntax",
+                    Span::new(node.span.file, node.span.range.end - 1..node.span.range.end),
+                    format!("this {quote} closes nothing"),
+                )
+                .label(format!("no {quote} opens the text"))
+                .help(format!("write {quote}{}, or leave it out", scalar.text)),
             );
             return None;
         }
@@ -190,7 +231,7 @@ impl Mapper<'_, '_> {
                 }
                 "jsonpath" => {
                     let path = expressions::jsonpath(subject, ctx);
-                    let of = self.value(node.get("of")?, ctx);
+                    let of = self.subject(node.get("of")?, ctx);
                     Some(MapValue::JsonPath {
                         path: path?,
                         of: Box::new(of?),
@@ -198,7 +239,7 @@ impl Mapper<'_, '_> {
                 }
                 "mask" => {
                     self.usage.mask.get_or_insert_with(|| entry.key.span.clone());
-                    let of = self.value(node.get("of")?, ctx);
+                    let of = self.subject(node.get("of")?, ctx);
                     let word = subject.text()?;
                     Some(MapValue::Mask {
                         kind: Mask::ALL.into_iter().find(|kind| kind.as_str() == word)?,
@@ -229,6 +270,22 @@ impl Mapper<'_, '_> {
                 .help("for example `{ first: [Phone, MobilePhone] }`"),
             );
             return None;
+        }
+        let items = entry.value.items();
+        for (at, item) in items.iter().enumerate() {
+            let Some(first) = items[..at].iter().find(|other| other.same(item)) else {
+                continue;
+            };
+            ctx.report(
+                Finding::warning(
+                    "repeated-value",
+                    ctx.head(item),
+                    "this value stands twice in `first`",
+                )
+                .label("never asked: it has what the first one has")
+                .also(ctx.head(first), "the first one")
+                .help("leave one of them out"),
+            );
         }
         // A value that has no match gives way to the next one, whatever its own `otherwise` says.
         let before = entry
@@ -284,7 +341,7 @@ impl Mapper<'_, '_> {
                 }
             }
         };
-        let of = self.value(node.get("of")?, ctx);
+        let of = self.subject(node.get("of")?, ctx);
         Some(MapValue::Table {
             table: found?,
             of: Box::new(of?),
@@ -312,7 +369,7 @@ impl Mapper<'_, '_> {
             );
             steps = None;
         }
-        let of = self.value(node.get("of")?, ctx);
+        let of = self.subject(node.get("of")?, ctx);
         let give = give(node);
         if let (Some((_, span)), Some(steps)) = (&give, &steps) {
             let to_file = steps.iter().find_map(|step| match step {
@@ -398,7 +455,7 @@ impl Mapper<'_, '_> {
         let of: Option<Vec<MapValue>> = of_node
             .one_or_more()
             .iter()
-            .map(|value| self.value(value, ctx))
+            .map(|value| self.subject(value, ctx))
             .collect::<Vec<_>>()
             .into_iter()
             .collect();

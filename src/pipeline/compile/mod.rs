@@ -130,6 +130,7 @@ fn load_for(paths: &[PathBuf], env: Option<&str>, purpose: Purpose, mut loader: 
             FileKind::Project => {
                 let mut ctx = Ctx::new(&loader.files, &mut loader.findings);
                 environments::files(&document.root, document.folder(), &mut ctx);
+                vars::of_environments(&document.root, &mut ctx);
                 environments.read(document, &mut loader);
             }
             FileKind::Mapping => {}
@@ -230,6 +231,7 @@ fn compile_file(
     let mut ctx = Ctx::new(&loader.files, &mut loader.findings);
     if let Some(file) = &project.file {
         environments::files(&file.root, &project.folder, &mut ctx);
+        vars::of_environments(&file.root, &mut ctx);
     }
     let declared = match credentials {
         Found::Nothing => Declared::default(),

@@ -29,7 +29,15 @@ pub(super) fn compile(
     ctx: &mut Ctx<'_>,
 ) -> Option<Vec<MappingTest>> {
     let nodes = step.value.get("tests").map(Node::items).unwrap_or_default();
+    let target = step.value.get("target");
+    let target_has = |key: &str| target.is_some_and(|target| target.get(key).is_some());
+    let filled = match (target_has("jsonl"), target_has("csv")) {
+        (true, _) => None,
+        (_, true) => Some("a cell of a CSV file"),
+        _ => Some("a field of an org"),
+    };
     let step = StepFields {
+        filled,
         columns,
         map,
         copy: copy.as_ref(),
@@ -42,6 +50,8 @@ pub(super) fn compile(
 }
 
 struct StepFields<'a> {
+    /// What is filled, where it is one value; JSON lines may hold lists and maps.
+    filled: Option<&'static str>,
     columns: &'a Columns,
     map: Option<&'a [FieldMap]>,
     copy: Option<&'a Copy>,
@@ -104,6 +114,7 @@ impl StepFields<'_> {
                 row[at] = Value::from_json(&node.to_json());
                 wanted.fill(true);
             } else if let Some((entry, value)) = find(node.entries(), column.path.as_str()) {
+                whole &= self.can_be_read(column.path.as_str(), value, ctx);
                 row[at] = match self.columns.rows() {
                     Rows::Cells => cell(value),
                     _ => Value::from_json(&value.to_json()),
@@ -121,7 +132,17 @@ impl StepFields<'_> {
             let name = &entry.key.text;
             let in_header = |header: &[String]| header.iter().any(|known| known.eq_ignore_ascii_case(name));
             let of_each = self.columns.item && ["item", "item_number"].contains(&name.as_str());
-            if wanted || open || of_each || self.columns.header().is_some_and(in_header) {
+            if of_each {
+                whole &= match name.as_str() {
+                    "item_number" => place_in_list(&entry.value, ctx),
+                    _ => self.can_be_read(name, &entry.value, ctx),
+                };
+            }
+            if !wanted && self.columns.header().is_some_and(in_header) {
+                whole &= self.can_be_read(name, &entry.value, ctx);
+                continue;
+            }
+            if wanted || open || of_each {
                 continue;
             }
             let (message, label) = match self.columns.rows() {
@@ -146,6 +167,17 @@ impl StepFields<'_> {
             whole = false;
         }
         whole.then_some(row)
+    }
+
+    /// Whether a source of this kind can read such a value: fields of an org and cells of a CSV file are no lists or
+    /// maps.
+    fn can_be_read(&self, name: &str, value: &Node, ctx: &mut Ctx<'_>) -> bool {
+        let kind = match self.columns.rows() {
+            Rows::Selected | Rows::Derived => "a field of an org",
+            Rows::Cells => "a cell of a CSV file",
+            Rows::Json | Rows::Filled | Rows::Nowhere | Rows::Unknown => return true,
+        };
+        one_value(name, value, kind, ctx)
     }
 
     /// Where the values stand that a test gives.
@@ -287,6 +319,13 @@ impl StepFields<'_> {
                 ctx.report(unknown("unknown-var", "var", name, entry.key.span.clone(), known));
                 vars = None;
             }
+            let declared = self.vars.iter().find(|var| var.name == *name);
+            if let Some(var) = declared
+                && !var_values::is_of_kind(entry, var.kind, &var.span, ctx)
+            {
+                vars = None;
+                continue;
+            }
             match (var_values::typed(&entry.value, ctx), vars.as_mut()) {
                 (Some(value), Some(vars)) => vars.push((name.clone(), value)),
                 _ => vars = None,
@@ -308,6 +347,12 @@ impl StepFields<'_> {
                 let copied = copied.iter().map(|copied| copied.field.as_str());
                 Some(map.iter().map(|line| line.field.as_str()).chain(copied).collect())
             }
+            // All columns of a file whose header is known.
+            (Some(map), Some(Copy::All { except, .. })) => self.columns.header().map(|header| {
+                let left_out = |name: &str| except.iter().any(|(field, _)| field.eq_ignore_ascii_case(name));
+                let copied = header.iter().map(String::as_str).filter(|name| !left_out(name));
+                map.iter().map(|line| line.field.as_str()).chain(copied).collect()
+            }),
             _ => None,
         };
         let mut fields: Vec<(FieldPath, Value, Span)> = Vec::new();
@@ -329,11 +374,56 @@ impl StepFields<'_> {
                 });
                 whole = false;
             }
+            if let Some(kind) = self.filled {
+                whole &= one_value(name, &entry.value, kind, ctx);
+            }
             let value = Value::from_json(&entry.value.to_json());
             fields.push((FieldPath::new(name.clone()), value, entry.value.span.clone()));
         }
         whole.then_some(Expectation::Fields(fields))
     }
+}
+
+/// Whether a value is the place of an entry in its list; otherwise it is complained about.
+fn place_in_list(value: &Node, ctx: &mut Ctx<'_>) -> bool {
+    let place = value.text().and_then(|text| text.parse::<u32>().ok());
+    if place.is_some_and(|place| place > 0) || value.is_broken() {
+        return true;
+    }
+    ctx.report(
+        Finding::error(
+            "wrong-type",
+            ctx.head(value),
+            "`item_number` is a place in a list",
+        )
+        .label("no whole number from 1")
+        .help("for example `item_number: 1`"),
+    );
+    false
+}
+
+/// Whether a value has no parts; otherwise it is complained about.
+fn one_value(name: &str, value: &Node, kind: &str, ctx: &mut Ctx<'_>) -> bool {
+    let nothing = value
+        .scalar()
+        .is_some_and(|scalar| scalar.text.is_empty() && scalar.plain() == Plain::Null);
+    if nothing {
+        ctx.report(
+            Finding::error("wrong-type", value.span.clone(), format!("`{name}` has no value"))
+                .label("expected `: ` and a value")
+                .help("for nothing, write `null`"),
+        );
+        return false;
+    }
+    if value.scalar().is_some() || value.is_broken() {
+        return true;
+    }
+    ctx.report(
+        Finding::error("wrong-type", ctx.head(value), format!("`{name}` has one value"))
+            .label(format!("this is {}, and {kind} is none", value.what()))
+            .help("write text, a number, `true` or `null`"),
+    );
+    false
 }
 
 /// In a CSV file everything is text.

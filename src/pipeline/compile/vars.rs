@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use super::Ctx;
 use crate::{
-    diag::{Finding, all_of, did_you_mean},
+    diag::{Finding, Span, all_of, did_you_mean},
     pipeline::{
         Pipeline,
         expr::Vars,
         model::{Var, VarDefault, VarKind},
     },
     record::{Number, Value},
-    spec::{Entry, Node, Plain, Scalar},
+    spec::{Entry, Kind, Node, Plain, Scalar},
 };
 
 /// The vars of project, pipeline and environment, the later ones winning, in the order of their first declaration.
@@ -91,6 +91,73 @@ fn var(entry: &Entry, ctx: &mut Ctx<'_>) -> Option<Var> {
         default,
         span: entry.key.span.clone(),
     })
+}
+
+/// Whether another value of a var is what its first one is: a list for a list, one value for one value.
+pub(super) fn is_of_kind(entry: &Entry, kind: VarKind, declared: &Span, ctx: &mut Ctx<'_>) -> bool {
+    let value = &entry.value;
+    if value
+        .scalar()
+        .is_some_and(|scalar| scalar.text.is_empty() && scalar.plain() == Plain::Null)
+    {
+        ctx.report(
+            Finding::error(
+                "wrong-type",
+                entry.key.span.clone(),
+                format!("var `{}` has no value", entry.key.text),
+            )
+            .label("expected text, a number, true or a list")
+            .help("for a var without a value, write `null`"),
+        );
+        return false;
+    }
+    let is_list = matches!(value.kind, Kind::List(_));
+    if value.is_broken() || is_list == (kind == VarKind::List) {
+        return true;
+    }
+    let (wanted, example) = match kind {
+        VarKind::List => ("a list", "[A, B]"),
+        VarKind::Number => ("a number", "1"),
+        VarKind::Bool => ("true or false", "true"),
+        VarKind::Text => ("one value", "A"),
+    };
+    ctx.report(
+        Finding::error(
+            "wrong-type",
+            ctx.head(value),
+            format!("the var `{}` is {wanted}", entry.key.text),
+        )
+        .label(format!("this is {}", value.what()))
+        .also(declared.clone(), "declared here")
+        .help(format!("for example `{}: {example}`", entry.key.text)),
+    );
+    false
+}
+
+/// The vars of every environment are such as the project declares them, also of those that nobody runs in today.
+pub(super) fn of_environments(root: &Node, ctx: &mut Ctx<'_>) {
+    let mut nothing = Vec::new();
+    let declared: Vec<Var> = {
+        let mut unheard = Ctx::new(ctx.files, &mut nothing);
+        declared(&[Some(root)], &mut unheard)
+    };
+    for entry in root
+        .get("environments")
+        .map(Node::entries)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|environment| environment.value.get("vars"))
+        .flat_map(Node::entries)
+    {
+        let Some(var) = var(entry, ctx) else { continue };
+        let plain = entry.value.entries().is_empty();
+        if let Some(known) = declared.iter().find(|known| known.name == var.name)
+            && plain
+            && matches!(known.default, VarDefault::Value(_))
+        {
+            is_of_kind(entry, known.kind, &known.span, ctx);
+        }
+    }
 }
 
 /// A scalar or list as YAML 1.2 types it; numbers keep their digits.

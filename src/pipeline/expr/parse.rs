@@ -37,13 +37,18 @@ pub(super) fn parse(source: &str) -> Result<Parsed<'_>, Fault> {
             help: Some("nothing at all is written `null`".into()),
         });
     }
-    let tokens = Tokens::read(source, !template)?;
-    let result = if template {
+    let mut tokens = Tokens::read(source, !template)?;
+    let parsed = if template {
         parse_template(source, "<template>", Default::default()).map(Parsed::Template)
     } else {
         parse_expr(source).map(Parsed::Expression)
     };
-    result.map_err(|error| syntax_fault(source, &error, &tokens, template))
+    // The parser overlooks a text that never ends when an expression is complete before it.
+    let parsed = parsed.and_then(|parsed| match tokens.broken.take() {
+        Some(error) => Err(error),
+        None => Ok(parsed),
+    });
+    parsed.map_err(|error| syntax_fault(source, &error, &tokens, template))
 }
 
 /// What a first look at the tokens tells: that the parser can be let loose on them, and where they end.
@@ -54,6 +59,8 @@ struct Tokens {
     assign: Option<Range<usize>>,
     /// Whether all tokens are words and numbers: a text that should have been quoted.
     words_only: bool,
+    /// Where there is something that is no token.
+    broken: Option<minijinja::Error>,
 }
 
 impl Tokens {
@@ -62,11 +69,17 @@ impl Tokens {
             end: 0,
             assign: None,
             words_only: true,
+            broken: None,
         };
         let (mut count, mut signs, mut elifs) = (0, 0, 0);
         for token in tokenize(source, in_expression, Default::default()) {
-            // The parser will say what is wrong here.
-            let Ok((token, span)) = token else { break };
+            let (token, span) = match token {
+                Ok(token) => token,
+                Err(error) => {
+                    seen.broken = Some(error);
+                    break;
+                }
+            };
             let range = span.start_offset as usize..span.end_offset as usize;
             count += 1;
             signs = match token {

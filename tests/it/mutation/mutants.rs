@@ -12,6 +12,10 @@ pub(crate) struct Mutant {
     pub(crate) role: String,
     /// The line of the break, from 1.
     pub(crate) line: usize,
+    /// What the rows of the step come from, the key of its source; empty outside of steps.
+    pub(crate) rows: &'static str,
+    /// Whether it stands between two digits.
+    pub(crate) in_number: bool,
     /// What stood there.
     pub(crate) was: String,
     /// What stands there now.
@@ -28,13 +32,46 @@ struct Token {
     role: String,
     style: Option<Style>,
     what: &'static str,
+    rows: &'static str,
+}
+
+impl Token {
+    /// Whether a part of an expression is in quotes, or a part of a template outside of its braces.
+    fn is_text_at(&self, slice: &str, at: usize) -> bool {
+        if self.key {
+            return false;
+        }
+        let outer = matches!(self.style, Some(Style::Single | Style::Double));
+        let (mut quote, mut inside) = (None, false);
+        for (place, c) in slice[..at].char_indices() {
+            let delimits = outer && place == 0;
+            match (quote, c) {
+                (Some(open), _) if open == c => quote = None,
+                (None, '\'' | '"') if !delimits => quote = Some(c),
+                _ => {}
+            }
+            if slice[place..].starts_with("{{") || slice[place..].starts_with("{%") {
+                (inside, quote) = (true, None);
+            } else if slice[place..].starts_with("}}") || slice[place..].starts_with("%}") {
+                (inside, quote) = (false, None);
+            }
+        }
+        match slice.contains("{{") || slice.contains("{%") {
+            true => quote.is_some() || !inside,
+            false => quote.is_some(),
+        }
+    }
 }
 
 /// Every break of a text. The order is the same in every run.
 pub(crate) fn all(path: &Path, text: &str) -> Vec<Mutant> {
     let tree = tree(path, text).expect("a right file is YAML");
     let mut tokens = Vec::new();
-    walk(&tree, "", true, &mut tokens);
+    let walk = Walk {
+        steps: tree.get("steps"),
+        rows: "",
+    };
+    walk.node(&tree, "", true, &mut tokens);
     tokens.retain(|token| token.end <= text.len() && token.start < token.end);
     let mut maker = Maker {
         text,
@@ -55,22 +92,42 @@ pub(crate) fn tree(path: &Path, text: &str) -> Option<Node> {
     let nowhere = Path::new("/nowhere").join(path.file_name().expect("a name"));
     let mut loader = Loader::default();
     let document = loader.parse(&nowhere, text.to_owned(), None)?;
+    // A line that has slipped is read where it was probably meant: that is not what the text says.
+    let as_meant = ["wrong-indentation", "yaml-syntax"];
+    if loader
+        .findings
+        .iter()
+        .any(|finding| as_meant.contains(&finding.code))
+    {
+        return None;
+    }
     Some(document.root)
 }
 
 /// What a text says, without where it says it.
-pub(crate) fn meaning(node: &Node) -> String {
+pub(crate) fn meaning(node: &Node, text: &str) -> String {
     match &node.kind {
-        Kind::Broken => "broken".to_owned(),
+        // What could not be read, the path of an include for one, is what was typed.
+        Kind::Broken => {
+            let typed = text.get(node.span.range.clone()).unwrap_or_default();
+            typed.split_whitespace().collect::<Vec<_>>().join(" ")
+        }
         Kind::Scalar(scalar) => {
             let words: Vec<&str> = scalar.text.split_whitespace().collect();
             format!("{:?} {:?}", scalar.plain(), words.join(" "))
         }
-        Kind::List(items) => format!("[{}]", items.iter().map(meaning).collect::<Vec<_>>().join(", ")),
+        Kind::List(items) => format!(
+            "[{}]",
+            items
+                .iter()
+                .map(|item| meaning(item, text))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
         Kind::Map(entries) => {
             let mut parts: Vec<String> = entries
                 .iter()
-                .map(|entry| format!("{:?}: {}", entry.key.text, meaning(&entry.value)))
+                .map(|entry| format!("{:?}: {}", entry.key.text, meaning(&entry.value, text)))
                 .collect();
             parts.sort();
             format!("{{{}}}", parts.join(", "))
@@ -79,7 +136,7 @@ pub(crate) fn meaning(node: &Node) -> String {
 }
 
 /// Maps whose keys the user chooses.
-const CHOSEN: [&str; 18] = [
+const CHOSEN: [&str; 24] = [
     "steps",
     "vars",
     "tables",
@@ -98,48 +155,85 @@ const CHOSEN: [&str; 18] = [
     "permission_sets",
     "query",
     "environments",
+    "table",
+    "body",
+    "given.*",
+    "refs.*.*",
+    "lookups.*.*",
+    "deletes.set",
 ];
 
-fn walk(node: &Node, path: &str, own: bool, tokens: &mut Vec<Token>) {
-    let what = node.what();
-    let style = node.scalar().map(|scalar| scalar.style);
-    if !path.is_empty() && own {
-        tokens.push(Token {
-            start: node.span.range.start,
-            end: node.span.range.end,
-            key: false,
-            role: path.to_owned(),
-            style,
-            what,
-        });
-    }
-    for item in node.items() {
-        walk(item, &format!("{path}[]"), own, tokens);
-    }
-    let chosen = CHOSEN
-        .iter()
-        .any(|name| path == *name || path.ends_with(&format!(".{name}")))
-        && !path.ends_with("query.*");
-    for entry in node.entries() {
-        let name = if chosen { "*" } else { entry.key.text.as_str() };
-        let role = if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}.{name}")
-        };
-        tokens.push(Token {
-            start: entry.key.span.range.start,
-            end: entry.key.span.range.end,
-            key: true,
-            role: format!("{role} (key)"),
-            style: None,
-            what: "a key",
-        });
-        // An alias stands for what is elsewhere.
-        let own = own && entry.value.span.range.start >= entry.key.span.range.end;
-        if own {
-            walk(&entry.value, &role, own, tokens);
+/// Kinds of sources, by their key.
+const SOURCES: [&str; 6] = ["object", "soql", "http", "csv", "jsonl", "same_as"];
+
+#[derive(Clone, Copy)]
+struct Walk<'t> {
+    steps: Option<&'t Node>,
+    rows: &'static str,
+}
+
+impl Walk<'_> {
+    fn node(self, node: &Node, path: &str, own: bool, tokens: &mut Vec<Token>) {
+        let what = node.what();
+        let style = node.scalar().map(|scalar| scalar.style);
+        let rows = self.rows;
+        if !path.is_empty() && own {
+            tokens.push(Token {
+                start: node.span.range.start,
+                end: node.span.range.end,
+                key: false,
+                role: path.to_owned(),
+                style,
+                what,
+                rows,
+            });
         }
+        for item in node.items() {
+            self.node(item, &format!("{path}[]"), own, tokens);
+        }
+        let below = |name: &str| path == name || path.ends_with(&format!(".{name}"));
+        let chosen =
+            (CHOSEN.iter().any(|name| below(name)) && !path.ends_with("query.*")) || path.contains(".body.");
+        for entry in node.entries() {
+            let name = if chosen { "*" } else { entry.key.text.as_str() };
+            let role = if path.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{path}.{name}")
+            };
+            tokens.push(Token {
+                start: entry.key.span.range.start,
+                end: entry.key.span.range.end,
+                key: true,
+                role: format!("{role} (key)"),
+                style: None,
+                what: "a key",
+                rows,
+            });
+            // An alias stands for what is elsewhere.
+            let own = own && entry.value.span.range.start >= entry.key.span.range.end;
+            if own {
+                let rows = if path == "steps" {
+                    self.source(&entry.value)
+                } else {
+                    rows
+                };
+                Walk { rows, ..self }.node(&entry.value, &role, own, tokens);
+            }
+        }
+    }
+
+    /// What a step reads; of one that reads the same as another, what that one reads.
+    fn source(self, step: &Node) -> &'static str {
+        let source = step.get("source");
+        let kind = SOURCES
+            .iter()
+            .find(|kind| source.is_some_and(|source| source.get(kind).is_some()));
+        let other = source
+            .and_then(|source| source.get("same_as"))
+            .and_then(Node::text)
+            .and_then(|name| self.steps?.get(name));
+        other.map_or_else(|| kind.copied().unwrap_or_default(), |other| self.source(other))
     }
 }
 
@@ -150,7 +244,13 @@ struct Maker<'t> {
 }
 
 impl Maker<'_> {
-    fn push(&mut self, op: &'static str, role: &str, range: std::ops::Range<usize>, now: &str) {
+    fn push(
+        &mut self,
+        op: &'static str,
+        (role, rows): (&str, &'static str),
+        range: std::ops::Range<usize>,
+        now: &str,
+    ) {
         let was = &self.text[range.clone()];
         if was == now {
             return;
@@ -161,6 +261,9 @@ impl Maker<'_> {
             op,
             role: role.to_owned(),
             line: self.text[..range.start].matches('\n').count() + 1,
+            rows,
+            in_number: self.text[..range.start].ends_with(|c: char| c.is_ascii_digit())
+                && self.text[range.end..].starts_with(|c: char| c.is_ascii_digit()),
             was: was.to_owned(),
             now: now.to_owned(),
             text,
@@ -174,18 +277,9 @@ impl Maker<'_> {
                 continue;
             }
             let slice = &self.text[token.start..token.end];
-            let mut quote = None;
-            let quoted = matches!(token.style, Some(Style::Single | Style::Double));
             let mut at = 0;
             while at < slice.len() {
                 let c = slice[at..].chars().next().expect("a character");
-                if matches!(c, '\'' | '"') && !(quoted && (at == 0 || at + 1 == slice.len())) {
-                    quote = match quote {
-                        Some(open) if open == c => None,
-                        Some(open) => Some(open),
-                        None => Some(c),
-                    };
-                }
                 if !(c.is_alphanumeric() || c == '_') {
                     at += c.len_utf8();
                     continue;
@@ -195,14 +289,14 @@ impl Maker<'_> {
                     .find(|c: char| !(c.is_alphanumeric() || c == '_'))
                     .unwrap_or(rest.len());
                 let word = &rest[..end];
-                let role = match (token.key, quote) {
-                    (false, Some(_)) => format!("{} 'text'", token.role),
-                    _ => token.role.clone(),
+                let role = match token.is_text_at(slice, at) {
+                    true => format!("{} 'text'", token.role),
+                    false => token.role.clone(),
                 };
                 let from = token.start + at;
                 if word.len() > 1 && !word.bytes().all(|b| b.is_ascii_digit()) {
                     for (op, wrong) in misspelt(word) {
-                        self.push(op, &role, from..from + end, &wrong);
+                        self.push(op, (&role, token.rows), from..from + end, &wrong);
                     }
                 }
                 at += end;
@@ -228,14 +322,19 @@ impl Maker<'_> {
                 ("a map instead", "a map", "{ a: b }"),
             ] {
                 if token.what != kind {
-                    self.push(op, &role, range.clone(), now);
+                    self.push(op, (&role, token.rows), range.clone(), now);
                 }
             }
-            self.push("an unknown name instead", &role, range.clone(), "nosuch");
+            self.push(
+                "an unknown name instead",
+                (&role, token.rows),
+                range.clone(),
+                "nosuch",
+            );
             if !self.text[..token.start].ends_with(['{', '[', ' ', '\n']) {
                 continue;
             }
-            self.push("no value", &role, range.clone(), "");
+            self.push("no value", (&role, token.rows), range.clone(), "");
         }
     }
 
@@ -249,7 +348,8 @@ impl Maker<'_> {
             if self.text[line..at].trim_start().starts_with('#') || self.text[line..at].contains(" #") {
                 continue;
             }
-            let role = self.role_at(at);
+            let (role, rows) = self.role_at(at);
+            let place = (role.as_str(), rows);
             let op = match c {
                 '{' | '}' => "a brace dropped",
                 '[' | ']' => "a bracket dropped",
@@ -261,14 +361,14 @@ impl Maker<'_> {
                 '.' => "a dot dropped",
                 _ => "an operator dropped",
             };
-            self.push(op, &role, at..at + c.len_utf8(), "");
+            self.push(op, place, at..at + c.len_utf8(), "");
             match c {
-                '"' => self.push("a quote swapped", &role, at..at + 1, "'"),
-                '\'' => self.push("a quote swapped", &role, at..at + 1, "\""),
+                '"' => self.push("a quote swapped", place, at..at + 1, "'"),
+                '\'' => self.push("a quote swapped", place, at..at + 1, "\""),
                 ':' if self.text[at + 1..].starts_with(' ') => {
-                    self.push("no space behind a colon", &role, at..at + 2, ":");
+                    self.push("no space behind a colon", place, at..at + 2, ":");
                 }
-                '|' => self.push("a sign doubled", &role, at..at + 1, "||"),
+                '|' => self.push("a sign doubled", place, at..at + 1, "||"),
                 _ => {}
             }
         }
@@ -282,24 +382,25 @@ impl Maker<'_> {
             let bare = line.trim();
             let indent = line.len() - line.trim_start().len();
             if !bare.is_empty() && !bare.starts_with('#') {
-                let role = self.role_at(start + indent);
-                self.push("a line dropped", &role, start..end, "");
+                let (role, rows) = self.role_at(start + indent);
+                let place = (role.as_str(), rows);
+                self.push("a line dropped", place, start..end, "");
                 let twice = if line.ends_with('\n') {
                     line.repeat(2)
                 } else {
                     format!("{line}\n{line}")
                 };
-                self.push("a line doubled", &role, start..end, &twice);
+                self.push("a line doubled", place, start..end, &twice);
                 for (op, more) in [
                     ("indented by 1", " "),
                     ("indented by 2", "  "),
                     ("indented by a tab", "\t"),
                 ] {
-                    self.push(op, &role, start..start, more);
+                    self.push(op, place, start..start, more);
                 }
                 for (op, less) in [("outdented by 1", 1), ("outdented by 2", 2)] {
                     if indent >= less {
-                        self.push(op, &role, start..start + less, "");
+                        self.push(op, place, start..start + less, "");
                     }
                 }
             }
@@ -308,7 +409,7 @@ impl Maker<'_> {
     }
 
     /// What stands at a byte: the smallest key or value around it, else what comes next.
-    fn role_at(&self, at: usize) -> String {
+    fn role_at(&self, at: usize) -> (String, &'static str) {
         let inside = self
             .tokens
             .iter()
@@ -320,9 +421,18 @@ impl Maker<'_> {
                 .filter(|token| token.end <= at)
                 .max_by_key(|token| token.end)
         };
-        inside
-            .or_else(before)
-            .map_or_else(|| "the file".to_owned(), |token| token.role.clone())
+        let Some(token) = inside.or_else(before) else {
+            return ("the file".to_owned(), "");
+        };
+        let text = inside.is_some()
+            && token.style.is_some()
+            && !self.text[at..].starts_with(['{', '}', '\'', '"'])
+            && token.is_text_at(&self.text[token.start..token.end], at - token.start);
+        let role = match text {
+            true => format!("{} 'text'", token.role),
+            false => token.role.clone(),
+        };
+        (role, token.rows)
     }
 }
 
