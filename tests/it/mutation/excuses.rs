@@ -498,6 +498,7 @@ pub(crate) const EXCUSES: &[Excuse] = &[
             "policy.errors (key)",
             "policy.nulls (key)",
             "policy.retry (key)",
+            "steps.*.checks (key)",
             "steps.*.copy (key)",
             "steps.*.except (key)",
             "steps.*.needs (key)",
@@ -562,6 +563,15 @@ pub(crate) const EXCUSES: &[Excuse] = &[
         &[LINE],
         &["principals.* (key)"],
     ),
+    only(
+        rule(
+            "a condition that stands twice says no more",
+            &[TWICE],
+            &["source.soql"],
+        ),
+        |mutant| mutant.was.trim_start().starts_with("AND "),
+    ),
+    rule("a text of data may hold a colon or not", &[COLON], &["=vars.*"]),
     only(
         rule(
             "a text may be shorter",
