@@ -297,7 +297,8 @@ pub(crate) fn masked(target: &str, what: &str, of: &str) -> String {
 fn kind_for(field: &str) -> Mask {
     let field = field.rsplit('.').next().unwrap_or_default().to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| field.contains(word));
-    if says(&["mail", "username"]) {
+    // `MailingStreet` is no e-mail address.
+    if says(&["mail", "username"]) && !says(&["mailing"]) {
         Mask::Email
     } else if says(&["phone", "fax", "mobile"]) {
         Mask::Phone

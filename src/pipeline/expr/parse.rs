@@ -72,6 +72,7 @@ impl Tokens {
             broken: None,
         };
         let (mut count, mut signs, mut elifs) = (0, 0, 0);
+        let mut after_text = false;
         for token in tokenize(source, in_expression, Default::default()) {
             let (token, span) = match token {
                 Ok(token) => token,
@@ -91,6 +92,20 @@ impl Tokens {
                 Token::Assign if seen.assign.is_none() => seen.assign = Some(range.clone()),
                 _ => {}
             }
+            // The parser makes one text of two, which hides that a comma is missing.
+            let is_text = matches!(token, Token::Str(_) | Token::String(_));
+            if is_text && after_text {
+                return Err(Fault {
+                    range,
+                    kind: FaultKind::Syntax,
+                    message: "two texts stand side by side".into(),
+                    label: "nothing joins it to the one before".into(),
+                    help: Some(
+                        "put a comma between the entries of a list, or `~` between texts to be joined".into(),
+                    ),
+                });
+            }
+            after_text = is_text;
             seen.words_only &= matches!(token, Token::Ident(_) | Token::Int(_));
             if count > MAX_TOKENS || signs > MAX_REPEATED || elifs > MAX_REPEATED {
                 return Err(too_large(range, "too many operators".into()));

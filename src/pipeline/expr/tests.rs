@@ -345,7 +345,6 @@ fn operators_and_precedence() {
         ("vars.region in vars.regions", "true"),
         ("[1] + [2]", "[1, 2]"),
         ("[1, Name | trim, Empty]", "[1, \"Acme\", null]"),
-        ("'a' 'b'", "\"ab\""),
         ("Name[1:3]", "\"Ac\""),
         ("Name[1]", "\"A\""),
         ("Name[99]", "null"),

@@ -260,11 +260,6 @@ pub(crate) const EXCUSES: &[Excuse] = &[
         &["tables.*.* (key)", "table.* (key)", "=vars.*"],
     ),
     rule(
-        "not seen yet: two texts side by side in an expression are read as one",
-        &[COMMA],
-        &["map.*", "checks[].expr"],
-    ),
-    rule(
         "a table in the file is one too",
         &[MAP],
         &[
