@@ -24,5 +24,5 @@ pub use insert::{NotInserted, add_tests};
 pub use load::{Document, FileKind, Loader, Project};
 pub use node::{Entry, Key, Kind, Node, Plain, Scalar, Style};
 pub use scalar::Segments;
-pub use schema::schemas;
+pub use schema::{ORG_KEYS, schemas};
 pub use shapes::{backoff, delimiter, duration, percent, size};

@@ -3,6 +3,8 @@
 
 mod rules;
 
+pub use rules::ORG_KEYS;
+
 use serde_json::{Map, Value, json};
 
 use super::{

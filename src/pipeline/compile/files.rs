@@ -14,7 +14,7 @@ use crate::{
         expr::is_template,
         model::{FilePath, RowsFile},
     },
-    spec::{Entry, Node, delimiter},
+    spec::{Entry, Node, ORG_KEYS, delimiter},
 };
 
 /// The keys that name a file.
@@ -219,19 +219,6 @@ fn unknown_encoding(name: &str, span: Span) -> Finding {
         }
     }
 }
-
-/// The keys of a file target that speak of an org.
-const ORG_KEYS: [&str; 9] = [
-    "object",
-    "operation",
-    "key",
-    "api",
-    "batch_size",
-    "parallel",
-    "assignment_rule",
-    "allow_duplicates",
-    "group_by",
-];
 
 /// Complains about keys that mean nothing beside a file. True: there is none.
 pub(super) fn alone(side: &str, node: &Node, key: &str, ctx: &mut Ctx<'_>) -> bool {

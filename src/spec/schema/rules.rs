@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-/// Keys of a target that speak of an org.
-const ORG_KEYS: [&str; 9] = [
+/// Keys of a target that speak of an org, and mean nothing beside a file.
+pub const ORG_KEYS: [&str; 9] = [
     "object",
     "operation",
     "key",
