@@ -236,3 +236,23 @@ fn deletions_that_are_refused_are_tried_again() {
     assert_eq!(ends(&report, "accounts.deleted"), [0, 0, 0, 1, 0, 0]);
     assert!(!names(&dst, "Account", "Name").contains(&"A4".to_owned()));
 }
+
+#[test]
+fn a_fault_of_the_source_hides_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let codes = |policy: &str| -> Vec<&'static str> {
+        let path = folder.path().join("c.yaml");
+        let yaml = format!(
+            "version: 1\nfrom: src\nto: dst\n{policy}steps:\n  accounts:\n    source: {{ object: Account, where: \"Name =\", cursor: SystemModstamp }}\n    target: {{ key: Legacy_Id__c }}\n    copy: [Name]\n    map: {{ Legacy_Id__c: Id }}\n    checks: [{{ expr: \"Name ==\" }}]\n"
+        );
+        std::fs::write(&path, yaml).expect("written");
+        let loaded = orgferry::pipeline::load(&[path], None);
+        loaded.findings.iter().map(|finding| finding.code).collect()
+    };
+    let without = codes("");
+    assert!(
+        without.contains(&"soql-syntax") && without.contains(&"expression-syntax"),
+        "{without:?}"
+    );
+    assert_eq!(codes("policy: { changes: { deletes: delete } }\n"), without);
+}

@@ -23,8 +23,8 @@ use crate::{
     diag::{Finding, Span},
     pipeline::{
         model::{
-            CopiedField, Copy, Each, FieldMap, FilePath, Key, Lookup, MapValue, Operation, Policy, RowId,
-            Source, Step, Target, Var,
+            CopiedField, Copy, Deletes, Each, FieldMap, FilePath, Key, Lookup, MapValue, Operation, Policy,
+            RowId, Source, Step, Target, Var,
         },
         soql,
     },
@@ -198,16 +198,7 @@ impl<'a, 'd> Steps<'a, 'd> {
             .as_ref()
             .map(|target| target.connection.clone())
             .unwrap_or_default();
-        let mut mapper = Mapper {
-            columns: &mut columns,
-            usage,
-            steps: infos,
-            tables: self.tables,
-            vars: self.frame.vars,
-            lookups: self.lookups.entry(connection.clone()).or_default(),
-            others: self.others,
-            access: self.frame.access,
-        };
+        let mut mapper = self.mapper(&mut columns, &connection, infos);
         let to_file = node
             .get("target")
             .is_some_and(|target| files::named(target).is_some());
@@ -239,34 +230,19 @@ impl<'a, 'd> Steps<'a, 'd> {
                 placed: !matches!(&row_id, Some(RowId::Expr(id)) if id.differs_by_item()),
             })
         });
-        let own = deletes::said(node);
-        let deletes = match own.or(self.deletes) {
-            None => Some(None),
-            Some(said) => {
-                let looked = deletes::Looked {
-                    source: source.source.as_ref()?,
-                    include_deleted: source.include_deleted,
-                    columns: &columns,
-                    row_id: row_id.as_ref()?,
-                    each: each.as_ref()?.as_ref(),
-                    cursor: cursor.as_ref()?.as_ref(),
-                    target: target.target.as_ref()?,
-                };
-                let mut nowhere = deletes::nowhere(self.frame.var_names());
-                let mut mapper = Mapper {
-                    columns: &mut nowhere,
-                    usage: &mut self.frame.usage,
-                    steps: infos,
-                    tables: self.tables,
-                    vars: self.frame.vars,
-                    lookups: self.lookups.entry(connection.clone()).or_default(),
-                    others: self.others,
-                    access: self.frame.access,
-                };
-                deletes::compile(&step.key.text, said, own.is_some(), &looked, &mut mapper, ctx)
-            }
+        let looked = match (&source.source, &target.target, &row_id, &each, &cursor) {
+            (Some(read), Some(target), Some(row_id), Some(each), Some(cursor)) => Some(deletes::Looked {
+                source: read,
+                include_deleted: source.include_deleted,
+                columns: &columns,
+                row_id,
+                each: each.as_ref(),
+                cursor: cursor.as_ref(),
+                target,
+            }),
+            _ => None,
         };
-        self.frame.usage.deletes |= matches!(&deletes, Some(Some(_)));
+        let deletes = self.deletes(step, looked, infos, ctx);
         // Within one org nothing is disclosed.
         let stays = source.connection.as_ref() == Some(&connection);
         let mut personal = Vec::new();
@@ -329,6 +305,45 @@ impl<'a, 'd> Steps<'a, 'd> {
             deletes: deletes?,
             deletes_of: None,
         })
+    }
+
+    /// Compiles mapping values over `columns`; its lookups ask the org of `connection`.
+    fn mapper<'m>(
+        &'m mut self,
+        columns: &'m mut Columns,
+        connection: &str,
+        infos: &'m [StepInfo],
+    ) -> Mapper<'m, 'd> {
+        Mapper {
+            columns,
+            usage: &mut self.frame.usage,
+            steps: infos,
+            tables: self.tables,
+            vars: self.frame.vars,
+            lookups: self.lookups.entry(connection.to_owned()).or_default(),
+            others: self.others,
+            access: self.frame.access,
+        }
+    }
+
+    /// What the step does about deletions; the outer `None`: it, or what it builds on, was complained about.
+    fn deletes(
+        &mut self,
+        step: &Entry,
+        looked: Option<deletes::Looked<'_>>,
+        infos: &[StepInfo],
+        ctx: &mut Ctx<'_>,
+    ) -> Option<Option<Deletes>> {
+        let own = deletes::said(&step.value);
+        let Some(said) = own.or(self.deletes) else {
+            return Some(None);
+        };
+        let looked = looked?;
+        let mut nowhere = deletes::nowhere(self.frame.var_names());
+        let mut mapper = self.mapper(&mut nowhere, &looked.target.connection, infos);
+        let deletes = deletes::compile(&step.key.text, said, own.is_some(), &looked, &mut mapper, ctx)?;
+        self.frame.usage.deletes |= deletes.is_some();
+        Some(deletes)
     }
 }
 
