@@ -15,8 +15,8 @@ Any Salesforce client can use the orgs: point it at an org's URL, and bring the 
 tells. The URL in a browser shows objects, records and requests; `URL/emulator` lists what tests can ask of an org: \
 faults, clock, CSV, snapshots, reset. Standard output gets a credentials.yaml that points at the orgs.\n\n\
 Without --state, records live in memory and are gone with the process. With it they are written when they have rested \
-for a second, at least every ten seconds, and at the end: whoever kills the process loses ten seconds at most. Tokens, \
-Bulk jobs, limits and the request log are not kept. Ctrl-C ends it.")]
+for a second, at least every ten seconds, and at the end: whoever kills the process loses ten seconds at most. Bulk 2.0 \
+jobs are kept with them, and go on; tokens, limits and the request log are not. Ctrl-C ends it.")]
 pub(super) struct Args {
     /// Org files
     #[arg(required = true, value_name = "FILE")]
@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// Port on 127.0.0.1 of the first org, the next ones counting up [default: as the files say, else any]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// File that keeps an org's records between two runs; one for each org, in their order
+    /// File that keeps an org's records and Bulk jobs between two runs; one for each org, in their order
     #[arg(long, value_name = "FILE")]
     state: Vec<PathBuf>,
 }

@@ -92,8 +92,9 @@ impl Emulator {
         Self::launch(file, port, None).await
     }
 
-    /// As [`Emulator::start`], with a file that keeps the records between two runs. It is made when there is none;
-    /// when there is one, its records stand for those of the org file. It is written when nothing changed for a
+    /// As [`Emulator::start`], with a file that keeps the records, and the jobs of Bulk 2.0, between two runs. It is
+    /// made when there is none; when there is one, its records stand for those of the org file, and jobs that were under
+    /// way go on. It is written when nothing changed for a
     /// second, at least every ten seconds when something did, and by [`Emulator::stop`] and [`Emulator::save`].
     ///
     /// # Errors
@@ -129,6 +130,7 @@ impl Emulator {
         })
         .await
         .map_err(|_| EmulatorError::Interrupted)??;
+        http::kept::go_on(&org);
         let server = tokio::spawn(http::serve(listener, org.clone()));
         let keeper = kept
             .as_ref()
@@ -169,6 +171,9 @@ impl Emulator {
     pub async fn stop(mut self) -> Result<(), StateError> {
         self.server.abort();
         let _ = (&mut self.server).await;
+        let org = self.org.clone();
+        // It waits for requests that are being worked on.
+        let _ = tokio::task::spawn_blocking(move || org.end()).await;
         if let Some(keeper) = &mut self.keeper {
             keeper.abort();
             let _ = keeper.await;

@@ -1,8 +1,9 @@
-//! A file that keeps an org's records between two runs.
+//! A file that keeps an org between two runs.
 //!
-//! It holds the records with their Ids and their recycle bin, files' bytes, and where auto numbers stand. What belongs
-//! to a run is not kept: tokens, Bulk jobs, query locators, limits, faults and the request log. The file is written as
-//! a whole beside the old one and then takes its place, so that whoever is killed leaves a good file behind.
+//! It holds the records with their Ids and their recycle bin, files' bytes, where auto numbers stand, and the jobs of
+//! Bulk 2.0 with uploads and results. What belongs to a run is not kept: tokens, query locators, limits, faults and the
+//! request log. The file is written as a whole beside the old one and then takes its place, so that whoever is killed
+//! leaves a good file behind. While it is written no job works on its rows: a job's rows are all in it, or none.
 
 use std::{
     fs::File,
@@ -13,11 +14,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    http::Org,
+    http::{Org, kept},
     store::{StateFault, Store},
 };
 
-const MAGIC: &str = "orgferry org state 1";
+const MAGIC: &str = "orgferry org state 2";
+/// Before jobs were kept.
+const WITHOUT_JOBS: &str = "orgferry org state 1";
 
 /// An org's records could not be kept, or not be had back.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +116,8 @@ impl StateFile {
                 Err(_) => Err(foreign()),
             }
         };
-        if line(64)? != MAGIC {
+        let magic = line(64)?;
+        if magic != MAGIC && magic != WITHOUT_JOBS {
             return Err(foreign());
         }
         let header: Header = serde_json::from_str(&line(1 << 26)?).map_err(|_| foreign())?;
@@ -135,16 +139,20 @@ impl StateFile {
         if let Some(lost) = header.set_up.iter().find(|entry| !mine.set_up.contains(entry)) {
             return Err(unfit(format!("the org file has lost the {lost}")));
         }
-        store.restore(&mut input).map_err(|fault| match fault {
+        let fault = |fault| match fault {
             StateFault::Read(source) => StateError::Read {
                 path: self.path.clone(),
                 source,
             },
             StateFault::Damaged => StateError::Damaged(self.path.clone()),
             StateFault::Lost(what) => unfit(format!("it has {what}, for which there is no place")),
-        })?;
+        };
+        store.restore(&mut input).map_err(fault)?;
         org.replace(store);
         org.skip_serials(header.serial);
+        if magic == MAGIC {
+            kept::restore(org, &mut input).map_err(fault)?;
+        }
         Ok(())
     }
 
@@ -165,12 +173,16 @@ impl StateFile {
 
     fn write(&self, org: &Org, to: &Path) -> std::io::Result<()> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create(to)?);
+        // The rows of a job and what it says of them belong together.
+        let nobody_works = org.at_work.blocking_write();
         {
             let store = org.read();
             let header = serde_json::to_string(&header_of(org, &store))?;
             writeln!(out, "{MAGIC}\n{header}")?;
             store.save(&mut out)?;
         }
+        kept::save(org, &mut out)?;
+        drop(nobody_works);
         // Renaming a file whose bytes are still on their way could leave an empty one after a power cut.
         out.into_inner()
             .map_err(std::io::IntoInnerError::into_error)?

@@ -11,6 +11,7 @@ mod composite;
 mod conditions;
 mod describes;
 mod files;
+mod kept;
 mod life;
 mod login_page;
 mod misbehaving;
@@ -34,7 +35,7 @@ use std::{collections::HashMap, time::Duration};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Effect, Emulator, EmulatorError, Fault, FaultAnswer, OrgFile, OrgFileError, StateError};
+use super::{Effect, Emulator, EmulatorError, Fault, FaultAnswer, JobsOf, OrgFile, OrgFileError, StateError};
 
 const ORG: &str = r#"
 version: 1

@@ -65,6 +65,8 @@ pub enum Effect {
     Refuse(Refusal),
     /// Waits before the request is looked at.
     Delay(Span),
+    /// Does what was asked, and waits before it answers.
+    LateAnswer(Span),
     /// Sends the answer's body in small pieces over this time.
     SlowBody(Span),
     /// Closes the connection without looking at the request.

@@ -6,6 +6,12 @@ use super::Org;
 use crate::emulator::{faults::lock, file::OrgFileError, store::Store};
 
 impl Org {
+    /// Answers nobody any more, and waits for the requests that are being worked on: what they did is kept, whoever
+    /// comes later meets a closed connection.
+    pub(crate) fn end(&self) {
+        *self.ended.write().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
     /// How often records were about to be changed.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)

@@ -29,7 +29,11 @@ mod tooling;
 mod transaction;
 mod xml;
 
-use std::{io::Read, sync::Arc, time::Instant};
+use std::{
+    io::Read,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -44,6 +48,7 @@ use futures_util::StreamExt;
 
 use super::faults::Effect;
 use auth::Session;
+pub(crate) use bulk::kept;
 use connection::{Connections, Kill};
 pub(crate) use org::Org;
 pub use org::{Counters, LoggedRequest};
@@ -171,6 +176,7 @@ async fn handle(
     let mut drop_answer = false;
     let mut cut = Cut::Nothing;
     let mut slow = None;
+    let mut late = Duration::ZERO;
     let _under_way = match path
         .starts_with("/services/data/v")
         .then(|| org.limits.begin(number))
@@ -191,6 +197,7 @@ async fn handle(
                 return Response::new(Body::empty());
             }
             Effect::DropAnswer => drop_answer = true,
+            Effect::LateAnswer(span) => late = span.get(),
             Effect::TruncateBody => cut = Cut::Connection,
             Effect::ShortBody => cut = Cut::Body,
             Effect::SlowBody(span) => slow = Some(span.get()),
@@ -227,18 +234,26 @@ async fn handle(
         (None, Ok(body)) => match plain(body, call.header("content-encoding")) {
             Ok(body) => {
                 call.body = body;
-                let org = org.clone();
+                let inner = org.clone();
                 // Queries and writes take the store's lock and may take their time.
-                tokio::task::spawn_blocking(move || route(&org, &call))
-                    .await
-                    .unwrap_or_else(|_| {
-                        Reply::error(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred.")
-                    })
+                let work = move || {
+                    let ended = inner.ended.read().unwrap_or_else(PoisonError::into_inner);
+                    (!*ended).then(|| route(&inner, &call))
+                };
+                match tokio::task::spawn_blocking(work).await {
+                    Ok(Some(reply)) => reply,
+                    Ok(None) => {
+                        kill.kill();
+                        return Response::new(Body::empty());
+                    }
+                    Err(_) => Reply::error(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred."),
+                }
             }
             Err(reply) => reply,
         },
     };
     org.note(&method, &path, &soql, (reply.status, reply.rows), started);
+    tokio::time::sleep(late).await;
     if drop_answer {
         kill.kill();
     }

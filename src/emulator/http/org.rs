@@ -70,6 +70,10 @@ pub(crate) struct Org {
     cursors: Mutex<HashMap<String, (jiff::Timestamp, Arc<Cursor>)>>,
     pub(super) jobs: Mutex<HashMap<String, Job>>,
     pub(super) batch_jobs: Mutex<HashMap<String, BatchJob>>,
+    /// Held by Bulk jobs while they work on their rows, and by whoever writes the org down.
+    pub(crate) at_work: Arc<tokio::sync::RwLock<()>>,
+    /// Whether the org has ended; read while a request is worked on, so that ending waits for it.
+    pub(super) ended: RwLock<bool>,
     /// The org's objects and fields as records, once somebody asked for them.
     catalogue: OnceLock<Option<Store>>,
     pub(crate) faults: Faults,
@@ -216,6 +220,8 @@ impl Org {
             cursors: Mutex::default(),
             jobs: Mutex::default(),
             batch_jobs: Mutex::default(),
+            at_work: Arc::default(),
+            ended: RwLock::default(),
             catalogue: OnceLock::new(),
             faults,
         };

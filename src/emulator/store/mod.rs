@@ -18,7 +18,7 @@ mod names;
 mod rights;
 mod room;
 mod standard;
-mod state;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 mod undo;

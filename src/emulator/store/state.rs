@@ -290,28 +290,28 @@ fn varint(out: &mut Vec<u8>, mut n: usize) {
     out.push(n as u8);
 }
 
-fn number(out: &mut impl Write, n: usize) -> io::Result<()> {
+pub(crate) fn number(out: &mut impl Write, n: usize) -> io::Result<()> {
     out.write_all(&(n as u64).to_le_bytes())
 }
 
-fn text(out: &mut impl Write, text: &str) -> io::Result<()> {
+pub(crate) fn text(out: &mut impl Write, text: &str) -> io::Result<()> {
     number(out, text.len())?;
     out.write_all(text.as_bytes())
 }
 
-fn read_number(input: &mut impl Read) -> Result<usize, StateFault> {
+pub(crate) fn read_number(input: &mut impl Read) -> Result<usize, StateFault> {
     let mut bytes = [0; 8];
     input.read_exact(&mut bytes)?;
     usize::try_from(u64::from_le_bytes(bytes)).map_err(|_| StateFault::Damaged)
 }
 
-fn read_text(input: &mut impl Read) -> Result<String, StateFault> {
+pub(crate) fn read_text(input: &mut impl Read) -> Result<String, StateFault> {
     let size = read_number(input)?;
     String::from_utf8(read_bytes(input, size)?).map_err(|_| StateFault::Damaged)
 }
 
 /// Reads so many bytes; a garbled length must not ask for all the memory there is.
-fn read_bytes(input: &mut impl Read, size: usize) -> Result<Vec<u8>, StateFault> {
+pub(crate) fn read_bytes(input: &mut impl Read, size: usize) -> Result<Vec<u8>, StateFault> {
     let mut out = Vec::with_capacity(size.min(1 << 26));
     input.take(size as u64).read_to_end(&mut out)?;
     if out.len() < size {

@@ -243,7 +243,7 @@ fn untouched(job: &Job, which: &str) -> Bytes {
 }
 
 /// Reads the upload, writes its rows, and makes the three result files.
-fn process(org: &Org, job: &Job) -> Result<Files, String> {
+pub(super) fn process(org: &Org, job: &Job) -> Result<Files, String> {
     let content = match &job.work {
         Work::Ingest {
             content: Some(content),

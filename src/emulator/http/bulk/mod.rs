@@ -3,6 +3,7 @@
 mod columns;
 mod csv;
 mod ingest;
+pub(crate) mod kept;
 mod load;
 mod query;
 mod results;
@@ -103,6 +104,8 @@ pub(crate) struct Job {
     retries: u64,
     millis: u64,
     error: Option<String>,
+    /// Whether its rows are done, though it does not say so yet.
+    worked: bool,
     files: Option<Files>,
 }
 
@@ -126,6 +129,14 @@ impl Job {
 
     fn newline(&self) -> &'static str {
         if self.crlf { "\r\n" } else { "\n" }
+    }
+
+    /// A job whose rows are done says so.
+    fn tell(&mut self) {
+        self.state = match &self.error {
+            Some(_) => State::Failed,
+            None => State::JobComplete,
+        };
     }
 
     fn is_query(&self) -> bool {
@@ -244,6 +255,7 @@ fn change(org: &Org, id: &str, change: impl FnOnce(&mut Job)) {
     if let Some(job) = lock(&org.jobs).get_mut(id) {
         change(job);
         job.stamp = org.now();
+        org.changes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -284,6 +296,7 @@ fn register(api: &Api<'_>, mut make: Job) -> Job {
     make.version = api.version;
     api.org.tally(|c| c.bulk_jobs += 1);
     lock(&api.org.jobs).insert(make.id.clone(), make.clone());
+    api.org.changes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     make
 }
 
@@ -309,6 +322,7 @@ fn blank(operation: &str, object: usize, object_name: &str, format: (&'static st
         retries: 0,
         millis: 0,
         error: None,
+        worked: false,
         files: None,
     }
 }
@@ -357,14 +371,14 @@ fn start(org: &Arc<Org>, id: &str, work: impl FnOnce(&Org, &Job) -> Result<Files
         }
         let started = std::time::Instant::now();
         let inner = org.clone();
+        // Whoever writes the org down waits until the rows are done, and finds them done once.
+        let at_work = org.at_work.clone().read_owned().await;
         let done = tokio::task::spawn_blocking(move || work(&inner, &job)).await;
-        tokio::time::sleep(delay).await;
-        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         change(&org, &id, |job| {
             if job.state != State::InProgress {
                 return;
             }
-            job.millis = millis;
+            job.worked = true;
             job.retries = retries;
             match done {
                 Ok(Ok(files)) => {
@@ -373,16 +387,18 @@ fn start(org: &Arc<Org>, id: &str, work: impl FnOnce(&Org, &Job) -> Result<Files
                         *content = None;
                     }
                     job.files = Some(files);
-                    job.state = State::JobComplete;
                 }
-                Ok(Err(message)) => {
-                    job.error = Some(message);
-                    job.state = State::Failed;
-                }
-                Err(_) => {
-                    job.error = Some("InternalServerError : the job stopped".to_owned());
-                    job.state = State::Failed;
-                }
+                Ok(Err(message)) => job.error = Some(message),
+                Err(_) => job.error = Some("InternalServerError : the job stopped".to_owned()),
+            }
+        });
+        drop(at_work);
+        tokio::time::sleep(delay).await;
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        change(&org, &id, |job| {
+            if job.state == State::InProgress {
+                job.millis = millis;
+                job.tell();
             }
         });
     });

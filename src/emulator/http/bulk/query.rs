@@ -110,7 +110,7 @@ pub(super) fn refused(plan: &Plan) -> Option<&'static str> {
 }
 
 /// Runs the query and writes all result rows once; pages are slices of them.
-fn process(org: &Org, job: &Job) -> Result<Files, String> {
+pub(super) fn process(org: &Org, job: &Job) -> Result<Files, String> {
     let Work::Query { soql, with_deleted } = &job.work else {
         return Err("InvalidJob : no query".to_owned());
     };
