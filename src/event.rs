@@ -153,6 +153,11 @@ pub enum Event {
         /// From its first request to its last.
         elapsed: Duration,
     },
+    /// Something that the user should know, and that stops nothing.
+    Noted {
+        /// In one sentence, without a full stop.
+        text: String,
+    },
     /// The user asked to stop: what is in flight is being finished.
     Stopping,
 }

@@ -18,7 +18,7 @@ use crate::{
         model::{FilePath, Source},
     },
     plan::Schemas,
-    report::{Collector, End, Failure, ParkedFile, ReportFinding, RunReport, Start, parked, text},
+    report::{CallsLeft, Collector, End, Failure, ParkedFile, ReportFinding, RunReport, Start, parked, text},
     state::{self, RunRecord, RunStatus, Sqlite, Store},
 };
 
@@ -215,6 +215,18 @@ fn finish(
         }),
         findings: end.findings.iter().map(|f| report_finding(f, files)).collect(),
         api_calls: end.api_calls.clone(),
+        budgets: end
+            .budgets
+            .iter()
+            .map(|(name, budget)| {
+                let left = CallsLeft {
+                    allowed: budget.allowed,
+                    left: budget.left,
+                    daily: budget.max,
+                };
+                (name.clone(), left)
+            })
+            .collect(),
         recorded,
         parked: found,
         parked_files,
@@ -229,6 +241,7 @@ fn exit_code(end: &RunEnd, interrupt: &Interrupt) -> u8 {
         (RunStatus::DoneWithParked, None) => 4,
         (RunStatus::Done, None) => 0,
         (RunStatus::Stopped, None) => 5,
+        (RunStatus::BudgetUsed, None) => 7,
         (RunStatus::Running | RunStatus::Died | RunStatus::Failed, None) => 1,
     }
 }

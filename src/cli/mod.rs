@@ -54,7 +54,8 @@ struct Context {
         orgferry validate                  check every file of the project, without a network\n  \
         orgferry run pipelines/FILE.yaml   carry the rows\n\n\
         Exit codes: 0 done, 1 run-time failure, 2 invalid file or usage, 3 login or access refused,\n\
-        4 done with parked rows, 5 stopped by a threshold or check, 130 or 143 interrupted.",
+        4 done with parked rows, 5 stopped by a threshold or check, 7 API calls used up,\n\
+        130 or 143 interrupted.",
     subcommand_required = true,
     arg_required_else_help = true
 )]

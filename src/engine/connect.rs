@@ -1,6 +1,9 @@
 //! Signs in to every org that a pipeline names, once each, and settles versions and who they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{EngineError, RunRequest};
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
         model::{ForeignSource, Operation, Source},
     },
     plan::Orgs,
-    salesforce::{ApiVersion, Callout, Client},
+    salesforce::{ApiVersion, BudgetState, CallBudget, Callout, Client},
 };
 
 /// Who the orgs are.
@@ -266,6 +269,8 @@ pub(super) async fn connect(
 pub(super) struct Signed {
     pub(super) orgs: Orgs,
     pub(super) callouts: BTreeMap<String, Callout>,
+    /// What the run may use of each org's calls. Named credentials of one org share a budget.
+    pub(super) budgets: BTreeMap<String, Arc<CallBudget>>,
 }
 
 impl Signed {
@@ -281,6 +286,14 @@ impl Signed {
         calls
             .into_iter()
             .map(|(name, calls)| (name.clone(), calls))
+            .collect()
+    }
+
+    /// How the budgets stand, by named credential.
+    pub(super) fn budgets(&self) -> Vec<(String, BudgetState)> {
+        let states = self.budgets.iter();
+        states
+            .map(|(name, budget)| (name.clone(), budget.state()))
             .collect()
     }
 }

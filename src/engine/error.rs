@@ -1,11 +1,11 @@
-use super::checks::FailedCheck;
+use super::{budget::OutOfCalls, checks::FailedCheck};
 use crate::{
     auth::AuthError,
     file::FileError,
     pipeline::credentials::Refusal,
     plan::GatherError,
     record::ParkReason,
-    salesforce::ClientError,
+    salesforce::{Class, ClientError},
     state::{RunStatus, StateError},
 };
 
@@ -126,6 +126,9 @@ pub enum EngineError {
     /// A check of a whole step failed.
     #[error("{0}")]
     Check(Box<FailedCheck>),
+    /// The API calls that the run may make are used up, or would be.
+    #[error("{0}")]
+    Budget(Box<OutOfCalls>),
     /// The user asked to stop.
     #[error("stopped on request; what was in flight is finished and written down")]
     Interrupted,
@@ -145,6 +148,8 @@ pub enum ErrorKind {
     Login,
     /// Exit code 5.
     Stopped,
+    /// Exit code 7.
+    Budget,
     /// Exit code 130.
     Interrupted,
 }
@@ -163,6 +168,8 @@ impl EngineError {
             | EngineError::RowStopped { .. }
             | EngineError::Check(_) => ErrorKind::Stopped,
             EngineError::Interrupted => ErrorKind::Interrupted,
+            EngineError::Budget(_) => ErrorKind::Budget,
+            EngineError::Org { source, .. } if source.class() == Class::Quota => ErrorKind::Budget,
             EngineError::Org { .. }
             | EngineError::CountDiffers { .. }
             | EngineError::Source { .. }
@@ -179,6 +186,7 @@ impl EngineError {
             ErrorKind::Findings => 2,
             ErrorKind::Login => 3,
             ErrorKind::Stopped => 5,
+            ErrorKind::Budget => 7,
             ErrorKind::Interrupted => 130,
         }
     }
@@ -188,6 +196,7 @@ impl EngineError {
         match self.kind() {
             ErrorKind::Stopped => RunStatus::Stopped,
             ErrorKind::Interrupted => RunStatus::Interrupted,
+            ErrorKind::Budget => RunStatus::BudgetUsed,
             ErrorKind::RunTime | ErrorKind::Findings | ErrorKind::Login => RunStatus::Failed,
         }
     }
@@ -235,6 +244,7 @@ impl EngineError {
             ),
             EngineError::RowStopped { reason, .. } => Some(reason.help.clone()),
             EngineError::Check(check) => Some(check.help.clone()),
+            EngineError::Budget(out) => Some(out.help()),
             EngineError::Broken(_) => Some("please report this with the log (`--log-level debug`)".to_owned()),
         }
     }

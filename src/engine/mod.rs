@@ -6,6 +6,7 @@
 //! threads, never on the runtime's.
 
 mod answers;
+mod budget;
 mod checks;
 mod connect;
 mod describes;
@@ -25,6 +26,7 @@ mod spool;
 
 use std::{borrow::Cow, sync::Arc};
 
+pub use budget::{OutOfCalls, WhyNoCalls};
 pub use checks::{FailedCheck, Written};
 pub use connect::{check_access, orgs_of};
 pub use describes::Describes;
@@ -43,6 +45,7 @@ use crate::{
         model::MapValue,
     },
     plan::{self, Plan, Schemas},
+    salesforce::BudgetState,
     state::{RunStatus, Store},
     transform::Masker,
 };
@@ -86,6 +89,8 @@ pub struct RunEnd {
     pub findings: Vec<Finding>,
     /// Calls made, by named credential.
     pub api_calls: Vec<(String, u64)>,
+    /// What of the orgs' daily calls the run may use, by named credential.
+    pub budgets: Vec<(String, BudgetState)>,
 }
 
 /// A run id that sorts by time: `20261123-233000-k3f9`.
@@ -102,8 +107,11 @@ pub fn new_run_id() -> String {
 pub async fn run(request: RunRequest) -> RunEnd {
     let mut findings = Vec::new();
     let mut signed = Signed::default();
-    let result = attempt(&request, &mut signed, &mut findings).await;
+    let result = attempt(&request, &mut signed, &mut findings)
+        .await
+        .map_err(|error| budget::worded(error, &request, &signed));
     let api_calls = signed.calls();
+    let budgets = signed.budgets();
     let (status, error) = match result {
         Ok(parked) if parked > 0 => (RunStatus::DoneWithParked, None),
         Ok(_) => (RunStatus::Done, None),
@@ -114,6 +122,7 @@ pub async fn run(request: RunRequest) -> RunEnd {
         error,
         findings,
         api_calls,
+        budgets,
     }
 }
 
@@ -125,6 +134,7 @@ async fn attempt(
 ) -> Result<u64, EngineError> {
     let masker = masker(request)?;
     let connections = connect::connect(request, true, signed).await?;
+    budget::open(request, signed, &connections).await?;
     let orgs = &signed.orgs;
     let pipeline = &match request.pipeline.with_deletes() {
         Cow::Borrowed(_) => Arc::clone(&request.pipeline),
@@ -156,6 +166,7 @@ async fn attempt(
     let incremental = since::begin(request, &connections, &mut plan).await?;
     let totals = plan::totals(&plan, orgs).await?;
     plan.choose_roads(&totals);
+    budget::fits(request, &plan, signed)?;
     request.events.send(Event::Planned {
         steps: planned(&plan),
     });

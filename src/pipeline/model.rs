@@ -713,6 +713,17 @@ pub struct Policy {
     pub stop_deleted_percent: f64,
     /// ... when they are at least this many.
     pub stop_deleted_at_least: u64,
+    /// How many API calls the run may make to each org. The same in every step.
+    pub budget: Budget,
+}
+
+/// `policy.budget.daily_calls`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// So many percent of what the org has left when the run begins.
+    Share(f64),
+    /// So many calls.
+    Calls(u64),
 }
 
 impl Default for Policy {
@@ -731,6 +742,7 @@ impl Default for Policy {
             overlap: Duration::from_secs(300),
             stop_deleted_percent: 10.0,
             stop_deleted_at_least: 100,
+            budget: Budget::Share(80.0),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! user's file, exactly as the offline checks do.
 
 mod build;
+mod calls;
 mod checks;
 mod cursor;
 mod drift;
@@ -27,6 +28,7 @@ use std::{
 use compact_str::CompactString;
 
 pub use build::{build, check};
+pub use calls::{Calls, calls};
 pub use checks::{PlanCheck, PlanCheckKind, Reconcile};
 pub use cursor::{Cursor, CursorKind};
 pub use drift::drift;

@@ -4,7 +4,8 @@ use super::{
     ParkedFile,
     parked::StepParked,
     run_report::{
-        CheckReport, Failure, ReportFinding, Retry, RunReport, SecondPass, Side, StepReport, StepState, Tally,
+        CallsLeft, CheckReport, Failure, ReportFinding, Retry, RunReport, SecondPass, Side, StepReport,
+        StepState, Tally,
     },
 };
 use crate::{
@@ -19,6 +20,7 @@ pub struct Collector {
     start: Start,
     sides: BTreeMap<String, Side>,
     steps: Vec<Folded>,
+    notes: Vec<String>,
 }
 
 /// What is known before the run.
@@ -57,6 +59,8 @@ pub struct End {
     pub findings: Vec<ReportFinding>,
     /// By named credential.
     pub api_calls: Vec<(String, u64)>,
+    /// By named credential.
+    pub budgets: Vec<(String, CallsLeft)>,
     /// Outcomes as state counted them.
     pub recorded: Vec<StepCounts>,
     /// Parked rows by step and reason.
@@ -79,6 +83,7 @@ impl Collector {
             start,
             sides: BTreeMap::new(),
             steps: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -166,6 +171,7 @@ impl Collector {
                 s.report.set_rows(Tally::from(&s.counts));
                 s.report.set_time(elapsed.as_secs_f64());
             }),
+            Event::Noted { text } => self.notes.push(text.clone()),
             Event::SecondPassStarted { .. } | Event::Stopping => {}
         }
     }
@@ -215,6 +221,8 @@ impl Collector {
             totals: Tally::sum(steps.iter().map(StepReport::rows)),
             steps,
             api_calls: end.api_calls.into_iter().collect(),
+            api_budget: end.budgets.into_iter().collect(),
+            notes: self.notes,
             parked_files: end.parked_files,
             error: end.error,
             findings: end.findings,
@@ -307,6 +315,7 @@ mod tests {
             error: None,
             findings: Vec::new(),
             api_calls: Vec::new(),
+            budgets: Vec::new(),
             recorded: recorded
                 .iter()
                 .map(|(step, ended)| StepCounts {

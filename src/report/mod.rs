@@ -13,6 +13,6 @@ pub mod text;
 pub use collector::{Collector, End, Start};
 pub use quantity::{duration, grouped, plural, rate};
 pub use run_report::{
-    CheckReport, Failure, ParkedFile, ParkedGroup, ReportFinding, Retry, RunReport, SecondPass, Side,
-    StepReport, StepState, Tally,
+    CallsLeft, CheckReport, Failure, ParkedFile, ParkedGroup, ReportFinding, Retry, RunReport, SecondPass,
+    Side, StepReport, StepState, Tally,
 };

@@ -42,6 +42,12 @@ pub struct RunReport {
     pub totals: Tally,
     /// Calls that each org counted, by named credential.
     pub api_calls: BTreeMap<String, u64>,
+    /// What the run may use of each org's daily calls, by named credential.
+    #[serde(default)]
+    pub api_budget: BTreeMap<String, CallsLeft>,
+    /// What the user should know, and what stopped nothing.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Files of parked rows.
     pub parked_files: Vec<ParkedFile>,
     /// What ended the run, when it did not end well.
@@ -50,6 +56,17 @@ pub struct RunReport {
     pub findings: Vec<ReportFinding>,
     /// Numbers that should be equal and are not. Always empty, or there is a mistake in orgferry.
     pub discrepancies: Vec<String>,
+}
+
+/// A run's budget of an org's API calls, and what the org has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallsLeft {
+    /// Calls that the run may make.
+    pub allowed: u64,
+    /// Calls that the org has left, by its latest answer.
+    pub left: Option<u64>,
+    /// Calls that the org allows in a day.
+    pub daily: Option<u64>,
 }
 
 /// One org of a run.
@@ -265,6 +282,8 @@ impl RunReport {
             totals: Tally::sum(steps.iter().map(StepReport::rows)),
             steps,
             api_calls: BTreeMap::new(),
+            api_budget: BTreeMap::new(),
+            notes: Vec::new(),
             parked_files: Vec::new(),
             error: None,
             findings: Vec::new(),

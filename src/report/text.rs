@@ -14,7 +14,7 @@ use tabled::{
 
 use super::{
     quantity::{duration, grouped, plural, rate},
-    run_report::{ParkedGroup, RunReport, Side, StepReport, StepState, Tally},
+    run_report::{CallsLeft, ParkedGroup, RunReport, Side, StepReport, StepState, Tally},
 };
 use crate::{event::Road, state::RunStatus};
 
@@ -36,6 +36,7 @@ pub fn status(status: RunStatus) -> &'static str {
         RunStatus::DoneWithParked => "done, with parked rows",
         RunStatus::Stopped => "stopped",
         RunStatus::Interrupted => "interrupted",
+        RunStatus::BudgetUsed => "stopped, API calls used up",
         RunStatus::Failed => "failed",
     }
 }
@@ -45,7 +46,9 @@ pub fn coloured_status(of: RunStatus) -> String {
     let words = status(of);
     match of {
         RunStatus::Done => words.green().to_string(),
-        RunStatus::DoneWithParked | RunStatus::Interrupted => words.yellow().to_string(),
+        RunStatus::DoneWithParked | RunStatus::Interrupted | RunStatus::BudgetUsed => {
+            words.yellow().to_string()
+        }
         RunStatus::Stopped | RunStatus::Failed | RunStatus::Died => words.red().to_string(),
         RunStatus::Running => words.cyan().to_string(),
     }
@@ -60,6 +63,7 @@ pub fn render(report: &RunReport, place: Place, project: Option<&str>) -> String
         out.push_str(&table(report));
         remarks(&mut out, report);
     }
+    notes(&mut out, report);
     checks(&mut out, report);
     parked(&mut out, report);
     alarms(&mut out, report);
@@ -275,11 +279,34 @@ fn remarks(out: &mut String, report: &RunReport) {
             .collect();
         lines.push(format!("API calls: {}", calls.join(", ")));
     }
+    if !report.api_budget.is_empty() {
+        let budgets: Vec<String> = report.api_budget.iter().map(budget).collect();
+        lines.push(format!("API budget: {}", budgets.join(", ")));
+    }
     if !lines.is_empty() {
         out.push('\n');
         for line in lines {
             let _ = writeln!(out, "{}", line.dimmed());
         }
+    }
+}
+
+/// `hq 11,998 (14,981 left of 15,000 a day)`
+fn budget((credential, budget): (&String, &CallsLeft)) -> String {
+    let left = match (budget.left, budget.daily) {
+        (Some(left), Some(daily)) => format!(" ({} left of {} a day)", grouped(left), grouped(daily)),
+        (Some(left), None) => format!(" ({} left)", grouped(left)),
+        (None, _) => String::new(),
+    };
+    format!("{credential} {}{left}", grouped(budget.allowed))
+}
+
+fn notes(out: &mut String, report: &RunReport) {
+    if !report.notes.is_empty() {
+        out.push('\n');
+    }
+    for note in &report.notes {
+        let _ = writeln!(out, "{} {note}", "note:".yellow());
     }
 }
 
@@ -434,7 +461,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::report::{Failure, ParkedFile, ReportFinding, Retry, SecondPass};
+    use crate::report::{CallsLeft, Failure, ParkedFile, ReportFinding, Retry, SecondPass};
 
     fn side(credential: &str, name: &str) -> Side {
         Side {
@@ -529,6 +556,25 @@ mod tests {
             totals: Tally::sum(steps.iter().map(StepReport::rows)),
             steps,
             api_calls: BTreeMap::from([("hq".into(), 9), ("emea".into(), 1042)]),
+            api_budget: BTreeMap::from([
+                (
+                    "hq".into(),
+                    CallsLeft {
+                        allowed: 11_995,
+                        left: Some(14_981),
+                        daily: Some(15_000),
+                    },
+                ),
+                (
+                    "emea".into(),
+                    CallsLeft {
+                        allowed: 5_000,
+                        left: None,
+                        daily: None,
+                    },
+                ),
+            ]),
+            notes: vec!["`emea` does not tell how many API calls it has left".into()],
             parked_files: vec![ParkedFile {
                 step: "accounts".into(),
                 path: ".orgferry/runs/20261123-233000-k3f9/parked/accounts.csv".into(),
@@ -578,6 +624,8 @@ mod tests {
             }],
             discrepancies: vec!["step `guide`: 10 rows were read, and 11 have an outcome".into()],
             api_calls: BTreeMap::new(),
+            api_budget: BTreeMap::new(),
+            notes: Vec::new(),
             parked_files: Vec::new(),
             ..done()
         }

@@ -96,6 +96,7 @@ impl Client {
         let mut call = Call::new(Method::PUT, Target::Api(path, Vec::new()));
         // A second upload is refused, whether the first one was whole or not.
         call.idempotent = false;
+        call.finishes = true;
         let data = if gzip {
             call.headers.insert(
                 HeaderName::from_static("content-encoding"),
@@ -166,7 +167,9 @@ impl Client {
     /// # Errors
     /// What the org says.
     pub async fn bulk_job(&self, kind: JobKind, job: &str) -> Result<JobInfo, ClientError> {
-        let call = Call::get(self.path(&format!("{}/{job}", kind.path())));
+        let mut call = Call::get(self.path(&format!("{}/{job}", kind.path())));
+        // What is read may be read another day; what is written has to be known.
+        call.finishes = kind == JobKind::Ingest;
         self.caller
             .send(&call)
             .await?
@@ -209,7 +212,8 @@ impl Client {
     /// What the org says.
     pub async fn bulk_delete(&self, kind: JobKind, job: &str) -> Result<(), ClientError> {
         let path = self.path(&format!("{}/{job}", kind.path()));
-        let call = Call::new(Method::DELETE, Target::Api(path, Vec::new()));
+        let mut call = Call::new(Method::DELETE, Target::Api(path, Vec::new()));
+        call.finishes = true;
         match self.caller.send(&call).await {
             // An earlier attempt did it.
             Err(error) if error.is_not_found() => Ok(()),
@@ -306,6 +310,7 @@ impl Client {
         let path = self.path(&format!("{}/{job}", kind.path()));
         let mut call = Call::new(Method::PATCH, Target::Api(path, Vec::new()));
         call.idempotent = true;
+        call.finishes = true;
         let body = serde_json::json!({ "state": state });
         call.body = Body::Bytes(JSON, body.to_string().into());
         self.caller
@@ -422,6 +427,7 @@ async fn open<T: Send + 'static>(
         query.push(("maxRecords", max.to_string()));
     }
     let mut call = Call::new(Method::GET, Target::Api(path.to_owned(), query));
+    call.finishes = path.contains(JobKind::Ingest.path());
     call.headers.insert(
         HeaderName::from_static("accept"),
         HeaderValue::from_static("text/csv"),

@@ -1,9 +1,12 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 
 use super::{
-    ApiError, ClientError,
+    ApiError, CallBudget, ClientError,
     codes::{Class, nothing_happened},
     error::request_id,
     limits::{ApiUsage, UsageCell},
@@ -25,6 +28,8 @@ pub(super) struct Call {
     pub(super) body: Body,
     /// Whether sending it twice does the same as sending it once.
     pub(super) idempotent: bool,
+    /// Whether it only finishes what is under way: a budget keeps calls for those.
+    pub(super) finishes: bool,
     /// The most bytes of the answer, when it is not the usual number.
     pub(super) limit: Option<usize>,
 }
@@ -47,6 +52,7 @@ impl Call {
             headers: HeaderMap::new(),
             body: Body::Empty,
             idempotent,
+            finishes: false,
             limit: None,
         }
     }
@@ -63,6 +69,7 @@ pub(super) struct Caller {
     retry: Retry,
     usage: UsageCell,
     calls: AtomicU64,
+    budget: OnceLock<Arc<CallBudget>>,
 }
 
 /// An answer of status 2xx; its body is either read or still arriving.
@@ -84,6 +91,7 @@ impl Caller {
             retry,
             usage: UsageCell::default(),
             calls: AtomicU64::new(0),
+            budget: OnceLock::new(),
         }
     }
 
@@ -101,6 +109,11 @@ impl Caller {
 
     pub(super) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// From now on calls are taken out of a budget. Given once.
+    pub(super) fn keep_to(&self, budget: Arc<CallBudget>) {
+        let _ = self.budget.set(budget);
     }
 
     /// Sends a call and reads its answer to the end.
@@ -163,6 +176,13 @@ impl Caller {
         }
         request.body = call.body.clone();
         let called = request.describe();
+        let budget = self.budget.get();
+        if let Some(Err(state)) = budget.map(|budget| budget.take(call.finishes)) {
+            return Err(ClientError::BudgetUsed {
+                named: self.access.named().to_owned(),
+                state,
+            });
+        }
         self.calls.fetch_add(1, Ordering::Relaxed);
 
         let lost = |error: HttpError| {
@@ -185,6 +205,9 @@ impl Caller {
             .and_then(|h| ApiUsage::parse(h.to_str().ok()?))
         {
             self.usage.set(usage);
+            if let Some(budget) = budget {
+                budget.hear(usage);
+            }
         }
         let mut answer = Answer {
             status,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::{
-    ClientError,
+    CallBudget, ClientError,
     caller::{Call, Caller, Target},
 };
 use crate::{
@@ -105,6 +105,11 @@ impl Callout {
     /// How many requests have been made, repetitions included.
     pub fn calls(&self) -> u64 {
         self.caller.calls()
+    }
+
+    /// From now on its calls are taken out of a budget: that of the org that it calls. Given once.
+    pub fn keep_to(&self, budget: Arc<CallBudget>) {
+        self.caller.keep_to(budget);
     }
 
     async fn fetch(&self, url: Url, ask: &Ask) -> Result<CalloutAnswer, ClientError> {

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    ApiError, ApiUsage, ApiVersion, ClientError, Identity, Limit, MAX_COLLECTION, MAX_QUERY_URI,
+    ApiError, ApiUsage, ApiVersion, CallBudget, ClientError, Identity, Limit, MAX_COLLECTION, MAX_QUERY_URI,
     Organization, QueryPage, RowAnswer, SObjectDescribe, SObjectSummary, Write, WriteOptions,
     caller::{Call, Caller, Target, api_url},
     collections, describe, limits, query,
@@ -95,6 +95,11 @@ impl Client {
     /// How many API calls this client and its clones have made, repetitions included.
     pub fn calls(&self) -> u64 {
         self.caller.calls()
+    }
+
+    /// From now on this client and its clones take their calls out of a budget. Given once.
+    pub fn keep_to(&self, budget: Arc<CallBudget>) {
+        self.caller.keep_to(budget);
     }
 
     /// Who is signed in: from the sign-in itself, else by asking.

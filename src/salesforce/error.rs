@@ -4,7 +4,10 @@ use compact_str::CompactString;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::codes::{self, Class, class, help_for};
+use super::{
+    BudgetState,
+    codes::{self, Class, class, help_for},
+};
 use crate::{
     auth::AuthError,
     http::{Answer, HttpError, Retryable, Verdict, excerpt, retry_after},
@@ -88,6 +91,14 @@ pub enum ClientError {
         /// The named credential.
         named: String,
     },
+    /// The run may make no more calls of this kind. Nothing was sent.
+    #[error("the budget of API calls for `{named}` is used up: {} of {} were made", state.used, state.allowed)]
+    BudgetUsed {
+        /// The named credential.
+        named: String,
+        /// How the budget stands.
+        state: BudgetState,
+    },
     /// The org and this program know no version in common.
     #[error("the org at `{host}` does not offer API version {wanted}; it lists {listed}")]
     NoVersion {
@@ -150,6 +161,7 @@ impl ClientError {
             ClientError::Api(error) => error.class(),
             ClientError::Http(error) if error.is_transient() => Class::Transient,
             ClientError::QueryTooLong { .. } => Class::Shrink,
+            ClientError::BudgetUsed { .. } => Class::Quota,
             _ => Class::Never,
         }
     }
@@ -196,6 +208,9 @@ impl ClientError {
             ClientError::NotUnderstood { .. } => "check the named credential's `url`: the org's My Domain".into(),
             ClientError::QueryTooLong { .. } => "filter with fewer values at a time".into(),
             ClientError::Foreign { .. } => "use a named credential of that host".into(),
+            ClientError::BudgetUsed { .. } => {
+                "calls come back a day after they were made; or allow more under `policy.budget`".into()
+            }
             ClientError::NoVersion { .. } => "leave `api_version` out, or name one that the org lists".into(),
         })
     }

@@ -196,32 +196,43 @@ pub struct Poll {
     pub first: Duration,
     /// Each wait is so many times the one before.
     pub factor: f64,
-    /// The longest wait.
+    /// The longest wait at first ...
     pub cap: Duration,
+    /// ... until so much of what has been waited in all is longer ...
+    pub share: f64,
+    /// ... up to this.
+    pub longest: Duration,
 }
 
 impl Default for Poll {
     fn default() -> Self {
         Poll {
             first: Duration::from_millis(500),
-            factor: 1.5,
-            cap: Duration::from_secs(10),
+            ..Poll::SOON
         }
     }
 }
 
 impl Poll {
-    /// Soon at first, for small jobs are done in a moment; then less and less.
+    /// Soon at first, for small jobs are done in a moment; then less and less, for each look is a call: a job of an hour
+    /// costs less than a hundred, and its end is seen late by a tenth of its time at most.
     pub const SOON: Poll = Poll {
         first: Duration::from_millis(200),
         factor: 1.5,
         cap: Duration::from_secs(10),
+        share: 0.1,
+        longest: Duration::from_secs(60),
     };
 
     /// The waits, one after the other, without end.
     pub fn waits(self) -> impl Iterator<Item = Duration> {
-        std::iter::successors(Some(self.first.min(self.cap)), move |wait| {
-            Some(wait.mul_f64(self.factor.max(1.0)).min(self.cap))
+        let mut next = self.first.min(self.cap);
+        let mut waited = Duration::ZERO;
+        std::iter::from_fn(move || {
+            let wait = next.max(waited.mul_f64(self.share.max(0.0)).min(self.longest));
+            next = next.mul_f64(self.factor.max(1.0)).min(self.cap);
+            waited = waited.saturating_add(wait);
+            Some(wait)
         })
     }
 }
@@ -301,5 +312,22 @@ mod tests {
         let waits: Vec<_> = Poll::default().waits().take(10).map(|w| w.as_millis()).collect();
         assert_eq!(&waits[..3], [500, 750, 1125]);
         assert_eq!(waits[9], 10_000);
+    }
+
+    #[test]
+    fn a_long_job_costs_few_calls() {
+        for (seconds, most) in [(1, 5), (60, 16), (3600, 100), (4 * 3600, 280)] {
+            let mut left = Duration::from_secs(seconds);
+            let mut late = Duration::ZERO;
+            let looks = Poll::SOON.waits().take_while(|wait| {
+                let on = !left.is_zero();
+                late = wait.saturating_sub(left);
+                left = left.saturating_sub(*wait);
+                on
+            });
+            let looks = 1 + looks.count();
+            assert!(looks <= most, "{seconds} s: {looks} looks");
+            assert!(late <= Duration::from_secs(60), "{seconds} s: {late:?} late");
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! retried by error class; what must not be repeated ends as [`ClientError::OutcomeUnknown`]; no answer's place is
 //! trusted where a key travels.
 
+mod budget;
 mod bulk;
 mod caller;
 mod callout;
@@ -32,6 +33,7 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+pub use budget::{BudgetState, CallBudget};
 pub use bulk::{BulkRows, IngestRow, IngestRows};
 pub use callout::{Ask, Callout, CalloutAnswer};
 pub use canonical::{cell, json};

@@ -242,19 +242,22 @@ pub enum RunStatus {
     Stopped,
     /// The user stopped it.
     Interrupted,
+    /// The API calls that it may make are used up.
+    BudgetUsed,
     /// An error ended it.
     Failed,
 }
 
 impl RunStatus {
     /// All of them.
-    pub const ALL: [RunStatus; 7] = [
+    pub const ALL: [RunStatus; 8] = [
         RunStatus::Running,
         RunStatus::Died,
         RunStatus::Done,
         RunStatus::DoneWithParked,
         RunStatus::Stopped,
         RunStatus::Interrupted,
+        RunStatus::BudgetUsed,
         RunStatus::Failed,
     ];
 
@@ -267,6 +270,7 @@ impl RunStatus {
             RunStatus::DoneWithParked => "done_with_parked",
             RunStatus::Stopped => "stopped",
             RunStatus::Interrupted => "interrupted",
+            RunStatus::BudgetUsed => "budget_used",
             RunStatus::Failed => "failed",
         }
     }

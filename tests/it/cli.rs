@@ -464,6 +464,7 @@ fn history(project: &Path) {
         error: None,
         findings: Vec::new(),
         api_calls: Vec::new(),
+        budgets: Vec::new(),
         recorded: store.counts(run).expect("counts"),
         parked: parked::survey(&store, run).expect("parked rows"),
         parked_files: Vec::new(),

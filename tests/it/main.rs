@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod breaking;
+mod budget;
 mod cli;
 mod compile;
 mod crossing;

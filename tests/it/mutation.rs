@@ -109,7 +109,7 @@ const RAW: &[&str] = &[
     "misplaced bracket",
     "unexpected EOF",
     "unexpected eof",
-    "budget",
+    "budget breach",
     "deserialize",
     "invalid type",
     "expected string",

@@ -95,6 +95,10 @@ const FILES: &[(&str, &str)] = &[
     ("chunk_with_order", "ORDER BY is inside the query"),
     ("cursor_of_aggregate", "COUNT is inside the query"),
     ("cursor_with_limit", "LIMIT is inside the query"),
+    (
+        "policy_budget_of_a_step",
+        "a policy has the same keys in every place",
+    ),
     ("soql_aggregate", "COUNT is inside the query"),
     ("soql_list_behind_equals", "the bind is inside the query"),
     (

@@ -123,6 +123,9 @@ fn environments_change_credentials_vars_and_policy() {
     assert_eq!(region(&uat), "UAT".into());
     assert_eq!(plain.pipelines[0].policy_of("orders"), (10.0, 7));
     assert_eq!(uat.pipelines[0].policy_of("orders"), (0.5, 7));
+    let budget = |loaded: &Loaded| loaded.pipelines[0].steps[0].policy.budget;
+    assert_eq!(budget(&plain), orgferry::pipeline::model::Budget::Share(60.0));
+    assert_eq!(budget(&uat), orgferry::pipeline::model::Budget::Calls(5000));
     assert!(plain.pipelines[0].state.ends_with("run/state.db"));
 
     let unknown = load(&path, Some("uatt"));

@@ -43,6 +43,7 @@ impl Lines {
                     .collect();
                 Vec::new()
             }
+            Event::Noted { text } => vec![format!("note: {text}")],
             Event::Stopping => vec!["finishing what is in flight".to_owned()],
             _ => Vec::new(),
         }

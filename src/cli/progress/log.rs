@@ -86,6 +86,7 @@ impl Log {
                     "step ended"
                 );
             }
+            Event::Noted { text } => log!(note = text, "noted"),
             Event::Stopping => log!("stopping"),
         }
     }

@@ -141,7 +141,7 @@ fn step_of(event: &Event) -> Option<usize> {
         | Event::CursorRestarted { step }
         | Event::Checked { step, .. }
         | Event::StepEnded { step, .. } => Some(*step),
-        Event::SignedIn { .. } | Event::Planned { .. } | Event::Stopping => None,
+        Event::SignedIn { .. } | Event::Planned { .. } | Event::Noted { .. } | Event::Stopping => None,
     }
 }
 

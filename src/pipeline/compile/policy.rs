@@ -1,5 +1,5 @@
 use crate::{
-    pipeline::model::{Compare, Nulls, OnDrift, Pii, Policy, RowErrors},
+    pipeline::model::{Budget, Compare, Nulls, OnDrift, Pii, Policy, RowErrors},
     spec::{Node, backoff, duration, percent},
 };
 
@@ -61,6 +61,13 @@ pub(super) fn overlay(policy: &mut Policy, node: Option<&Node>) {
         if let Some((first, cap)) = text(retry.get("backoff")).and_then(|t| backoff(&t)) {
             policy.backoff_first = first;
             policy.backoff_cap = cap;
+        }
+    }
+    if let Some(calls) = text(node.get("budget").and_then(|b| b.get("daily_calls"))) {
+        if let Some(share) = percent(&calls) {
+            policy.budget = Budget::Share(share);
+        } else if let Ok(calls) = calls.parse() {
+            policy.budget = Budget::Calls(calls);
         }
     }
     let changes = node.get("changes");

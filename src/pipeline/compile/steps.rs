@@ -224,6 +224,17 @@ impl<'a, 'd> Steps<'a, 'd> {
         });
         let mut policy = self.policy.clone();
         policy::overlay(&mut policy, node.get("policy"));
+        if let Some(budget) = node.get("policy").and_then(|policy| policy.entry("budget")) {
+            ctx.report(
+                Finding::error(
+                    "unused-key",
+                    budget.key.span.clone(),
+                    "`budget` cannot stand in a step",
+                )
+                .label("an org's calls are counted for the whole run")
+                .help("move it to `policy` of the pipeline, of orgferry.yaml or of an environment"),
+            );
+        }
         let each = each.map(|each| {
             each.map(|expr| Each {
                 expr,

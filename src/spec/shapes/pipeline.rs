@@ -478,7 +478,23 @@ static POLICY_SHAPE: Shape = Shape::Record(&Record {
             }),
             "How steps with a `cursor` follow the changes of their source.",
         ),
-        Key::new("budget", &ANYTHING, "How many API calls may be used.").not_yet("leave it out"),
+        Key::new(
+            "budget",
+            &Shape::Record(&Record {
+                name: "budget",
+                noun: "`budget`",
+                doc: "How many API calls a run may make.",
+                keys: &[Key::new(
+                    "daily_calls",
+                    &CALLS,
+                    "For each org: a share of the daily calls that it has left when the run begins, or a number of calls.",
+                )
+                .default("\"80%\"")
+                .example("\"5000\"")],
+                rest: None,
+            }),
+            "How many API calls a run may make. Not in a step.",
+        ),
         Key::new(
             "drift",
             &Shape::Record(&Record {

@@ -137,6 +137,18 @@ static CHUNK_KIND: TextKind = TextKind {
         matches!(text, "auto" | "off") || rows && (1..=9).contains(&text.len())
     },
 };
+static CALLS_KIND: TextKind = TextKind {
+    // A run of fewer calls is none; somebody has left out the percent sign.
+    noun: "a share of the calls that the org has left, such as `80%`, or a number of calls from 100 on",
+    pattern: "^([0-9]+(\\.[0-9]+)?%|[1-9][0-9]{2,8})$",
+    allows: |text| match percent(text) {
+        Some(share) => share > 0.0,
+        None => {
+            let number = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+            number && (3..=9).contains(&text.len())
+        }
+    },
+};
 static JSONPATH_KIND: TextKind = TextKind {
     noun: "a JSONPath, which starts with `$`",
     pattern: "^\\$",
@@ -169,6 +181,7 @@ pub(crate) static BACKOFF: Shape = Shape::Text(&BACKOFF_KIND);
 pub(crate) static DURATION: Shape = Shape::Text(&DURATION_KIND);
 pub(crate) static AMOUNT: Shape = Shape::Text(&AMOUNT_KIND);
 pub(crate) static CHUNK_SIZE: Shape = Shape::Text(&CHUNK_KIND);
+pub(crate) static CALLS: Shape = Shape::Text(&CALLS_KIND);
 pub(crate) static JSONPATH: Shape = Shape::Text(&JSONPATH_KIND);
 pub(crate) static ASSIGNMENT_RULE: Shape = Shape::Text(&ASSIGNMENT_RULE_KIND);
 pub(crate) static SCALAR: Shape = Shape::Scalar;
@@ -307,6 +320,11 @@ mod tests {
                 &["-1", ".5", "1.", "1e3", "001"],
             ),
             (&CHUNK_KIND, &["auto", "off", "250000"], &["0", "on", "1e5", ""]),
+            (
+                &CALLS_KIND,
+                &["80%", "0.5%", "5000"],
+                &["0", "080", "80", "80 %", "%", "1e3", "-100", ""],
+            ),
             (&JSONPATH_KIND, &["$.a"], &["a"]),
             (
                 &ASSIGNMENT_RULE_KIND,

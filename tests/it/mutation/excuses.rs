@@ -393,7 +393,12 @@ pub(crate) const EXCUSES: &[Excuse] = &[
         rule(
             "another share or duration is one too",
             &[SPELLING, DOT],
-            &["stop_when.failed", "retry.backoff", "changes.overlap"],
+            &[
+                "stop_when.failed",
+                "retry.backoff",
+                "changes.overlap",
+                "budget.daily_calls",
+            ],
         ),
         still_digits,
     ),
