@@ -93,6 +93,27 @@ pub enum Event {
         /// How many more.
         rows: u64,
     },
+    /// An earlier sitting of the run has carried rows of the step.
+    StepResumed {
+        /// Its index in the plan.
+        step: usize,
+        /// What became of them.
+        counts: Counts,
+    },
+    /// What an earlier sitting had sent is asked for.
+    Reattached {
+        /// The step's index in the plan.
+        step: usize,
+        /// Bulk jobs that are waited for, or read.
+        jobs: u64,
+    },
+    /// Rows came out of the source that an earlier sitting has carried.
+    RowsSkipped {
+        /// The step's index in the plan.
+        step: usize,
+        /// How many more.
+        rows: u64,
+    },
     /// Rows ended.
     RowsEnded {
         /// The step's index in the plan.

@@ -7,10 +7,10 @@ use std::{
 
 use owo_colors::OwoColorize;
 
-use super::{Context, Problem, interrupt::Interrupt, problem, progress::Progress};
+use super::{Context, Problem, files, interrupt::Interrupt, problem, progress::Progress, project};
 use crate::{
     diag::{self, Files, Finding},
-    engine::{self, RunEnd, RunRequest},
+    engine::{self, Rows, RunEnd, RunRequest},
     event::{EventReceiver, Events},
     pipeline::{
         Pipeline,
@@ -19,7 +19,7 @@ use crate::{
     },
     plan::Schemas,
     report::{CallsLeft, Collector, End, Failure, ParkedFile, ReportFinding, RunReport, Start, parked, text},
-    state::{self, RunRecord, RunStatus, Sqlite, Store},
+    state::{self, RunRecord, RunStatus, Sqlite, StartedWith, Store},
 };
 
 /// One run from its beginning in state to its table on the screen.
@@ -32,8 +32,12 @@ pub(super) struct Job<'a> {
     pub(super) env: Option<String>,
     /// What the schema locks say of its orgs.
     pub(super) locked: Option<Arc<Schemas>>,
+    /// `--var`, as typed.
+    pub(super) given: Vec<(String, String)>,
     /// `--full`.
     pub(super) full: bool,
+    /// The run that is gone on with; `None` begins one.
+    pub(super) goes_on: Option<RunRecord>,
     /// The texts of its files, for findings.
     pub(super) files: &'a Files,
     /// How progress is shown.
@@ -46,24 +50,60 @@ pub(super) struct Job<'a> {
 pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'_>) -> Result<u8, Problem> {
     let pipeline = Arc::clone(&job.pipeline);
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&pipeline.state)?);
-    let (id, started_at, begun) = (engine::new_run_id(), now(), Instant::now());
-    let (from, to) = ends(&pipeline);
-    let record = RunRecord {
-        id: id.clone(),
+    let (begun, (from, to)) = (Instant::now(), ends(&pipeline));
+    let record = job.goes_on.clone().unwrap_or_else(|| RunRecord {
+        id: engine::new_run_id(),
         pipeline: pipeline.name.clone(),
         file: pipeline.file.clone(),
         env: job.env.clone(),
         from: from.clone(),
         to: to.clone(),
-        started_at: started_at.clone(),
+        started_at: now(),
         ended_at: None,
         status: RunStatus::Running,
         exit_code: None,
         report: None,
-    };
+        started_with: Some(StartedWith {
+            file: project::inside(&pipeline.project, &pipeline.file)
+                .display()
+                .to_string(),
+            vars: job.given.clone(),
+            full: job.full,
+            fingerprint: files::fingerprint(&pipeline, &job.vars),
+        }),
+        sittings: 1,
+        begun: false,
+    });
+    let (id, started_at) = (record.id.clone(), record.started_at.clone());
     // Until its end is written down.
     let _held = store.hold(&record)?;
-    store.begin_run(&record)?;
+    let flag = project::flag(context, &pipeline.project);
+    let in_project = flag.as_ref().map(|folder| format!(" --project {folder}"));
+    let resume = |run: &str| {
+        format!(
+            "orgferry resume {run}{}",
+            in_project.as_deref().unwrap_or_default()
+        )
+    };
+    let (sitting, rows, abandoned) = match &job.goes_on {
+        Some(_) => (store.resume_run(&id)?, Rows::Unfinished, None),
+        None => {
+            let last = store.last_run(&pipeline.name, job.env.as_deref())?;
+            let last = last.filter(RunRecord::is_resumable);
+            if let Some(last) = &last {
+                context.terminal.say(&format!(
+                    "{} run {} {}: `{}` would go on with it and send no row twice; this one reads everything anew\n",
+                    "note:".yellow(),
+                    last.id,
+                    stopped(last.status),
+                    resume(&last.id)
+                ));
+            }
+            store.begin_run(&record)?;
+            (1, Rows::All, last.map(|last| last.id))
+        }
+    };
+    interrupt.set_last_words(Some(format!("`{}` goes on with this run\n", resume(&id))));
     let collector = Collector::new(Start {
         run: id.clone(),
         pipeline: pipeline.name.clone(),
@@ -72,6 +112,7 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
         from,
         to,
         started_at: started_at.clone(),
+        sittings: sitting,
     });
     let (events, receiver) = Events::channel();
     let (ended, end_seen) = tokio::sync::oneshot::channel();
@@ -83,6 +124,9 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
         vars: job.vars,
         env: job.env,
         full: job.full,
+        sitting,
+        rows,
+        abandoned,
         environment: context.environment.clone(),
         store: Arc::clone(&store),
         events,
@@ -91,6 +135,7 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
     })
     .await;
     let _ = ended.send(());
+    interrupt.set_last_words(None);
     let collector = listener
         .await
         .map_err(|e| Problem::new(format!("the display of the run broke: {e}")))?;
@@ -110,9 +155,8 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
     );
     let json = report.to_json();
     store.end_run(&id, report.status, code, &json)?;
-    super::files::tell(context, &end.findings, job.files);
-    let project = super::project::flag(context, &pipeline.project);
-    let table = text::render(&report, text::Place::EndOfRun, project.as_deref());
+    files::tell(context, &end.findings, job.files);
+    let table = text::render(&report, text::Place::EndOfRun, flag.as_deref());
     match writes_to_stdout(&pipeline) {
         // It belongs to the rows alone.
         true => context.terminal.say(&table),
@@ -185,6 +229,14 @@ fn finish(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
+    // It holds its pipeline's place until now: no newer run can have begun.
+    let resumable = store.run(&run).ok().flatten().is_some_and(|record| {
+        RunRecord {
+            status: end.status,
+            ..record
+        }
+        .is_resumable()
+    });
     let recorded = store.counts(&run).unwrap_or_else(|e| {
         trouble = Some(Problem::from(e));
         Vec::new()
@@ -209,6 +261,7 @@ fn finish(
         exit_code: code,
         ended_at: now(),
         seconds: begun.elapsed().as_secs_f64(),
+        resumable,
         error: end.error.as_ref().map(|error| Failure {
             message: error.to_string(),
             help: error.help(),
@@ -232,6 +285,19 @@ fn finish(
         parked_files,
     });
     (report, trouble)
+}
+
+/// What became of a run that another one takes the place of.
+fn stopped(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Died => "died before its end",
+        RunStatus::Interrupted => "was interrupted",
+        RunStatus::Stopped => "was stopped",
+        RunStatus::BudgetUsed => "ran out of API calls",
+        RunStatus::Failed | RunStatus::Running | RunStatus::Done | RunStatus::DoneWithParked => {
+            "failed before its end"
+        }
+    }
 }
 
 fn exit_code(end: &RunEnd, interrupt: &Interrupt) -> u8 {

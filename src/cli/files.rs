@@ -3,6 +3,8 @@ use std::{
     sync::Arc,
 };
 
+use sha2::{Digest, Sha256};
+
 use super::{Context, Problem, project};
 use crate::{
     diag::{self, Colour, Files, Finding},
@@ -168,6 +170,17 @@ pub(super) fn vars(
             loaded.pipeline.file.display()
         ))
     })
+}
+
+/// A digest of what a run carries rows by: the texts of its files, and the values of its vars.
+pub(super) fn fingerprint(pipeline: &Pipeline, vars: &Vars) -> String {
+    let mut digest = Sha256::new();
+    digest.update(&pipeline.digest);
+    for (name, value) in vars {
+        digest.update(format!("\n{name}={}", value.to_json()));
+    }
+    let bytes = digest.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What stands in the file: vars that only a run can know have no value.

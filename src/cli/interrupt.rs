@@ -1,5 +1,5 @@
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU8, Ordering},
 };
 
@@ -11,6 +11,7 @@ use super::{Problem, terminal::Terminal};
 pub(super) struct Interrupt {
     cancel: watch::Receiver<bool>,
     code: Arc<AtomicU8>,
+    last_words: Arc<Mutex<Option<String>>>,
 }
 
 impl Interrupt {
@@ -18,17 +19,31 @@ impl Interrupt {
     pub(super) fn listen(terminal: &Arc<Terminal>, first: &'static str) -> Result<Self, Problem> {
         let (stop, cancel) = watch::channel(false);
         let code = Arc::new(AtomicU8::new(0));
+        let last_words: Arc<Mutex<Option<String>>> = Arc::default();
         let mut signals = Signals::new()?;
-        let (terminal, seen) = (Arc::clone(terminal), Arc::clone(&code));
+        let (terminal, seen, words) = (Arc::clone(terminal), Arc::clone(&code), Arc::clone(&last_words));
         tokio::spawn(async move {
             let signal = signals.next().await;
             seen.store(signal, Ordering::SeqCst);
             terminal.say(first);
             let _ = stop.send(true);
             let signal = signals.next().await;
+            let words = words.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(words) = words {
+                terminal.say(&words);
+            }
             leave(signal);
         });
-        Ok(Interrupt { cancel, code })
+        Ok(Interrupt {
+            cancel,
+            code,
+            last_words,
+        })
+    }
+
+    /// What is said when the second signal ends the process; `None`: nothing.
+    pub(super) fn set_last_words(&self, words: Option<String>) {
+        *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = words;
     }
 
     /// Turns true with the first signal.

@@ -16,6 +16,7 @@ mod problem;
 mod progress;
 mod project;
 mod report;
+mod resume;
 mod run;
 mod runs;
 mod schema;
@@ -55,7 +56,7 @@ struct Context {
         orgferry run pipelines/FILE.yaml   carry the rows\n\n\
         Exit codes: 0 done, 1 run-time failure, 2 invalid file or usage, 3 login or access refused,\n\
         4 done with parked rows, 5 stopped by a threshold or check, 7 API calls used up,\n\
-        130 or 143 interrupted.",
+        130 or 143 interrupted. `orgferry resume` goes on with a run that stopped.",
     subcommand_required = true,
     arg_required_else_help = true
 )]
@@ -87,6 +88,7 @@ struct Global {
 enum Command {
     Validate(validate::Args),
     Run(run::Args),
+    Resume(resume::Args),
     Test(test::Args),
     Fmt(fmt::Args),
     Runs(runs::Args),
@@ -135,6 +137,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Problem> {
     match command {
         Command::Validate(args) => in_runtime(validate::execute(context, &args)),
         Command::Run(args) => in_runtime(run::execute(context, &args)),
+        Command::Resume(args) => in_runtime(resume::execute(context, &args)),
         Command::Test(args) => in_runtime(test::execute(context, &args)),
         Command::Fmt(args) => fmt::execute(context, &args),
         Command::Runs(args) => runs::execute(context, &args),

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, Problem};
-use crate::state::Sqlite;
+use crate::state::{RunRecord, Sqlite, StateError, Store};
 
 /// Files and folders that make a folder a project.
 const MARKS: [&str; 3] = ["orgferry.yaml", "credentials.yaml", ".orgferry"];
@@ -43,6 +43,61 @@ pub(super) fn history(context: &Context, given: Option<&Path>) -> Result<(PathBu
     let state = super::files::state_of(&project)?;
     let store = Sqlite::open_existing(&state)?;
     Ok((project, store))
+}
+
+/// A file of a project, seen from the project's folder: that is where it will be looked for, wherever a later command
+/// is typed.
+pub(super) fn inside(project: &Path, file: &Path) -> PathBuf {
+    let whole = |path: &Path| {
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
+        path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    };
+    let file = whole(file);
+    match file.strip_prefix(whole(project)) {
+        Ok(inside) => inside.to_owned(),
+        Err(_) => file,
+    }
+}
+
+/// The run that a user names: by its id, a beginning of it, or `last`.
+pub(super) fn run_of(
+    context: &Context,
+    project: Option<&Path>,
+    name: &str,
+) -> Result<(PathBuf, Sqlite, RunRecord), Problem> {
+    let (folder, store) = history(context, project)?;
+    let unknown = |what: String| {
+        Problem::usage(what)
+            .help("`orgferry runs` lists the runs of this project; `--project DIR` asks another")
+    };
+    let Some(store) = store else {
+        return Err(unknown(format!("nothing has run yet in `{}`", folder.display())));
+    };
+    let run = match name {
+        "last" => store.runs(1)?.pop(),
+        id => store.run(id)?,
+    };
+    match run {
+        Some(run) => Ok((folder, store, run)),
+        None => Err(unknown(format!(
+            "there is no run `{name}` in `{}`",
+            folder.display()
+        ))),
+    }
+}
+
+/// Whether another sitting could go on with a run: it stopped before its end, and no newer one has begun to carry the
+/// same rows.
+pub(super) fn is_resumable(store: &dyn Store, run: &RunRecord) -> Result<bool, StateError> {
+    if !run.is_resumable() {
+        return Ok(false);
+    }
+    let last = store.last_run(&run.pipeline, run.env.as_deref())?;
+    Ok(last.is_none_or(|last| last.id == run.id))
 }
 
 fn nearest(folder: &Path) -> Option<&Path> {

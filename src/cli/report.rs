@@ -36,29 +36,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
-    let (folder, store) = project::history(context, args.project.as_deref())?;
-    let unknown = |what: String| {
-        Problem::usage(what)
-            .help("`orgferry runs` lists the runs of this project; `--project DIR` asks another")
-    };
-    let Some(store) = store else {
-        return Err(unknown(format!("nothing has run yet in `{}`", folder.display())));
-    };
-    let run = match args.run.as_str() {
-        "last" => store.runs(1)?.pop(),
-        id => store.run(id)?,
-    };
-    let Some(run) = run else {
-        return Err(unknown(format!(
-            "there is no run `{}` in `{}`",
-            args.run,
-            folder.display()
-        )));
-    };
+    let (folder, store, run) = project::run_of(context, args.project.as_deref(), &args.run)?;
     if let Some(step) = &args.parked {
         return print_parked(context, &store, &run, step);
     }
-    let report = report(&store, &run)?;
+    let mut report = report(&store, &run)?;
+    report.resumable = project::is_resumable(&store, &run)?;
     let shown = match args.format {
         Format::Json => format!("{}\n", report.to_json()),
         Format::Text => {

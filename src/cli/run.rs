@@ -17,7 +17,8 @@ use super::{
     orgferry run pipelines/customers.yaml --report json=out/customers.json --progress none\n\n\
 The file is validated first; nothing is sent when it has errors (exit code 2). A row that fails is parked, with its \
 reason, in .orgferry/runs/RUN/parked/STEP.csv, and the run goes on (exit code 4). Ctrl-C finishes and records the \
-batch in flight; a second Ctrl-C leaves at once.")]
+batch in flight; a second Ctrl-C leaves at once. Whatever a run that did not come to its end died of, `orgferry \
+resume RUN` goes on with it and sends no row twice.")]
 pub(super) struct Args {
     /// The pipeline file
     file: PathBuf,
@@ -54,7 +55,9 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         vars,
         env: args.env.clone(),
         locked: Some(locked),
+        given: args.vars.clone(),
         full: args.full,
+        goes_on: None,
         files: &loaded.files,
         progress: Progress::new(args.progress, &context.terminal),
         reports: &args.reports,
@@ -69,7 +72,7 @@ pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn report_file(text: &str) -> Result<PathBuf, String> {
+pub(super) fn report_file(text: &str) -> Result<PathBuf, String> {
     match text.split_once('=') {
         Some(("json", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
         Some((format, _)) if format != "json" => {

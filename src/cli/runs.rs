@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
 use serde_json::json;
 use tabled::{
@@ -60,21 +60,47 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
             (run, report)
         })
         .collect();
+    let resumable = resumable(&runs);
     match args.format {
-        Format::Json => context.terminal.print(&as_json(&runs))?,
+        Format::Json => context.terminal.print(&as_json(&runs, &resumable))?,
         Format::Text if runs.is_empty() => context.terminal.say(&format!(
             "nothing has run yet in `{}`; try: orgferry run pipelines/FILE.yaml\n",
             folder.display()
         )),
-        Format::Text => context.terminal.print(&as_text(&runs))?,
+        Format::Text => {
+            context.terminal.print(&as_text(&runs))?;
+            if let Some(((run, _), _)) = runs.iter().zip(&resumable).find(|(_, resumable)| **resumable) {
+                let flag = project::flag(context, &folder);
+                let flag = flag
+                    .map(|folder| format!(" --project {folder}"))
+                    .unwrap_or_default();
+                context.terminal.say(&format!(
+                    "run {} has not come to its end: `orgferry resume {0}{flag}` goes on with it\n",
+                    run.id
+                ));
+            }
+        }
     }
     Ok(0)
 }
 
-fn as_json(runs: &[(RunRecord, Option<RunReport>)]) -> String {
+/// Which runs another sitting could go on with: the newest ones of their pipelines and environments, as far as they
+/// stopped before their end.
+fn resumable(runs: &[(RunRecord, Option<RunReport>)]) -> Vec<bool> {
+    let mut newer = HashSet::new();
+    runs.iter()
+        .map(|(run, _)| {
+            let newest = !run.begun || newer.insert((&run.pipeline, &run.env));
+            newest && run.is_resumable()
+        })
+        .collect()
+}
+
+fn as_json(runs: &[(RunRecord, Option<RunReport>)], resumable: &[bool]) -> String {
     let runs: Vec<_> = runs
         .iter()
-        .map(|(run, report)| {
+        .zip(resumable)
+        .map(|((run, report), resumable)| {
             json!({
                 "run": run.id,
                 "pipeline": run.pipeline,
@@ -86,6 +112,8 @@ fn as_json(runs: &[(RunRecord, Option<RunReport>)]) -> String {
                 "ended_at": run.ended_at,
                 "status": run.status,
                 "exit_code": run.exit_code,
+                "sittings": run.sittings,
+                "resumable": resumable,
                 "totals": report.as_ref().map(|r| r.totals),
             })
         })

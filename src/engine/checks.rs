@@ -3,12 +3,13 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use compact_str::CompactString;
+use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -37,6 +38,16 @@ pub(super) struct Parked(Vec<AtomicU64>);
 impl Parked {
     pub(super) fn new(step: &PlanStep) -> Parked {
         Parked(step.checks.iter().map(|_| AtomicU64::new(0)).collect())
+    }
+
+    pub(super) fn counts(&self) -> Vec<u64> {
+        self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    pub(super) fn restore(&self, counts: &[u64]) {
+        for (count, before) in self.0.iter().zip(counts) {
+            count.store(*before, Ordering::Relaxed);
+        }
     }
 }
 
@@ -118,15 +129,22 @@ pub(super) fn tell_rows(shared: &Shared, step: usize) {
 }
 
 pub(super) fn tell(shared: &Shared, step: usize, check: &PlanCheck, passed: bool, found: String) {
-    shared.events.send(Event::Checked {
-        step,
-        check: CheckEnd {
-            words: check.words.clone(),
-            place: check.place.clone(),
-            passed,
-            found,
-        },
-    });
+    let check = CheckEnd {
+        words: check.words.clone(),
+        place: check.place.clone(),
+        passed,
+        found,
+    };
+    tell_end(shared, step, check);
+}
+
+/// Tells what a check came to, and keeps it for a later sitting.
+pub(super) fn tell_end(shared: &Shared, step: usize, check: CheckEnd) {
+    let told = &shared.books[step].told;
+    told.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(check.clone());
+    shared.events.send(Event::Checked { step, check });
 }
 
 pub(super) fn rows(count: u64) -> String {
@@ -135,7 +153,7 @@ pub(super) fn rows(count: u64) -> String {
 
 /// Holds a step's rows back until its checks of all rows have passed.
 pub(super) struct Gate {
-    spool: Spool,
+    spool: Spool<WriteRow>,
     count: u64,
     uniques: Vec<Unique>,
 }
@@ -171,14 +189,7 @@ impl Gate {
                 examples: Vec::new(),
             })
             .collect();
-        let (project, run) = (shared.project.clone(), shared.run.id.clone());
-        let name = format!("{}.rows", plan.name);
-        let spool = blocking(move || {
-            let path = crate::state::project_folder(&project).map(|f| f.join("runs").join(run).join(name));
-            let path = path.map_err(|source| spooled(&project, source))?;
-            Spool::create(&path).map_err(|source| spooled(&path, source))
-        })
-        .await?;
+        let spool = spool(shared, format!("{}.rows", plan.name)).await?;
         Ok(Some(Gate {
             spool,
             count: 0,
@@ -358,7 +369,7 @@ impl Unique {
 }
 
 /// Rows that may be written.
-pub(super) struct Passed(Option<Batches>);
+pub(super) struct Passed(Option<Batches<WriteRow>>);
 
 impl Passed {
     pub(super) async fn next(&mut self, shared: &Shared) -> Result<Option<Vec<WriteRow>>, EngineError> {
@@ -394,7 +405,21 @@ pub(super) fn failed(
     })
 }
 
-fn spooled(path: &std::path::Path, source: std::io::Error) -> StateError {
+/// A spool in the run's folder.
+pub(super) async fn spool<T: Serialize + DeserializeOwned + 'static>(
+    shared: &Shared,
+    name: String,
+) -> Result<Spool<T>, EngineError> {
+    let (project, run) = (shared.project.clone(), shared.run.id.clone());
+    blocking(move || {
+        let path = crate::state::project_folder(&project).map(|f| f.join("runs").join(run).join(name));
+        let path = path.map_err(|source| spooled(&project, source))?;
+        Spool::create(&path).map_err(|source| spooled(&path, source))
+    })
+    .await
+}
+
+pub(super) fn spooled(path: &std::path::Path, source: std::io::Error) -> StateError {
     StateError::Create {
         path: PathBuf::from(path).display().to_string(),
         source,

@@ -113,6 +113,14 @@ pub enum EngineError {
         /// The threshold, in percent.
         percent: f64,
     },
+    /// The run has carried rows between other orgs than those that its named credentials lead to now. Nothing was sent.
+    #[error(
+        "step `{step}`: the run has carried its rows between other orgs than those that its named credentials lead to now; nothing was sent"
+    )]
+    OtherOrgs {
+        /// The step.
+        step: String,
+    },
     /// A row failed, and the policy or the mapping says that the run stops then.
     #[error("step `{step}`: row `{source_id}`: {}", reason.message)]
     RowStopped {
@@ -158,7 +166,9 @@ impl EngineError {
     /// Its kind.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            EngineError::Findings | EngineError::MaskKey { .. } => ErrorKind::Findings,
+            EngineError::Findings | EngineError::MaskKey { .. } | EngineError::OtherOrgs { .. } => {
+                ErrorKind::Findings
+            }
             EngineError::Access { .. } | EngineError::Login { .. } | EngineError::WritesRefused { .. } => {
                 ErrorKind::Login
             }
@@ -241,6 +251,9 @@ impl EngineError {
                 "find out who deleted them; when it was meant, run once with a higher `deleted` under \
                  `policy.changes.stop_when`"
                     .to_owned(),
+            ),
+            EngineError::OtherOrgs { .. } => Some(
+                "let the named credentials lead to the orgs of before, or `orgferry run` the pipeline anew".to_owned(),
             ),
             EngineError::RowStopped { reason, .. } => Some(reason.help.clone()),
             EngineError::Check(check) => Some(check.help.clone()),

@@ -1,6 +1,6 @@
 //! Extraction, transformation and loading of one step, at the same time, in bounded batches.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use compact_str::{CompactString, format_compact};
 use tokio::sync::mpsc;
@@ -12,31 +12,45 @@ use super::{
     each::{self, Entries},
     into_file,
     look_first::look_first,
-    reconcile, sent,
+    note, recall, reconcile,
+    rows::{Divided, divide},
+    sent,
     shared::{Phase, Shared, blocking},
 };
 use crate::{
     event::Event,
     extract::{self, ExtractError},
-    load::{Loader, Unit, WriteRow, Written, prepare},
+    load::{Journal, Loader, Remembered, Unit, WriteRow, Written, prepare},
     pipeline::{
         expr::Context,
         model::{Nulls, Operation},
     },
     plan::{PlanStep, ReadFrom, RowIdPlan, TargetKey},
-    record::{Batch, FieldPath, Outcome, ParkReason, Row, RowResult},
-    state::{Deferred, ParkedRow},
+    record::{Batch, FieldPath, Outcome, ParkReason, Row, RowResult, Value},
+    state::{ClaimedKey, Deferred, ParkedRow, StateError, StepStage, UnitId},
     transform::{Cell, Known, Mapping, RowEnd},
 };
 
 /// Lookups whose answers are kept between batches; beyond, they are asked again.
 const MOST_LOOKUPS: usize = 50_000;
 
+/// Rows that the loader takes at a time.
+const PIECE: usize = 200;
+
 /// Records that are asked for in one query.
 const READ_AGAIN: usize = 200;
 
+/// Rows on their way to whoever writes.
+pub(super) enum Ready {
+    /// Rows to be sent.
+    Rows(Vec<WriteRow>),
+    /// Rows that an earlier sitting had sent.
+    Remembered(Vec<(WriteRow, Remembered)>),
+}
+
 /// Runs the first pass of a step: every source row ends in an outcome, or the run stops.
 pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineError> {
+    recall::ask(shared, step, 1).await?;
     let (batches, incoming) = mpsc::channel(2);
     let (ready, outgoing) = mpsc::channel(2);
     // All three run to their end even when one fails: what is in flight has to be written down.
@@ -59,7 +73,7 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
     match cause {
         Some(error) => Err(error),
         None if shared.halted() => Err(EngineError::Interrupted),
-        None => Ok(()),
+        None => recall::leftovers(shared, step).await,
     }
 }
 
@@ -127,7 +141,7 @@ async fn transform(
     shared: &Arc<Shared>,
     step: usize,
     mut incoming: mpsc::Receiver<Batch>,
-    ready: mpsc::Sender<Vec<WriteRow>>,
+    ready: mpsc::Sender<Ready>,
 ) -> Result<(), EngineError> {
     let result = transform_all(shared, step, &mut incoming, &ready).await;
     // Before the next stage sees the end of its channel: after a stop it sends nothing more.
@@ -141,13 +155,16 @@ async fn transform_all(
     shared: &Arc<Shared>,
     step: usize,
     incoming: &mut mpsc::Receiver<Batch>,
-    ready: &mpsc::Sender<Vec<WriteRow>>,
+    ready: &mpsc::Sender<Ready>,
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
     let mapping = Arc::new(plan.mapping.clone());
     let mut known = Known::new(Arc::clone(&plan.record_types)).masking(shared.masker.clone());
-    let mut ordinal = 0u64;
-    let mut gate = Gate::of(shared, step).await?;
+    // What an earlier sitting has let pass is not asked again: some of it may be written.
+    let mut gate = match shared.books[step].stage >= StepStage::Allowed {
+        true => None,
+        false => Gate::of(shared, step).await?,
+    };
     while let Some(batch) = incoming.recv().await {
         let mut entries = Entries::new(batch.rows);
         loop {
@@ -167,9 +184,16 @@ async fn transform_all(
             known.next_batch(MOST_LOOKUPS);
             known = answer(shared, step, &mapping, &rows, known, false).await?;
             shared.mapped(step, count);
-            let (rows, again) = map(shared, step, &mapping, rows, known, ordinal).await?;
+            let (divided, again) = map(shared, step, &mapping, rows, known).await?;
             known = again;
-            ordinal += count;
+            let mut rows = divided.fresh;
+            if !divided.remembered.is_empty() {
+                let (fresh, told) = recall::look_for_lost(shared, step, divided.remembered).await?;
+                rows.extend(fresh);
+                if !told.is_empty() && ready.send(Ready::Remembered(told)).await.is_err() {
+                    return Err(EngineError::Interrupted);
+                }
+            }
             match gate.take() {
                 Some(held) => gate = Some(held.take(shared, step, rows).await?),
                 None => pass_on(shared, step, rows, ready).await?,
@@ -182,6 +206,7 @@ async fn transform_all(
         return Err(EngineError::Interrupted);
     }
     let mut passed = gate.open(shared, step).await?;
+    note::set(shared, step, StepStage::Allowed).await?;
     while let Some(rows) = passed.next(shared).await? {
         if shared.halted() {
             return Err(EngineError::Interrupted);
@@ -196,12 +221,12 @@ async fn pass_on(
     shared: &Arc<Shared>,
     step: usize,
     rows: Vec<WriteRow>,
-    ready: &mpsc::Sender<Vec<WriteRow>>,
+    ready: &mpsc::Sender<Ready>,
 ) -> Result<(), EngineError> {
     let rows = sent::skip(shared, step, rows).await?;
     let rows = look_first(shared, step, rows).await?;
     let rows = settle_held(shared, step, rows).await?;
-    if !rows.is_empty() && ready.send(rows).await.is_err() {
+    if !rows.is_empty() && ready.send(Ready::Rows(rows)).await.is_err() {
         return Err(EngineError::Interrupted);
     }
     Ok(())
@@ -252,10 +277,14 @@ pub(super) fn context<'a>(
 
 /// What mapping a batch gives.
 #[derive(Default)]
-struct Mapped {
-    ready: Vec<WriteRow>,
-    ended: Vec<RowResult>,
-    parked: Vec<ParkedRow>,
+pub(super) struct Mapped {
+    pub(super) ready: Vec<WriteRow>,
+    pub(super) ended: Vec<RowResult>,
+    /// What tells the rows of `ended` apart, where their ids may not.
+    origins: Vec<Origin>,
+    pub(super) parked: Vec<ParkedRow>,
+    /// Ids of rows that have none of their own.
+    nameless: HashSet<CompactString>,
     stop: Option<(CompactString, ParkReason)>,
 }
 
@@ -265,43 +294,38 @@ async fn map(
     mapping: &Arc<Mapping>,
     rows: Arc<Vec<Row>>,
     known: Known,
-    ordinal: u64,
-) -> Result<(Vec<WriteRow>, Known), EngineError> {
+) -> Result<(Divided, Known), EngineError> {
     let (mapping, shared_too) = (Arc::clone(mapping), Arc::clone(shared));
-    let (mapped, known) = blocking(move || {
+    let (mut divided, stop, known) = blocking(move || {
         let shared = shared_too;
         let mut mapped = Mapped::default();
         // Nobody else holds the rows any more: they move into what is written.
         let rows = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
-        for (row, nth) in rows.into_iter().zip(ordinal + 1..) {
-            map_row(&shared, step, &mapping, row, nth, &known, &mut mapped);
+        for row in rows {
+            map_row(&shared, step, &mapping, row, &known, &mut mapped);
         }
         claim(&shared, step, &mut mapped)?;
-        Ok((mapped, known))
+        let stop = mapped.stop.take();
+        Ok((divide(&shared, step, mapped)?, stop, known))
     })
     .await?;
-    shared
-        .record(step, Phase::Mapped, mapped.ended, mapped.parked)
-        .await?;
-    match mapped.stop {
+    shared.skipped(step, divided.skipped);
+    let (ended, parked) = (
+        std::mem::take(&mut divided.ended),
+        std::mem::take(&mut divided.parked),
+    );
+    shared.record(step, Phase::Mapped, ended, parked).await?;
+    match stop {
         Some((source_id, reason)) => Err(EngineError::RowStopped {
             step: shared.plan.steps[step].name.clone(),
             source_id: source_id.to_string(),
             reason: Box::new(reason),
         }),
-        None => Ok((mapped.ready, known)),
+        None => Ok((divided, known)),
     }
 }
 
-fn map_row(
-    shared: &Shared,
-    step: usize,
-    mapping: &Mapping,
-    row: Row,
-    nth: u64,
-    known: &Known,
-    mapped: &mut Mapped,
-) {
+fn map_row(shared: &Shared, step: usize, mapping: &Mapping, row: Row, known: &Known, mapped: &mut Mapped) {
     let plan = &shared.plan.steps[step];
     let context = context(shared, plan, &row);
     let end = match each::failure(shared, plan, &row) {
@@ -315,34 +339,46 @@ fn map_row(
     };
     let id = row_id(plan, &context, cells, mapping, known)
         .or_else(|| line(plan, &row))
-        .unwrap_or_else(|| format_compact!("#{nth}"));
-    let mut park = |id: CompactString, row: &Row, reason: ParkReason| {
-        mapped.parked.push(shared.parked_row(plan, &id, row));
-        mapped.ended.push(parked(id, None, reason));
+        .unwrap_or_else(|| {
+            let id = nameless(&row);
+            mapped.nameless.insert(id.clone());
+            id
+        });
+    let end_here = |mapped: &mut Mapped, id: CompactString, row: &Row, reason: Option<ParkReason>| {
+        if ids_may_repeat(plan) {
+            mapped.origins.push(Origin::of(plan, row));
+        }
+        mapped.ended.push(match reason {
+            Some(reason) => {
+                mapped.parked.push(shared.parked_row(plan, &id, row));
+                parked(id, None, reason)
+            }
+            None => RowResult {
+                source_id: id,
+                target_id: None,
+                outcome: Outcome::Filtered,
+                reason: None,
+            },
+        });
     };
     match end {
         RowEnd::Mapped(cells) if let Some(reason) = checks::look(shared, step, &cells) => {
-            park(id, &row, reason);
+            end_here(mapped, id, &row, Some(reason));
         }
         RowEnd::Mapped(cells) => match prepare(id, row, cells, &plan.write, nulls(plan)) {
             Ok(ready) => mapped.ready.push(ready),
             Err(refused) => {
                 let (id, row, reason) = *refused;
-                park(id, &row, reason);
+                end_here(mapped, id, &row, Some(reason));
             }
         },
-        RowEnd::Filtered => mapped.ended.push(RowResult {
-            source_id: id,
-            target_id: None,
-            outcome: Outcome::Filtered,
-            reason: None,
-        }),
-        RowEnd::Parked(reason) => park(id, &row, reason),
+        RowEnd::Filtered => end_here(mapped, id, &row, None),
+        RowEnd::Parked(reason) => end_here(mapped, id, &row, Some(reason)),
         RowEnd::Stop(reason) => {
             mapped.stop.get_or_insert((id.clone(), reason.clone()));
-            park(id, &row, reason);
+            end_here(mapped, id, &row, Some(reason));
         }
-        RowEnd::Pending => park(id, &row, unanswered()),
+        RowEnd::Pending => end_here(mapped, id, &row, Some(unanswered())),
     }
 }
 
@@ -421,22 +457,23 @@ fn row_id(
 
 /// Two rows with one key never overwrite each other: the later one is parked. Where the row id is not the org's own
 /// `Id`, two rows may share that too.
-fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), crate::state::StateError> {
+fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), StateError> {
     let plan = &shared.plan.steps[step];
     let book = &shared.books[step];
     let rows = std::mem::take(&mut mapped.ready);
     let mut fresh_ids = vec![true; rows.len()];
     if ids_may_repeat(plan) {
-        let ended = mapped.ended.iter().map(|r| &r.source_id);
-        // A character that no key begins with keeps ids and keys apart.
-        let ids: Vec<CompactString> = ended
-            .chain(rows.iter().map(|r| &r.source_id))
-            .map(|id| format_compact!("\u{1}{id}"))
-            .collect();
-        let mut fresh = shared.store.claim_keys(book.step, &ids)?;
+        let ended = mapped.ended.iter().zip(&mapped.origins);
+        let ended = ended.map(|(result, origin)| claimed_id(&result.source_id, origin.owner.clone()));
+        let ready = rows
+            .iter()
+            .map(|row| claimed_id(&row.source_id, owner(plan, &row.source)));
+        let ids: Vec<ClaimedKey> = ended.chain(ready).collect();
+        let mut fresh = shared.store.claim_keys(book.step, shared.sitting, &ids)?;
         fresh_ids = fresh.split_off(mapped.ended.len());
-        for (result, _) in mapped.ended.iter_mut().zip(fresh).filter(|(_, fresh)| !fresh) {
-            let own = apart(&result.source_id);
+        let taken = mapped.ended.iter_mut().zip(&mapped.origins).zip(fresh);
+        for ((result, origin), _) in taken.filter(|(_, fresh)| !fresh) {
+            let own = apart(shared, step, &result.source_id, origin)?;
             if let Some(row) = mapped
                 .parked
                 .iter_mut()
@@ -452,29 +489,48 @@ fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), crate:
         Operation::Match => None,
         _ => row.claim(&plan.write),
     };
-    let keys: Vec<CompactString> = rows
+    let mut placed = Vec::with_capacity(rows.len());
+    for (mut row, fresh) in rows.into_iter().zip(fresh_ids) {
+        if fresh {
+            placed.push((row, None));
+            continue;
+        }
+        let own = apart(shared, step, &row.source_id, &Origin::of(plan, &row.source))?;
+        // Rows without an id of their own may be alike in everything.
+        let reason = match mapped.nameless.contains(&row.source_id) {
+            true => None,
+            false if row.key_text(&plan.write) == row.source_id.as_str() => Some(duplicate_key(plan, &row)),
+            false => Some(ParkReason {
+                code: "duplicate_id".into(),
+                message: format!("the source gives the row id `{}` more than once", row.source_id),
+                field: None,
+                help: "name what tells the rows apart with `id` in the source".into(),
+            }),
+        };
+        row.source_id = own;
+        placed.push((row, reason));
+    }
+    let keys: Vec<ClaimedKey> = placed
         .iter()
-        .zip(&fresh_ids)
-        .filter_map(|(row, fresh)| key_of(row).filter(|_| *fresh))
+        .filter(|(_, duplicate)| duplicate.is_none())
+        .filter_map(|(row, _)| {
+            Some(ClaimedKey {
+                key: key_of(row)?,
+                owner: row.source_id.clone(),
+            })
+        })
         .collect();
-    let mut fresh_keys = shared.store.claim_keys(book.step, &keys)?.into_iter();
-    for (mut row, fresh_id) in rows.into_iter().zip(fresh_ids) {
-        let duplicate = if !fresh_id {
-            let reason = match row.key_text(&plan.write) == row.source_id.as_str() {
-                true => duplicate_key(plan, &row),
-                false => ParkReason {
-                    code: "duplicate_id".into(),
-                    message: format!("the source gives the row id `{}` more than once", row.source_id),
-                    field: None,
-                    help: "name what tells the rows apart with `id` in the source".into(),
-                },
-            };
-            row.source_id = apart(&row.source_id);
-            Some(reason)
-        } else if key_of(&row).is_some() && !fresh_keys.next().unwrap_or(true) {
-            Some(duplicate_key(plan, &row))
-        } else {
-            None
+    let mut fresh_keys = shared
+        .store
+        .claim_keys(book.step, shared.sitting, &keys)?
+        .into_iter();
+    for (row, duplicate_id) in placed {
+        let duplicate = match duplicate_id {
+            Some(reason) => Some(reason),
+            None if key_of(&row).is_some() && !fresh_keys.next().unwrap_or(true) => {
+                Some(duplicate_key(plan, &row))
+            }
+            None => None,
         };
         match duplicate {
             None => mapped.ready.push(row),
@@ -489,6 +545,14 @@ fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), crate:
     Ok(())
 }
 
+/// A character that no key begins with keeps ids and keys apart.
+fn claimed_id(id: &str, owner: CompactString) -> ClaimedKey {
+    ClaimedKey {
+        key: format_compact!("\u{1}{id}"),
+        owner,
+    }
+}
+
 /// An org gives each `Id` once; what else a file names as the row id may come twice.
 fn ids_may_repeat(plan: &PlanStep) -> bool {
     match (&plan.read.from, &plan.row_id) {
@@ -500,9 +564,82 @@ fn ids_may_repeat(plan: &PlanStep) -> bool {
     }
 }
 
+/// What tells two rows of one id apart, in every sitting of a run alike.
+struct Origin {
+    /// Who may claim the id again.
+    owner: CompactString,
+    /// What is put behind the id of the row that came later.
+    tail: CompactString,
+}
+
+impl Origin {
+    fn of(plan: &PlanStep, row: &Row) -> Origin {
+        let owner = owner(plan, row);
+        let tail = match (owner.is_empty(), line(plan, row)) {
+            (false, _) => format_compact!("#{owner}"),
+            (true, Some(line)) => line,
+            (true, None) => nameless(row),
+        };
+        Origin { owner, tail }
+    }
+}
+
+/// The record of an org's row. A file's rows come in the same order always, so that the first one of an id is the
+/// same; of what else gives rows nobody knows better.
+fn owner(plan: &PlanStep, row: &[Value]) -> CompactString {
+    let ReadFrom::Query { .. } = plan.read.from else {
+        return CompactString::default();
+    };
+    let id = plan
+        .read
+        .columns
+        .iter()
+        .position(|path| path.as_str().eq_ignore_ascii_case("Id"));
+    id.and_then(|at| row.get(at)?.as_text())
+        .map(CompactString::from)
+        .unwrap_or_default()
+}
+
+/// The name of a row that has none: by what it holds, for its place may be another one when it is read again.
+fn nameless(row: &[Value]) -> CompactString {
+    // FNV-1a: the same in every version, and quick.
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    let mut take = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    };
+    for value in row {
+        match value {
+            Value::Json(json) => take(json.to_string().as_bytes()),
+            other => take(other.as_text().unwrap_or("\u{0}").as_bytes()),
+        }
+        take(&[0x1f]);
+    }
+    format_compact!("#{hash:016x}")
+}
+
 /// A row id of its own for a row whose id is taken: the journal has one line a row.
-fn apart(id: &str) -> CompactString {
-    format_compact!("{id}#{:08x}", fastrand::u32(..))
+fn apart(shared: &Shared, step: usize, id: &str, origin: &Origin) -> Result<CompactString, StateError> {
+    let tail = match id == origin.tail {
+        true => "",
+        false => origin.tail.as_str(),
+    };
+    let mut nth = 1;
+    loop {
+        let own = match nth {
+            1 => format_compact!("{id}{tail}"),
+            nth => format_compact!("{id}{tail}-{nth}"),
+        };
+        let claimed = claimed_id(&own, origin.owner.clone());
+        let fresh = shared
+            .store
+            .claim_keys(shared.books[step].step, shared.sitting, &[claimed])?;
+        if fresh == [true] {
+            return Ok(own);
+        }
+        nth += 1;
+    }
 }
 
 fn duplicate_key(plan: &PlanStep, row: &WriteRow) -> ParkReason {
@@ -568,7 +705,7 @@ async fn settle_held(
 async fn load(
     shared: &Arc<Shared>,
     step: usize,
-    mut outgoing: mpsc::Receiver<Vec<WriteRow>>,
+    mut outgoing: mpsc::Receiver<Ready>,
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
     if let Some(file) = &plan.write.file {
@@ -578,14 +715,37 @@ async fn load(
     let client = shared.org(&write.connection)?.clone();
     let retrying = retrying(shared, step);
     let source = shared.org(&plan.read.connection).ok().cloned();
-    let mut loader = Loader::new(client, source, Arc::clone(&write), &plan.policy, retrying);
+    let journal = Journal::new(Arc::clone(&shared.store), shared.books[step].step, 1);
+    let mut loader = Loader::new(
+        client,
+        source,
+        Arc::clone(&write),
+        &plan.policy,
+        journal,
+        retrying,
+    );
     let mut result = Ok(());
-    while let Some(rows) = outgoing.recv().await {
+    while let Some(ready) = outgoing.recv().await {
         if shared.halted() {
             break;
         }
-        for unit in loader.push(rows).await {
-            result = result.and(settle(shared, step, unit).await);
+        match ready {
+            // What has ended is written down soon, not when the whole batch is on its way.
+            Ready::Rows(rows) => {
+                for piece in pieces(rows) {
+                    if shared.halted() || result.is_err() {
+                        break;
+                    }
+                    for unit in loader.push(piece).await {
+                        result = result.and(settle(shared, step, unit).await);
+                    }
+                }
+            }
+            Ready::Remembered(rows) => {
+                for unit in loader.push_remembered(rows).await {
+                    result = result.and(settle(shared, step, unit).await);
+                }
+            }
         }
         if result.is_err() {
             break;
@@ -601,6 +761,15 @@ async fn load(
         shared.halt();
     }
     result
+}
+
+/// Rows in pieces of as many as a collections call takes.
+pub(super) fn pieces(rows: Vec<WriteRow>) -> impl Iterator<Item = Vec<WriteRow>> {
+    let mut rows = rows.into_iter();
+    std::iter::from_fn(move || {
+        let piece: Vec<WriteRow> = rows.by_ref().take(PIECE).collect();
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// Tells the user that rows are sent again.
@@ -626,7 +795,11 @@ async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), Eng
     let asked = found_again(shared, step, &mut rows).await;
     let shared_too = Arc::clone(shared);
     let (ended, aside, marks) = blocking(move || {
-        let marks = sent::marks(&shared_too, step, &rows);
+        let marks = match unit.remembered {
+            // The row may be another one now than the one that was sent.
+            true => Vec::new(),
+            false => sent::marks(&shared_too, step, &rows),
+        };
         let (mut ended, mut aside, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
         let there = rows
             .iter()
@@ -644,13 +817,22 @@ async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), Eng
     let mut recorded = shared.record(step, Phase::Written, ended, aside).await;
     // Even when too many rows have failed: those that have not are in the target.
     recorded = recorded.and(sent::set(shared, step, marks).await);
+    if recorded.is_ok() {
+        recorded = end_units(shared, unit.journaled).await;
+    }
     recorded.and(asked).and(match unit.error {
         None => Ok(()),
-        Some(source) => Err(EngineError::Org {
-            connection: shared.plan.steps[step].write.connection.clone(),
-            source,
-        }),
+        Some(error) => Err(recall::of_target(shared, step, error)),
     })
+}
+
+/// Forgets units whose outcomes are recorded.
+pub(super) async fn end_units(shared: &Arc<Shared>, units: Vec<UnitId>) -> Result<(), EngineError> {
+    if units.is_empty() {
+        return Ok(());
+    }
+    let store = Arc::clone(&shared.store);
+    blocking(move || store.end_units(&units)).await
 }
 
 /// New records of which the answer was lost: where they have a key, the target is asked whether they are there. They

@@ -1,20 +1,41 @@
 //! Rows that go to a file instead of an org.
+//!
+//! A file is in place when its step has ended well, or not at all. So the ends of its rows wait on disk until then:
+//! a run that stops before has written none of them, and its next sitting writes the whole file.
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::{
-    EngineError,
-    first_pass::parked,
-    shared::{Phase, Shared},
+    EngineError, checks,
+    first_pass::{Ready, parked},
+    shared::{Phase, Shared, blocking},
+    spool::Spool,
 };
 use crate::{
-    file::{Field, FileError, RowsWriter, Unwritable},
-    load::{Plain, WriteRow},
+    file::{Field, FileError, RowsWriter},
+    load::Plain,
     plan::RowsFile,
     record::{FieldPath, Outcome, ParkReason, RowResult},
+    state::ParkedRow,
 };
+
+/// A row's end while it waits for the file to be in place.
+#[derive(Serialize, Deserialize)]
+struct End {
+    id: CompactString,
+    parked: Option<Parked>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Parked {
+    message: String,
+    field: Option<CompactString>,
+    values: Vec<(String, Option<String>)>,
+}
 
 /// Writes the rows of a step beside its file, and puts it in place when the step has ended well: a file that is there
 /// already stays as it is until then.
@@ -22,7 +43,7 @@ pub(super) async fn load(
     shared: &Arc<Shared>,
     step: usize,
     file: &RowsFile,
-    mut outgoing: mpsc::Receiver<Vec<WriteRow>>,
+    mut outgoing: mpsc::Receiver<Ready>,
 ) -> Result<(), EngineError> {
     let result = write(shared, step, file, &mut outgoing).await;
     // Whoever still sends hears that nobody listens.
@@ -37,7 +58,7 @@ async fn write(
     shared: &Arc<Shared>,
     step: usize,
     file: &RowsFile,
-    outgoing: &mut mpsc::Receiver<Vec<WriteRow>>,
+    outgoing: &mut mpsc::Receiver<Ready>,
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
     let failed = |error| EngineError::File {
@@ -50,16 +71,19 @@ async fn write(
         .iter()
         .map(|field| field.name.clone())
         .collect();
+    let mut ends: Spool<End> = checks::spool(shared, format!("{}.ends", plan.name)).await?;
     let (place, format) = (file.place.clone(), file.format);
     let mut writer = off_the_runtime(move || RowsWriter::create(&place, format, columns))
         .await?
         .map_err(failed)?;
-    while let Some(rows) = outgoing.recv().await {
+    while let Some(ready) = outgoing.recv().await {
         if shared.halted() {
             return Ok(());
         }
-        let (again, ends) = off_the_runtime(move || -> Result<_, FileError> {
-            let mut ends = Vec::with_capacity(rows.len());
+        // Nothing of a file is remembered: it is written anew.
+        let Ready::Rows(rows) = ready else { continue };
+        let (again, written) = off_the_runtime(move || -> Result<_, FileError> {
+            let mut all = Vec::with_capacity(rows.len());
             for row in rows {
                 let written = writer.push(row.cells.iter().map(|cell| match cell {
                     Plain::Value(value) => Field::Value(value),
@@ -67,43 +91,92 @@ async fn write(
                     // A file's fields are never held back: whether its rows are created is no question.
                     Plain::Omit | Plain::Held(_) => Field::Omit,
                 }))?;
-                ends.push((row, written));
+                all.push((row, written));
             }
-            Ok((writer, ends))
+            Ok((writer, all))
         })
         .await?
         .map_err(failed)?;
         writer = again;
-        let (mut ended, mut aside) = (Vec::with_capacity(ends.len()), Vec::new());
-        for (row, written) in ends {
-            match written {
-                Ok(()) => ended.push(RowResult {
-                    source_id: row.source_id,
-                    target_id: None,
-                    outcome: Outcome::Created,
-                    reason: None,
+        let rows: Vec<End> = written
+            .into_iter()
+            .map(|(row, written)| End {
+                parked: written.err().map(|unwritable| Parked {
+                    message: unwritable.to_string(),
+                    field: plan
+                        .mapping
+                        .fields
+                        .get(unwritable.column)
+                        .map(|field| field.name.as_str().into()),
+                    values: shared.parked_row(plan, &row.source_id, &row.source).values,
                 }),
-                Err(unwritable) => {
-                    aside.push(shared.parked_row(plan, &row.source_id, &row.source));
-                    let field = plan.mapping.fields.get(unwritable.column);
-                    let field = field.map(|field| field.name.as_str());
-                    ended.push(parked(row.source_id, None, unwritten(&unwritable, field)));
-                }
-            }
-        }
-        shared.record(step, Phase::Written, ended, aside).await?;
+                id: row.source_id,
+            })
+            .collect();
+        let results: Vec<RowResult> = rows.iter().map(result).collect();
+        let project = shared.project.clone();
+        ends = blocking(move || {
+            ends.push(&rows)
+                .map_err(|source| checks::spooled(&project, source))?;
+            Ok(ends)
+        })
+        .await?;
+        shared.weigh(step, Phase::Written, &results)?;
     }
     if shared.halted() {
         return Ok(());
     }
-    off_the_runtime(move || writer.finish()).await?.map_err(failed)
+    off_the_runtime(move || writer.finish()).await?.map_err(failed)?;
+    record(shared, step, ends).await
 }
 
-fn unwritten(unwritable: &Unwritable, field: Option<&str>) -> ParkReason {
+/// Writes the ends down: the file is in place.
+async fn record(shared: &Arc<Shared>, step: usize, ends: Spool<End>) -> Result<(), EngineError> {
+    let project = shared.project.clone();
+    let mut batches =
+        blocking(move || ends.batches().map_err(|source| checks::spooled(&project, source))).await?;
+    loop {
+        let project = shared.project.clone();
+        let (again, rows) = blocking(move || {
+            let rows = batches
+                .next()
+                .map_err(|source| checks::spooled(&project, source))?;
+            Ok((batches, rows))
+        })
+        .await?;
+        batches = again;
+        let Some(rows) = rows else { return Ok(()) };
+        let results = rows.iter().map(result).collect();
+        let aside = rows
+            .into_iter()
+            .filter_map(|row| {
+                Some(ParkedRow {
+                    values: row.parked?.values,
+                    source_id: row.id,
+                })
+            })
+            .collect();
+        shared.put_down(step, results, aside).await?;
+    }
+}
+
+fn result(end: &End) -> RowResult {
+    match &end.parked {
+        Some(reason) => parked(end.id.clone(), None, unwritten(reason)),
+        None => RowResult {
+            source_id: end.id.clone(),
+            target_id: None,
+            outcome: Outcome::Created,
+            reason: None,
+        },
+    }
+}
+
+fn unwritten(parked: &Parked) -> ParkReason {
     ParkReason {
         code: "encoding".into(),
-        message: unwritable.to_string(),
-        field: field.map(Into::into),
+        message: parked.message.clone(),
+        field: parked.field.clone(),
         help: "write the file in `encoding: utf-8`, or replace the letter in the mapping".into(),
     }
 }

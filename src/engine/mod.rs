@@ -16,7 +16,10 @@ mod error;
 mod first_pass;
 mod into_file;
 mod look_first;
+mod note;
+mod recall;
 mod reconcile;
+mod rows;
 mod sample;
 mod second_pass;
 mod sent;
@@ -31,6 +34,7 @@ pub use checks::{FailedCheck, Written};
 pub use connect::{check_access, orgs_of};
 pub use describes::Describes;
 pub use error::{EngineError, ErrorKind};
+pub use rows::Rows;
 pub use sample::{Sample, SampleRequest, sample};
 
 use secrecy::ExposeSecret;
@@ -64,6 +68,13 @@ pub struct RunRequest {
     pub vars: Vars,
     /// `--env`.
     pub env: Option<String>,
+    /// How many processes have worked on this run, this one included.
+    pub sitting: u32,
+    /// Which of its source's rows are taken; from the second sitting on not all.
+    pub rows: Rows,
+    /// A run of the pipeline that stopped before its end and whose place this one takes: what it has under way at the
+    /// orgs is ended.
+    pub abandoned: Option<String>,
     /// Whether incremental steps read everything, and rows that were last sent alike are sent again.
     pub full: bool,
     /// Where secrets come from.
@@ -163,7 +174,7 @@ async fn attempt(
     let Some(mut plan) = plan.filter(|_| !wrong) else {
         return Err(EngineError::Findings);
     };
-    let incremental = since::begin(request, &connections, &mut plan).await?;
+    let incremental = since::begin(request, &connections, orgs, &mut plan).await?;
     let totals = plan::totals(&plan, orgs).await?;
     plan.choose_roads(&totals);
     budget::fits(request, &plan, signed)?;
@@ -183,6 +194,10 @@ async fn attempt(
     )
     .await?;
     let shared = Arc::new(shared);
+    note::tell_before(&shared);
+    if let Some(run) = &request.abandoned {
+        recall::abandon(&shared, run).await?;
+    }
     let parked = shared::run_steps(Arc::clone(&shared)).await?;
     shared.move_cursors().await?;
     Ok(parked)

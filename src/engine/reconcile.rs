@@ -98,6 +98,32 @@ impl Sums {
     }
 }
 
+/// A sum as a note keeps it; none that has too many digits.
+pub(super) type SumNote = (usize, Option<String>);
+
+impl Sums {
+    pub(super) fn note(&self) -> Vec<SumNote> {
+        let mut sums = Vec::new();
+        self.each(|at, sum| {
+            sums.push(match sum {
+                Sum::Of(sum) => (at, Some(sum.to_string())),
+                Sum::TooLong => (at, None),
+            });
+        });
+        sums
+    }
+
+    pub(super) fn restore(&self, noted: &[SumNote]) {
+        self.each(|at, sum| {
+            let noted = noted.iter().find(|(of, _)| *of == at);
+            let text = noted.and_then(|(_, text)| text.as_ref());
+            *sum = text
+                .and_then(|text| text.parse().ok())
+                .map_or(Sum::TooLong, Sum::Of);
+        });
+    }
+}
+
 fn reconciles(step: &PlanStep) -> impl Iterator<Item = (&PlanCheck, &Reconcile)> {
     step.checks.iter().filter_map(|check| match &check.kind {
         PlanCheckKind::Reconcile(reconcile) => Some((check, reconcile)),
@@ -169,6 +195,37 @@ pub(super) fn note<'r>(
         });
     }
     shared.store.expect(shared.books[step].step, &all)
+}
+
+/// Rows that an earlier sitting has noted, and that are counted once more: what was not sent of them is not summed.
+pub(super) fn note_again(
+    shared: &Shared,
+    step: usize,
+    rows: &[(WriteRow, CompactString)],
+) -> Result<(), StateError> {
+    let sums = &shared.books[step].sums;
+    if !sums.any || rows.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<(CompactString, CompactString)> = rows
+        .iter()
+        .map(|(row, target)| (target.clone(), row.source_id.clone()))
+        .collect();
+    let noted = shared.store.expected_of(shared.books[step].step, &ids)?;
+    for ((row, _), payload) in rows.iter().zip(noted) {
+        let Some(payload) = payload else { continue };
+        let sent: Vec<Option<Value>> = serde_json::from_str(&payload).unwrap_or_default();
+        let left_out = |at: usize| {
+            let place = sums.fields.iter().position(|field| *field == at);
+            place.is_some_and(|place| matches!(sent.get(place), Some(None)))
+        };
+        sums.each(|at, sum| {
+            if let (true, Some(Plain::Value(value))) = (left_out(at), row.cells.get(at)) {
+                sum.take(value);
+            }
+        });
+    }
+    Ok(())
 }
 
 /// As [`note`], for rows that have ended without being sent.

@@ -6,17 +6,17 @@ use compact_str::CompactString;
 
 use super::{
     EngineError,
-    first_pass::{answer, context, parked, retrying, unanswered},
-    sent,
+    first_pass::{answer, context, end_units, parked, pieces, retrying, unanswered},
+    recall, sent,
     shared::{Shared, blocking},
 };
 use crate::{
     event::Event,
-    load::{Action, Loader, Plain, Unit, WriteRow, Written, prepare},
+    load::{Action, Journal, Loader, Plain, Unit, WriteRow, Written, prepare},
     pipeline::model::Operation,
     plan::{Road, WRITE_BULK_FROM, Write},
     record::{Outcome, ParkReason, Row, RowResult, Value},
-    state::{Deferred, ParkedRow, SentMark},
+    state::{Deferred, ParkedRow, SentMark, StateError},
     transform::{Known, Mapping, RowEnd},
 };
 
@@ -26,15 +26,38 @@ const PAGE: usize = 2_000;
 /// What the row had ended as in the first pass, and the row that waits to be parked.
 type Repark = (Outcome, RowResult, ParkedRow);
 
+/// Counts what the second pass will have to write, when the first one has ended.
+pub(super) async fn count(shared: &Arc<Shared>, step: usize) -> Result<(), EngineError> {
+    if shared.plan.steps[step].second_pass_after.is_empty() {
+        return Ok(());
+    }
+    let count = left(shared, step).await?;
+    shared.books[step].with_second_pass(|rows| *rows = count);
+    Ok(())
+}
+
+async fn left(shared: &Arc<Shared>, step: usize) -> Result<u64, EngineError> {
+    let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
+    blocking(move || store.deferred_count(book)).await
+}
+
 /// Writes the looping references of all rows that were put aside.
 pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
-    let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
-    let count = blocking(move || store.deferred_count(book)).await?;
+    let mut count = 0;
+    shared.books[step].with_second_pass(|rows| count = *rows);
     if count == 0 {
         return Ok(());
     }
     shared.events.send(Event::SecondPassStarted { step, rows: count });
+    let before_now = count.saturating_sub(left(shared, step).await?);
+    if before_now > 0 {
+        shared.events.send(Event::SecondPassRows {
+            step,
+            rows: before_now,
+        });
+    }
+    recall::ask(shared, step, 2).await?;
     let (mapping, write) = looping(shared, step, count);
     let client = shared.org(&write.connection)?.clone();
     let mut loader = Loader::new(
@@ -42,6 +65,7 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
         None,
         Arc::clone(&write),
         &plan.policy,
+        Journal::new(Arc::clone(&shared.store), shared.books[step].step, 2),
         retrying(shared, step),
     );
     let mut before: HashMap<CompactString, Before> = HashMap::new();
@@ -52,18 +76,29 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
         match next_page(shared, step, &mapping, &write, &mut after, &mut known).await {
             Ok(None) => break,
             Ok(Some(page)) => {
-                let done = page.idle + page.reparked.len() as u64;
-                shared.events.send(Event::SecondPassRows { step, rows: done });
+                let mut through = page.idle;
+                through.extend(page.reparked.iter().map(|(_, row, _)| row.source_id.clone()));
                 result = shared.repark(step, page.reparked).await;
                 result = result.and(sent::set(shared, step, page.marks).await);
-                before.extend(
-                    page.ready
-                        .iter()
-                        .map(|(row, before)| (row.source_id.clone(), *before)),
-                );
-                let rows = page.ready.into_iter().map(|(row, _)| row).collect();
-                for unit in loader.push(rows).await {
+                result = result.and(self::through(shared, step, through).await);
+                let (mut rows, mut remembered) = (Vec::new(), Vec::new());
+                for (row, was) in page.ready {
+                    before.insert(row.source_id.clone(), was);
+                    match shared.books[step].recalled.take(&row.source_id) {
+                        Some(known) => remembered.push((row, known)),
+                        None => rows.push(row),
+                    }
+                }
+                for unit in loader.push_remembered(remembered).await {
                     result = result.and(settle(shared, step, unit, &mut before).await);
+                }
+                for piece in pieces(rows) {
+                    if shared.halted() || result.is_err() {
+                        break;
+                    }
+                    for unit in loader.push(piece).await {
+                        result = result.and(settle(shared, step, unit, &mut before).await);
+                    }
                 }
             }
             Err(error) => result = Err(error),
@@ -76,10 +111,21 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
     }
     result?;
     if shared.halted() {
-        Err(EngineError::Interrupted)
-    } else {
-        Ok(())
+        return Err(EngineError::Interrupted);
     }
+    recall::forget(shared, step).await
+}
+
+/// Rows that are through, which a later sitting has not to look at.
+async fn through(shared: &Arc<Shared>, step: usize, ids: Vec<CompactString>) -> Result<(), EngineError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = ids.len() as u64;
+    let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
+    blocking(move || store.undefer(book, &ids)).await?;
+    shared.events.send(Event::SecondPassRows { step, rows });
+    Ok(())
 }
 
 /// A row before the second pass: what it had ended as, and its mark once it is through.
@@ -97,7 +143,7 @@ struct Page {
     /// Marks of rows that have nothing to write.
     marks: Vec<(CompactString, Option<SentMark>)>,
     /// Rows that have nothing to write.
-    idle: u64,
+    idle: Vec<CompactString>,
     /// Rows that cannot be mapped.
     reparked: Vec<Repark>,
     stop: Option<(CompactString, ParkReason)>,
@@ -112,19 +158,25 @@ async fn next_page(
     known: &mut Known,
 ) -> Result<Option<Page>, EngineError> {
     let (store, from, book) = (Arc::clone(&shared.store), after.clone(), shared.books[step].step);
-    let (page, rows) = blocking(move || {
+    let shared_too = Arc::clone(shared);
+    let (page, rows, settled, last) = blocking(move || {
         let page = store.deferred(book, from.as_deref(), PAGE)?;
+        let last = page.last().map(|deferred| deferred.source_id.clone());
+        let (page, settled) = unsettled(&shared_too, step, page)?;
         let rows: Vec<Row> = page.iter().map(|d| source_row(&d.payload)).collect();
-        Ok((page, Arc::new(rows)))
+        Ok((page, Arc::new(rows), settled, last))
     })
     .await?;
-    let Some(last) = page.last() else { return Ok(None) };
-    *after = Some(last.source_id.clone());
+    let Some(last) = last else { return Ok(None) };
+    *after = Some(last);
     known.next_batch(0);
     let answered = answer(shared, step, mapping, &rows, std::mem::take(known), true).await?;
     let (shared_too, mapping, write) = (Arc::clone(shared), Arc::clone(mapping), Arc::clone(write));
     let (page, answered) = blocking(move || {
-        let mut mapped = Page::default();
+        let mut mapped = Page {
+            idle: settled,
+            ..Page::default()
+        };
         let marks = match write.compare_sent {
             true => {
                 let ids: Vec<CompactString> = page.iter().map(|d| d.source_id.clone()).collect();
@@ -157,6 +209,43 @@ async fn next_page(
         }),
         None => Ok(Some(page)),
     }
+}
+
+/// Leaves out the rows that an earlier sitting has settled and had no time to take off the list: their outcome is
+/// another one now.
+fn unsettled(
+    shared: &Shared,
+    step: usize,
+    page: Vec<Deferred>,
+) -> Result<(Vec<Deferred>, Vec<CompactString>), StateError> {
+    if shared.sitting == 1 {
+        return Ok((page, Vec::new()));
+    }
+    let plan = &shared.plan.steps[step];
+    let ids: Vec<CompactString> = page.iter().map(|deferred| deferred.source_id.clone()).collect();
+    let ended = shared.store.ended(shared.books[step].step, &ids)?;
+    let (mut left, mut settled) = (Vec::with_capacity(page.len()), Vec::new());
+    let (mut again, mut aside) = (Vec::new(), Vec::new());
+    for (deferred, ended) in page.into_iter().zip(ended) {
+        match ended {
+            Some(ended) if ended.outcome != deferred.outcome => {
+                if ended.outcome == Outcome::Parked {
+                    let row = source_row(&deferred.payload);
+                    aside.push(shared.parked_row(plan, &deferred.source_id, &row));
+                }
+                again.push(RowResult {
+                    source_id: deferred.source_id.clone(),
+                    target_id: ended.target_id,
+                    outcome: ended.outcome,
+                    reason: None,
+                });
+                settled.push(deferred.source_id);
+            }
+            _ => left.push(deferred),
+        }
+    }
+    shared.keep_again(step, &again, &aside)?;
+    Ok((left, settled))
 }
 
 /// The step with its looping fields only, as an update by Id.
@@ -243,8 +332,9 @@ fn map_row(
                         return;
                     }
                     if row.is_empty(write) {
-                        page.idle += 1;
-                        page.marks.extend(mark.map(|mark| (row.source_id, Some(mark))));
+                        page.marks
+                            .extend(mark.map(|mark| (row.source_id.clone(), Some(mark))));
+                        page.idle.push(row.source_id);
                     } else {
                         let outcome = deferred.outcome;
                         page.ready.push((row, Before { outcome, mark }));
@@ -254,7 +344,7 @@ fn map_row(
             }
         }
         // `missing: skip` of a row that is written already can only mean: without the reference.
-        RowEnd::Filtered => page.idle += 1,
+        RowEnd::Filtered => page.idle.push(deferred.source_id),
         RowEnd::Parked(reason) => page.reparked.push(park(reason)),
         RowEnd::Stop(reason) => {
             page.stop.get_or_insert((deferred.source_id.clone(), reason));
@@ -271,10 +361,7 @@ async fn settle(
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
     let (mut reparked, mut updated, mut marks) = (Vec::new(), Vec::new(), Vec::new());
-    shared.events.send(Event::SecondPassRows {
-        step,
-        rows: unit.rows.len() as u64,
-    });
+    let done = unit.rows.iter().map(|(row, _)| row.source_id.clone()).collect();
     for (row, end) in unit.rows {
         let before = before.remove(&row.source_id);
         let outcome = before.map_or(Outcome::Updated, |before| before.outcome);
@@ -296,13 +383,16 @@ async fn settle(
     }
     let result = shared.repark(step, reparked).await;
     let result = result.and(shared.now_updated(step, updated).await);
-    let result = result.and(sent::set(shared, step, marks).await);
+    let mut result = result.and(sent::set(shared, step, marks).await);
+    if result.is_ok() {
+        result = through(shared, step, done).await;
+    }
+    if result.is_ok() {
+        result = end_units(shared, unit.journaled).await;
+    }
     result.and(match unit.error {
         None => Ok(()),
-        Some(source) => Err(EngineError::Org {
-            connection: plan.write.connection.clone(),
-            source,
-        }),
+        Some(error) => Err(recall::of_target(shared, step, error)),
     })
 }
 

@@ -13,18 +13,22 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     EngineError, RunRequest, checks,
     connect::{Connections, Signed},
-    first_pass, reconcile, second_pass,
+    first_pass, note,
+    recall::Recalled,
+    reconcile,
+    rows::Rows,
+    second_pass,
     since::Incremental,
 };
 use crate::{
-    event::{Counts, Event, Events},
+    event::{CheckEnd, Counts, Event, Events},
     pipeline::{
         expr::{RunInfo, Vars},
         model::ForeignStep,
     },
     plan::{Plan, PlanStep, Schemas},
     record::{Batch, Outcome, RowResult},
-    state::{LinkSet, ParkedRow, StateError, StepRun, Store},
+    state::{LinkSet, ParkedRow, StateError, StepCounts, StepPlace, StepRun, StepStage, Store, UnitRecord},
     transform::Masker,
 };
 
@@ -37,6 +41,10 @@ pub(super) struct Shared {
     pub(super) run: RunInfo,
     /// `--full`.
     pub(super) full: bool,
+    /// How many processes have worked on this run, this one included.
+    pub(super) sitting: u32,
+    /// Which rows are taken.
+    pub(super) rows: Rows,
     /// The project's folder.
     pub(super) project: std::path::PathBuf,
     pub(super) store: Arc<dyn Store>,
@@ -63,6 +71,18 @@ pub(super) struct Book {
     pub(super) sums: reconcile::Sums,
     /// Where it has a cursor.
     pub(super) incremental: Option<Incremental>,
+    /// How far it was before this sitting.
+    pub(super) stage: StepStage,
+    /// What was noted of it then.
+    pub(super) note: Option<String>,
+    /// What an earlier sitting had sent and not recorded.
+    pub(super) units: Vec<UnitRecord>,
+    /// What has become of that.
+    pub(super) recalled: Recalled,
+    /// What its checks have come to.
+    pub(super) told: std::sync::Mutex<Vec<CheckEnd>>,
+    /// Rows that its second pass has to write, all sittings together.
+    second_pass: std::sync::Mutex<u64>,
     tally: std::sync::Mutex<Tally>,
 }
 
@@ -77,6 +97,17 @@ struct Tally {
     mapped_parked: u64,
 }
 
+impl Book {
+    pub(super) fn with_second_pass(&self, then: impl FnOnce(&mut u64)) {
+        then(
+            &mut self
+                .second_pass
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+    }
+}
+
 /// Where rows ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -87,6 +118,21 @@ pub(super) enum Phase {
 }
 
 impl Tally {
+    /// What earlier sittings have done: rows that are through with everything.
+    fn before(counts: &StepCounts) -> Tally {
+        let mut all = Counts {
+            read: 0,
+            ended: counts.ended,
+        };
+        all.read = all.done();
+        Tally {
+            all,
+            mapped: all.read,
+            mapped_ended: all.read,
+            mapped_parked: all.of(Outcome::Parked),
+        }
+    }
+
     /// The share of parked rows, from 0 to 1. Rows end in the mapping long before the others of their batch end in
     /// the target; those on their way count as failing at the rate of those that are through.
     fn parked_share(&self) -> f64 {
@@ -128,6 +174,7 @@ impl Shared {
         recorded: bool,
     ) -> Result<Shared, EngineError> {
         let mut books = Vec::with_capacity(plan.steps.len());
+        let (mut units, counts) = before(request).await?;
         for (planned, incremental) in plan.steps.iter().zip(incremental) {
             let store = Arc::clone(&request.store);
             let (id, pipeline, name) = (
@@ -137,22 +184,47 @@ impl Shared {
             );
             let source = connections.identity(&planned.read.connection);
             let target = connections.identity(&planned.write.connection);
-            let (step, links) = blocking(move || {
+            // A file is in place when its step has ended, or not at all.
+            let whole = planned.write.file.is_some();
+            let (step, links, place, anew) = blocking(move || {
+                let links = store.link_set(&pipeline, &name, &source, &target)?;
                 // Who only looks has no run in the history.
-                let step = match recorded {
-                    true => store.begin_step(&id, &name)?,
-                    false => StepRun(-1),
-                };
-                Ok((step, store.link_set(&pipeline, &name, &source, &target)?))
+                if !recorded {
+                    return Ok((StepRun(-1), links, StepPlace::default(), false));
+                }
+                let step = store.begin_step(&id, &name)?;
+                let place = store.step_place(step)?;
+                let anew = whole && place.stage < StepStage::FirstPassEnded && place.links.is_some();
+                if anew {
+                    store.restart_step(step)?;
+                }
+                Ok((step, links, place, anew))
             })
             .await?;
+            if place.links.is_some_and(|before| before != links) {
+                return Err(EngineError::OtherOrgs {
+                    step: planned.name.clone(),
+                });
+            }
+            let tally = counts
+                .iter()
+                .find(|counts| counts.step == planned.name && !anew)
+                .map(Tally::before);
+            let (own, others) = units.into_iter().partition(|unit| unit.step == planned.name);
+            units = others;
             books.push(Book {
                 step,
                 links,
                 checks: checks::Parked::new(planned),
                 sums: reconcile::Sums::new(planned),
                 incremental,
-                tally: std::sync::Mutex::default(),
+                stage: if anew { StepStage::Begun } else { place.stage },
+                note: place.note.filter(|_| !anew),
+                units: own,
+                recalled: Recalled::default(),
+                told: std::sync::Mutex::default(),
+                second_pass: std::sync::Mutex::default(),
+                tally: std::sync::Mutex::new(tally.unwrap_or_default()),
             });
         }
         let mut foreign = HashMap::new();
@@ -177,6 +249,8 @@ impl Shared {
             vars: request.vars.clone(),
             run,
             full: request.full,
+            sitting: request.sitting,
+            rows: request.rows.clone(),
             project: request.pipeline.project.clone(),
             store: Arc::clone(&request.store),
             events: request.events.clone(),
@@ -235,6 +309,18 @@ impl Shared {
         self.events.send(Event::RowsRead { step, rows });
     }
 
+    /// Rows that came out of the source, came to the mapping, and are left out: they are counted already.
+    pub(super) fn skipped(&self, step: usize, rows: u64) {
+        if rows == 0 {
+            return;
+        }
+        self.with_tally(step, |tally| {
+            tally.all.read = tally.all.read.saturating_sub(rows);
+            tally.mapped = tally.mapped.saturating_sub(rows);
+        });
+        self.events.send(Event::RowsSkipped { step, rows });
+    }
+
     /// Counts rows that come to the mapping.
     pub(super) fn mapped(&self, step: usize, rows: u64) {
         self.with_tally(step, |tally| tally.mapped += rows);
@@ -251,29 +337,60 @@ impl Shared {
         if results.is_empty() {
             return Ok(());
         }
-        let mut counts = Counts::default();
-        for result in &results {
-            counts.add(result.outcome);
-        }
         let first = results.iter().find(|r| r.outcome == Outcome::Parked).cloned();
+        let counts = counted(&results);
+        self.put_down(step, results, parked).await?;
+        let sum = self.add(step, phase, &counts);
+        self.allowed(step, &sum, first)
+    }
+
+    /// Counts outcomes that are not certain yet, and asks whether the step may go on.
+    pub(super) fn weigh(&self, step: usize, phase: Phase, results: &[RowResult]) -> Result<(), EngineError> {
+        let sum = self.add(step, phase, &counted(results));
+        let first = results.iter().find(|r| r.outcome == Outcome::Parked).cloned();
+        self.allowed(step, &sum, first)
+    }
+
+    /// Stores outcomes and reports them.
+    pub(super) async fn put_down(
+        self: &Arc<Self>,
+        step: usize,
+        results: Vec<RowResult>,
+        parked: Vec<ParkedRow>,
+    ) -> Result<(), EngineError> {
+        let counts = counted(&results);
         let shared = Arc::clone(self);
         blocking(move || shared.keep(step, &results, &parked)).await?;
-        let sum = self.with_tally(step, |tally| {
-            tally.all.merge(&counts);
+        self.events.send(Event::RowsEnded { step, counts });
+        Ok(())
+    }
+
+    fn add(&self, step: usize, phase: Phase, counts: &Counts) -> Tally {
+        self.with_tally(step, |tally| {
+            tally.all.merge(counts);
             if phase == Phase::Mapped {
                 tally.mapped_ended += counts.done();
                 tally.mapped_parked += counts.of(Outcome::Parked);
             }
             *tally
-        });
-        self.events.send(Event::RowsEnded { step, counts });
-        self.allowed(step, &sum, first)
+        })
     }
 
     /// Writes outcomes down.
     fn keep(&self, step: usize, results: &[RowResult], parked: &[ParkedRow]) -> Result<(), StateError> {
         let book = &self.books[step];
         self.store.record(book.step, book.links, results, parked)?;
+        self.keep_again(step, results, parked)
+    }
+
+    /// Writes down what follows from outcomes; of an earlier sitting nobody knows whether it came to that.
+    pub(super) fn keep_again(
+        &self,
+        step: usize,
+        results: &[RowResult],
+        parked: &[ParkedRow],
+    ) -> Result<(), StateError> {
+        let book = &self.books[step];
         if let Some(of) = self.plan.steps[step].deletes_of {
             self.follow(step, of, results)?;
         }
@@ -444,6 +561,23 @@ impl Shared {
     }
 }
 
+fn counted(results: &[RowResult]) -> Counts {
+    let mut counts = Counts::default();
+    for result in results {
+        counts.add(result.outcome);
+    }
+    counts
+}
+
+/// What earlier sittings of the run have left: units whose outcomes are not recorded, and counts.
+async fn before(request: &RunRequest) -> Result<(Vec<UnitRecord>, Vec<StepCounts>), EngineError> {
+    if request.sitting == 1 {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let (store, run) = (Arc::clone(&request.store), request.id.clone());
+    blocking(move || Ok((store.units(&run)?, store.counts(&run)?))).await
+}
+
 /// Runs blocking work off the runtime's threads.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, crate::state::StateError> + Send + 'static,
@@ -540,7 +674,33 @@ async fn run_step(
     wait_for(stages, plan.after.iter(), stage).await?;
     let started = std::time::Instant::now();
     shared.events.send(Event::StepStarted { step });
-    first_pass::run(shared, step).await?;
+    let before = shared.books[step].stage;
+    note::take_up(shared, step);
+    if before < StepStage::FirstPassEnded {
+        note::set(shared, step, before).await?;
+        first_pass::run(shared, step).await?;
+        second_pass::count(shared, step).await?;
+        note::set(shared, step, StepStage::FirstPassEnded).await?;
+    }
+    if before < StepStage::Ended {
+        finish(shared, step, stages).await?;
+    }
+    stages[step].send_replace(Stage::Ended);
+    shared.events.send(Event::StepEnded {
+        step,
+        counts: shared.counts(step),
+        elapsed: started.elapsed(),
+    });
+    Ok(())
+}
+
+/// What comes behind the first pass.
+async fn finish(
+    shared: &Arc<Shared>,
+    step: usize,
+    stages: &[watch::Sender<Stage>],
+) -> Result<(), EngineError> {
+    let plan = &shared.plan.steps[step];
     let again = !plan.second_pass_after.is_empty();
     if !again {
         // Before others build on its records.
@@ -553,15 +713,11 @@ async fn run_step(
         reconcile::run(shared, step).await?;
     }
     checks::tell_rows(shared, step);
+    if !plan.checks.is_empty() {
+        note::set(shared, step, StepStage::FirstPassEnded).await?;
+    }
     let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
-    blocking(move || store.end_step(book)).await?;
-    stages[step].send_replace(Stage::Ended);
-    shared.events.send(Event::StepEnded {
-        step,
-        counts: shared.counts(step),
-        elapsed: started.elapsed(),
-    });
-    Ok(())
+    blocking(move || store.end_step(book)).await
 }
 
 async fn wait_for(

@@ -6,12 +6,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use compact_str::CompactString;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{EngineError, RunRequest, connect::Connections, shared::blocking};
 use crate::{
-    plan::{Cursor, CursorKind, Plan, PlanStep},
+    plan::{Cursor, CursorKind, Orgs, Plan, PlanStep},
     record::{Batch, Outcome, RowResult, id18},
+    salesforce::Client,
     state::{CursorMove, CursorRecord, LinkSet, ParkedRow, StateError, Store, WaitingRow},
 };
 
@@ -28,10 +31,22 @@ pub(super) struct Incremental {
     pub(super) waiting: Vec<CompactString>,
     newest: Mutex<Option<String>>,
     held: Mutex<Held>,
+    /// The source's time when the run began to read it, in seconds since 1970.
+    begun: Mutex<Option<i64>>,
+    /// Whether rows are left out that an earlier sitting has carried.
+    resumed: bool,
+}
+
+/// What a note keeps of a step's cursor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CursorNote {
+    newest: Option<String>,
+    held: Held,
 }
 
 /// How far the cursor may go at most, for the rows that wait and cannot be asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Held {
     #[default]
     Free,
@@ -44,12 +59,16 @@ enum Held {
 pub(super) async fn begin(
     request: &RunRequest,
     connections: &Connections,
+    orgs: &Orgs,
     plan: &mut Plan,
 ) -> Result<Vec<Option<Incremental>>, EngineError> {
     let mut all = Vec::with_capacity(plan.steps.len());
     for step in &mut plan.steps {
         all.push(match step.read.cursor.clone() {
-            Some(cursor) => Some(begin_step(request, connections, step, cursor).await?),
+            Some(cursor) => {
+                let clock = orgs.get(&step.read.connection).and_then(Client::clock);
+                Some(begin_step(request, connections, clock, step, cursor).await?)
+            }
             None => None,
         });
     }
@@ -59,6 +78,7 @@ pub(super) async fn begin(
 async fn begin_step(
     request: &RunRequest,
     connections: &Connections,
+    clock: Option<i64>,
     step: &mut PlanStep,
     cursor: Cursor,
 ) -> Result<Incremental, EngineError> {
@@ -87,6 +107,12 @@ async fn begin_step(
         waiting: Vec::new(),
         newest: Mutex::default(),
         held: Mutex::default(),
+        // Whoever tells no time: then ours, which counts only where rows are left out.
+        begun: Mutex::new(clock.or_else(|| {
+            let ours = request.started_at.parse::<Timestamp>().ok()?;
+            (request.sitting > 1).then(|| ours.as_second())
+        })),
+        resumed: request.sitting > 1,
     };
     let Some(last) = last else { return Ok(incremental) };
     let start = incremental.cursor.start(&last);
@@ -184,6 +210,35 @@ impl Incremental {
         }
     }
 
+    pub(super) fn begun(&self) -> Option<i64> {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An earlier sitting began to read at that time.
+    pub(super) fn began_at(&self, at: i64) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    pub(super) fn note_down(&self) -> CursorNote {
+        CursorNote {
+            newest: self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            held: self.held.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    pub(super) fn restore(&self, note: CursorNote) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = note.newest;
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = note.held;
+    }
+
+    /// A place that the cursor does not pass: what changes while a run reads is read again by the next one. Rows that
+    /// an earlier sitting has carried may have changed since; of other runs the second in which they began counts as
+    /// read.
+    fn latest(&self) -> Option<String> {
+        let begun = self.begun()?;
+        self.cursor.at(begun + i64::from(!self.resumed))
+    }
+
     /// Where the cursor goes when the run has ended well.
     pub(super) fn end(&self, links: LinkSet, begun_at: &str) -> CursorMove {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -192,6 +247,16 @@ impl Incremental {
         let reached = match (newest, &self.last) {
             (Some(newest), Some(last)) if self.cursor.less(&newest, last) => Some(last.clone()),
             (newest, last) => newest.or_else(|| last.clone()),
+        };
+        let reached = match (reached, self.latest()) {
+            (Some(reached), Some(latest)) if self.cursor.is_past(&reached, &latest) => Some(
+                // Never back: what an earlier run has passed stays passed.
+                self.last
+                    .clone()
+                    .filter(|last| self.cursor.less(&latest, last))
+                    .unwrap_or(latest),
+            ),
+            (reached, _) => reached,
         };
         let value = match held {
             Held::Free => reached,

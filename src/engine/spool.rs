@@ -1,22 +1,25 @@
-//! Rows that are put aside on disk until it is known whether they may be written.
+//! Rows that are put aside on disk: until it is known whether they may be written, or that they are.
 
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Seek, Write},
+    marker::PhantomData,
     path::{Path, PathBuf},
 };
 
-use crate::load::WriteRow;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// A file of batches, a line each. It goes with the value that stands for it.
-pub(super) struct Spool {
+pub(super) struct Spool<T> {
     file: BufWriter<File>,
     removed: Removed,
+    holds: PhantomData<fn(T) -> T>,
 }
 
 /// The batches of a spool, from the first on.
-pub(super) struct Batches {
+pub(super) struct Batches<T> {
     lines: io::Lines<BufReader<File>>,
+    holds: PhantomData<fn(T) -> T>,
     /// Keeps the file until nothing is read any more.
     _removed: Removed,
 }
@@ -24,9 +27,9 @@ pub(super) struct Batches {
 /// Removes a file when nobody needs it.
 struct Removed(PathBuf);
 
-impl Spool {
+impl<T: Serialize + DeserializeOwned> Spool<T> {
     /// An empty one at `path`.
-    pub(super) fn create(path: &Path) -> io::Result<Spool> {
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -39,27 +42,29 @@ impl Spool {
         Ok(Spool {
             file: BufWriter::new(file),
             removed: Removed(path.to_owned()),
+            holds: PhantomData,
         })
     }
 
-    pub(super) fn push(&mut self, rows: &[WriteRow]) -> io::Result<()> {
+    pub(super) fn push(&mut self, rows: &[T]) -> io::Result<()> {
         serde_json::to_writer(&mut self.file, rows)?;
         self.file.write_all(b"\n")
     }
 
     /// What was put aside, batch by batch.
-    pub(super) fn batches(self) -> io::Result<Batches> {
+    pub(super) fn batches(self) -> io::Result<Batches<T>> {
         let mut file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.rewind()?;
         Ok(Batches {
             lines: BufReader::new(file).lines(),
+            holds: PhantomData,
             _removed: self.removed,
         })
     }
 }
 
-impl Batches {
-    pub(super) fn next(&mut self) -> io::Result<Option<Vec<WriteRow>>> {
+impl<T: DeserializeOwned> Batches<T> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Vec<T>>> {
         match self.lines.next() {
             None => Ok(None),
             Some(line) => Ok(Some(serde_json::from_str(&line?)?)),
@@ -79,7 +84,7 @@ impl Drop for Removed {
 mod tests {
     use super::*;
     use crate::{
-        load::{Action, Plain},
+        load::{Action, Plain, WriteRow},
         record::{Number, Value},
     };
 

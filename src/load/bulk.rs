@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
 use compact_str::CompactString;
 
 use super::{
     Action, Plain, WriteRow,
+    journal::{Journal, LoadError},
     record::{by_id, header, in_header, joined},
     rest::row_error,
     unit::Answer,
@@ -17,33 +19,35 @@ use crate::{
         AssignmentRule, Cell, Client, ClientError, CsvWriter, IngestJob, IngestOperation, IngestRows,
         JobInfo, JobKind, JobState, LineEnding, NoCell, Poll, RowError,
     },
+    state::UnitId,
 };
 
-/// Sends rows of one action as one job, and waits for its end.
+/// Sends rows of one action as one job, and waits for its end. `unit` is its place in the journal; an upload that
+/// breaks off is tried `attempts` times.
 ///
 /// # Errors
-/// When the org refuses the job, or does not answer. What it says of single rows is no error.
+/// When the org refuses the job, or does not answer; when the journal cannot be written. What the org says of single
+/// rows is no error.
 pub(super) async fn send(
     client: &Client,
     write: &Arc<Write>,
     action: Action,
     crlf: bool,
     rows: &Arc<Vec<WriteRow>>,
-) -> Result<Vec<Answer>, ClientError> {
+    (journal, unit): (&Journal, UnitId),
+    attempts: u32,
+) -> Result<Vec<Answer>, LoadError> {
     let line_ending = if crlf { LineEnding::CrLf } else { LineEnding::Lf };
     let (data, mut answers) = written(write, action, line_ending, rows).await?;
     if answers.iter().all(Option::is_some) {
         return Ok(answers.into_iter().flatten().collect());
     }
-    let (operation, keys) = match (action, &write.key) {
-        (Action::Delete, _) => (IngestOperation::Delete, Vec::new()),
-        (Action::HardDelete, _) => (IngestOperation::HardDelete, Vec::new()),
-        (Action::Update, _) | (_, None) => (IngestOperation::Update, Vec::new()),
-        (Action::Insert, Some(key)) => (IngestOperation::Insert, key.fields.iter().collect()),
-        (Action::Upsert, Some(key)) => (
-            IngestOperation::Upsert { key: key.names() },
-            key.fields.iter().collect(),
-        ),
+    let operation = match (action, &write.key) {
+        (Action::Delete, _) => IngestOperation::Delete,
+        (Action::HardDelete, _) => IngestOperation::HardDelete,
+        (Action::Update, _) | (_, None) => IngestOperation::Update,
+        (Action::Insert, Some(_)) => IngestOperation::Insert,
+        (Action::Upsert, Some(key)) => IngestOperation::Upsert { key: key.names() },
     };
     let job = IngestJob {
         object: write.object.clone(),
@@ -55,40 +59,114 @@ pub(super) async fn send(
             model::AssignmentRule::Id(id) => AssignmentRule::Id(id.as_str().into()),
         },
     };
-    let started = client.bulk_start(&job, data.into(), false).await?;
+    let started = start(client, &job, data.into(), (journal, unit), attempts).await?;
     let info = client
         .bulk_wait(JobKind::Ingest, &started.id, Poll::SOON, |_| {})
         .await?;
-    let columns: Vec<&str> = match keys.as_slice() {
-        [] => vec!["Id"],
-        keys => keys.iter().map(|key| key.field.as_str()).collect(),
-    };
-    let exact: Vec<bool> = match keys.as_slice() {
-        [] => vec![true],
-        keys => keys.iter().map(|key| key.case_sensitive).collect(),
-    };
     let places: HashMap<CompactString, usize> = rows
         .iter()
         .enumerate()
         .filter_map(|(at, row)| Some((row.traveller(write)?, at)))
         .collect();
-    for kind in [
+    let all = [
         IngestRows::Successful,
         IngestRows::Failed,
         IngestRows::Unprocessed,
-    ] {
+    ];
+    results(client, write, action, &info, &all, &places, &mut answers).await?;
+    Ok(answers
+        .into_iter()
+        .map(|answer| answer.unwrap_or_else(|| Answer::Refused(None, unnamed(&info))))
+        .collect())
+}
+
+/// Creates a job, uploads its data and closes it. Its id is in the journal before the data go: of a job that nobody
+/// knows nothing is taken. An upload whose end is not known costs that job and a new one.
+async fn start(
+    client: &Client,
+    job: &IngestJob,
+    data: Bytes,
+    (journal, unit): (&Journal, UnitId),
+    attempts: u32,
+) -> Result<JobInfo, LoadError> {
+    let mut attempt = 1;
+    loop {
+        let open = client.bulk_ingest(job).await?;
+        if let Err(error) = journal.job(unit, &open.id).await {
+            give_up(client, &open.id).await;
+            return Err(error.into());
+        }
+        match client.bulk_upload(&open, data.clone(), false).await {
+            Ok(()) => match client.bulk_close(&open.id).await {
+                Ok(info) => return Ok(info),
+                Err(error) => {
+                    give_up(client, &open.id).await;
+                    return Err(error.into());
+                }
+            },
+            Err(error) => {
+                give_up(client, &open.id).await;
+                if !matches!(error, ClientError::OutcomeUnknown { .. }) || attempt >= attempts {
+                    return Err(error.into());
+                }
+                attempt += 1;
+            }
+        }
+    }
+}
+
+/// Ends a job that did not get its data. A close that was lost may have arrived all the same: then the job stays.
+async fn give_up(client: &Client, job: &str) {
+    let ended = match client.bulk_job(JobKind::Ingest, job).await {
+        Ok(info) if info.state == JobState::Open => client.bulk_abort(JobKind::Ingest, job).await.map(|_| ()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    // Tidying up must not hide what happened.
+    if let Err(error) = ended {
+        tracing::warn!(job, %error, "an open job may be left behind: it does nothing, and ends by itself within a week");
+    }
+}
+
+/// Fills in what a job's result files of some `kinds` say of its rows; `places` finds rows by what travelled with them.
+///
+/// # Errors
+/// When the org does not give the files.
+pub(super) async fn results(
+    client: &Client,
+    write: &Write,
+    action: Action,
+    info: &JobInfo,
+    kinds: &[IngestRows],
+    places: &HashMap<CompactString, usize>,
+    answers: &mut [Option<Answer>],
+) -> Result<(), ClientError> {
+    let keys = match (action, &write.key) {
+        (Action::Insert | Action::Upsert, Some(key)) => key.fields.as_slice(),
+        _ => &[],
+    };
+    let columns: Vec<&str> = match keys {
+        [] => vec!["Id"],
+        keys => keys.iter().map(|key| key.field.as_str()).collect(),
+    };
+    let exact: Vec<bool> = match keys {
+        [] => vec![true],
+        keys => keys.iter().map(|key| key.case_sensitive).collect(),
+    };
+    for kind in kinds {
         // Each result file is a call; of most jobs the first one tells of every row.
         if answers.iter().all(Option::is_some) {
             break;
         }
-        let mut results = client.bulk_results(&started.id, kind, &columns);
+        let mut results = client.bulk_results(&info.id, *kind, &columns);
         while let Some(page) = results.next().await? {
             for result in page {
-                let Some(at) = places.get(&came_back(&result.key, &exact)) else {
-                    tracing::warn!(job = %started.id, "a result names a key that was not sent");
+                let place = places.get(&came_back(&result.key, &exact));
+                let Some(answer) = place.and_then(|at| answers.get_mut(*at)) else {
+                    tracing::warn!(job = %info.id, "a result names a key that was not sent");
                     continue;
                 };
-                answers[*at] = Some(match (kind, result.id, result.error) {
+                *answer = Some(match (kind, result.id, result.error) {
                     (IngestRows::Successful, Some(id), _) => {
                         Answer::Written(id, result.created.unwrap_or(action == Action::Insert))
                     }
@@ -100,15 +178,12 @@ pub(super) async fn send(
                     (IngestRows::Failed, id, None) => {
                         Answer::Refused(id, row_error("no_reason", "the org gives no reason"))
                     }
-                    (IngestRows::Unprocessed, ..) => Answer::Refused(None, unprocessed(&info)),
+                    (IngestRows::Unprocessed, ..) => Answer::Refused(None, unprocessed(info)),
                 });
             }
         }
     }
-    Ok(answers
-        .into_iter()
-        .map(|answer| answer.unwrap_or_else(|| Answer::Refused(None, unnamed(&info))))
-        .collect())
+    Ok(())
 }
 
 /// The file, and the answers of rows that cannot be in it.

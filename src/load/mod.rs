@@ -3,10 +3,14 @@
 mod body;
 mod bulk;
 mod gathered;
+mod journal;
+mod recall;
 mod record;
 mod rest;
 mod unit;
 
+pub use journal::{Journal, LoadError};
+pub use recall::{Remembered, abandon, recall};
 pub(crate) use record::fold;
 pub use record::{Action, Plain, WriteRow, prepare};
 pub use unit::{Loader, Unit, Written};

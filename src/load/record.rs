@@ -47,6 +47,32 @@ pub enum Action {
     HardDelete,
 }
 
+impl Action {
+    /// Its word in the journal.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Action::Upsert => "upsert",
+            Action::Insert => "insert",
+            Action::Update => "update",
+            Action::Delete => "delete",
+            Action::HardDelete => "hard_delete",
+        }
+    }
+
+    /// The action of a word.
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        [
+            Action::Upsert,
+            Action::Insert,
+            Action::Update,
+            Action::Delete,
+            Action::HardDelete,
+        ]
+        .into_iter()
+        .find(|action| action.as_str() == word)
+    }
+}
+
 /// A target field's value when all policies have been applied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Plain {

@@ -12,8 +12,9 @@ use compact_str::CompactString;
 use tokio::task::JoinSet;
 
 use super::{
-    Action, WriteRow, body, bulk,
+    Action, Remembered, WriteRow, body, bulk,
     gathered::{Gathered, Load, Most},
+    journal::{Journal, LoadError},
     record::Breaks,
     rest,
 };
@@ -23,6 +24,7 @@ use crate::{
     plan::{Road, Write},
     record::ParkReason,
     salesforce::{Class, Client, ClientError, RowError},
+    state::UnitId,
 };
 
 /// The most records that a collections call takes.
@@ -91,7 +93,12 @@ pub struct Unit {
     /// Each row with what the org said.
     pub rows: Vec<(WriteRow, Written)>,
     /// An error that ends the run. Rows without an end are not listed: nothing is known of them.
-    pub error: Option<ClientError>,
+    pub error: Option<LoadError>,
+    /// Its places in the journal, which are needed until the rows' outcomes are recorded; none after an error, for
+    /// then they are needed by whoever goes on.
+    pub journaled: Vec<UnitId>,
+    /// Whether an earlier sitting had sent the rows: then their values are perhaps not those that were sent.
+    pub remembered: bool,
 }
 
 /// Rows of one kind that travel together.
@@ -118,6 +125,7 @@ pub struct Loader {
 
 struct Sender {
     client: Client,
+    journal: Journal,
     /// The org that the bodies of files come from.
     source: Option<Client>,
     write: Arc<Write>,
@@ -127,12 +135,13 @@ struct Sender {
 }
 
 impl Loader {
-    /// A loader for one step. `retrying` hears how many rows are sent again, for which code, after which pause.
+    /// A loader for one pass of a step. `retrying` hears how many rows are sent again, for which code, after which pause.
     pub fn new(
         client: Client,
         source: Option<Client>,
         write: Arc<Write>,
         policy: &Policy,
+        journal: Journal,
         retrying: impl Fn(u64, &str, Duration) + Send + Sync + 'static,
     ) -> Self {
         let parallel = write.parallel.unwrap_or(match write.road {
@@ -146,6 +155,7 @@ impl Loader {
         };
         let sender = Arc::new(Sender {
             client,
+            journal,
             source,
             write,
             retry,
@@ -181,6 +191,26 @@ impl Loader {
         }
         while let Some(unit) = self.under_way.try_join_next() {
             ended.push(self.arrived(unit));
+        }
+        ended
+    }
+
+    /// Takes rows that an earlier sitting had sent, with what the org said of them. Those that another try can help are
+    /// sent again.
+    pub async fn push_remembered(&mut self, rows: Vec<(WriteRow, Remembered)>) -> Vec<Unit> {
+        let mut slots: BTreeMap<Slot, (Vec<WriteRow>, Vec<Answer>)> = BTreeMap::new();
+        for (row, remembered) in rows {
+            let (row, answer) = remembered.of(row, &self.sender.write);
+            let (rows, answers) = slots.entry(self.slot(&row)).or_default();
+            rows.push(row);
+            answers.push(answer);
+        }
+        let mut ended = Vec::new();
+        for (slot, (rows, answers)) in slots {
+            self.make_room(&[], &mut ended).await;
+            let sender = Arc::clone(&self.sender);
+            self.under_way
+                .spawn(async move { (Vec::new(), sender.deliver(slot, rows, Some(answers)).await) });
         }
         ended
     }
@@ -233,16 +263,21 @@ impl Loader {
     }
 
     async fn start(&mut self, slot: Slot, load: Load, ended: &mut Vec<Unit>) {
-        while self.under_way.len() >= self.parallel || load.groups.iter().any(|g| self.busy.contains(g)) {
+        self.make_room(&load.groups, ended).await;
+        self.busy.extend(&load.groups);
+        let sender = Arc::clone(&self.sender);
+        self.under_way
+            .spawn(async move { (load.groups, sender.deliver(slot, load.rows, None).await) });
+    }
+
+    /// Waits until one more unit may be under way, and no other that holds rows of these groups is.
+    async fn make_room(&mut self, groups: &[u64], ended: &mut Vec<Unit>) {
+        while self.under_way.len() >= self.parallel || groups.iter().any(|g| self.busy.contains(g)) {
             match self.under_way.join_next().await {
                 Some(unit) => ended.push(self.arrived(unit)),
                 None => break,
             }
         }
-        self.busy.extend(&load.groups);
-        let sender = Arc::clone(&self.sender);
-        self.under_way
-            .spawn(async move { (load.groups, sender.deliver(slot, load.rows).await) });
     }
 
     fn arrived(&mut self, unit: Result<(Vec<u64>, Unit), tokio::task::JoinError>) -> Unit {
@@ -254,12 +289,12 @@ impl Loader {
                 unit
             }
             Err(error) => Unit {
-                rows: Vec::new(),
-                error: Some(ClientError::NotUnderstood {
+                error: Some(LoadError::Org(ClientError::NotUnderstood {
                     call: "a unit of work".into(),
                     detail: error.to_string(),
                     request_id: None,
-                }),
+                })),
+                ..Unit::default()
             },
         }
     }
@@ -273,6 +308,7 @@ fn hash(group: &str) -> u64 {
 }
 
 /// What the org said of one row, not yet judged.
+#[derive(Clone, Debug)]
 pub(super) enum Answer {
     /// It was written: its record, and whether that is new.
     Written(CompactString, bool),
@@ -295,68 +331,126 @@ struct Judged {
 }
 
 impl Sender {
-    /// Sends rows until each has an end: tries again what can be retried, splits what is refused as a whole.
-    async fn deliver(&self, slot: Slot, rows: Vec<WriteRow>) -> Unit {
-        let mut unit = Unit::default();
-        let mut waiting = vec![(slot, rows, 1u32)];
+    /// Sends rows until each has an end: tries again what can be retried, splits what is refused as a whole. Of rows
+    /// that were sent before, `said` is what the org said then.
+    async fn deliver(&self, slot: Slot, rows: Vec<WriteRow>, said: Option<Vec<Answer>>) -> Unit {
+        let mut unit = Unit {
+            remembered: said.is_some(),
+            ..Unit::default()
+        };
+        let mut waiting = Vec::new();
+        match said {
+            Some(said) => self.ended(slot, rows, said, 1, &mut unit, &mut waiting).await,
+            None => waiting.push((slot, rows, 1u32)),
+        }
         while let Some((slot, rows, attempt)) = waiting.pop() {
             if rows.is_empty() {
                 continue;
             }
             let rows = Arc::new(rows);
-            let answers = match slot.bulk {
-                _ if slot.body => match &self.source {
-                    Some(source) => body::send(&self.client, source, &self.write, &self.retry, &rows).await,
-                    None => Err(ClientError::NotUnderstood {
-                        call: "streaming a file".into(),
-                        detail: "its source is no org".into(),
-                        request_id: None,
-                    }),
-                },
-                true => bulk::send(&self.client, &self.write, slot.action, slot.crlf, &rows).await,
-                false => rest::send(&self.client, &self.write, slot.action, &rows).await,
-            };
+            let answers = self.send(slot, &rows, &mut unit.journaled).await;
             // Whoever borrowed the rows has given them back.
             let rows = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
-            let answers = match answers {
-                Ok(answers) => answers,
-                Err(error) if slot.bulk && slot.action != Action::HardDelete && no_bulk(&error) => {
-                    self.by_rest(slot, rows, attempt, &mut waiting);
+            let error = match answers {
+                Ok(answers) => {
+                    self.ended(slot, rows, answers, attempt, &mut unit, &mut waiting)
+                        .await;
                     continue;
                 }
-                Err(error) if !slot.bulk && splits(&error) && rows.len() > 1 => {
+                Err(error) => error,
+            };
+            match error {
+                LoadError::Org(error)
+                    if slot.bulk && slot.action != Action::HardDelete && no_bulk(&error) =>
+                {
+                    self.by_rest(slot, rows, attempt, &mut waiting);
+                }
+                LoadError::Org(error) if !slot.bulk && splits(&error) && rows.len() > 1 => {
                     let mut first = rows;
                     let second = first.split_off(first.len() / 2);
                     waiting.push((slot, second, attempt));
                     waiting.push((slot, first, attempt));
-                    continue;
                 }
-                Err(error) if !slot.bulk && splits(&error) => {
+                LoadError::Org(error) if !slot.bulk && splits(&error) => {
                     let refused = whole(&error);
                     unit.rows
                         .extend(rows.into_iter().map(|row| failed(row, None, &refused)));
-                    continue;
                 }
-                Err(error) => {
+                error => {
                     unit.error = Some(error);
+                    // Whoever goes on asks what has become of the rows.
+                    unit.journaled.clear();
                     return unit;
-                }
-            };
-            let judged = self.judge(slot, rows, answers, attempt, &mut unit);
-            self.by_rest(slot, judged.by_rest, attempt, &mut waiting);
-            if let Some((code, rows)) = judged.again {
-                let wait = self.retry.pause(attempt);
-                (self.retrying)(rows.len() as u64, &code, wait);
-                tokio::time::sleep(wait).await;
-                // The few rows that are left need no job of their own.
-                if rows.len() <= REST_ROWS && slot.action != Action::HardDelete {
-                    self.by_rest(slot, rows, attempt + 1, &mut waiting);
-                } else {
-                    waiting.push((slot, rows, attempt + 1));
                 }
             }
         }
         unit
+    }
+
+    /// Sends rows once, and writes down before that it does so where a second time would not be the same.
+    async fn send(
+        &self,
+        slot: Slot,
+        rows: &Arc<Vec<WriteRow>>,
+        journaled: &mut Vec<UnitId>,
+    ) -> Result<Vec<Answer>, LoadError> {
+        let mut place = None;
+        if slot.bulk || slot.action == Action::Insert {
+            let begun = self
+                .journal
+                .begin(slot.action, slot.bulk, &self.write, rows)
+                .await?;
+            journaled.push(begun);
+            place = Some(begun);
+        }
+        match (&self.source, place) {
+            (Some(source), _) if slot.body => {
+                Ok(body::send(&self.client, source, &self.write, &self.retry, rows).await?)
+            }
+            (None, _) if slot.body => Err(LoadError::Org(ClientError::NotUnderstood {
+                call: "streaming a file".into(),
+                detail: "its source is no org".into(),
+                request_id: None,
+            })),
+            (_, Some(place)) if slot.bulk => {
+                let place = (&self.journal, place);
+                bulk::send(
+                    &self.client,
+                    &self.write,
+                    slot.action,
+                    slot.crlf,
+                    rows,
+                    place,
+                    self.retry.attempts,
+                )
+                .await
+            }
+            _ => Ok(rest::send(&self.client, &self.write, slot.action, rows).await?),
+        }
+    }
+
+    /// Ends the rows that have an end, and puts the others down to be sent again.
+    async fn ended(
+        &self,
+        slot: Slot,
+        rows: Vec<WriteRow>,
+        answers: Vec<Answer>,
+        attempt: u32,
+        unit: &mut Unit,
+        waiting: &mut Vec<Sending>,
+    ) {
+        let judged = self.judge(slot, rows, answers, attempt, unit);
+        self.by_rest(slot, judged.by_rest, attempt, waiting);
+        let Some((code, rows)) = judged.again else { return };
+        let wait = self.retry.pause(attempt);
+        (self.retrying)(rows.len() as u64, &code, wait);
+        tokio::time::sleep(wait).await;
+        // The few rows that are left need no job of their own.
+        if rows.len() <= REST_ROWS && slot.action != Action::HardDelete {
+            self.by_rest(slot, rows, attempt + 1, waiting);
+        } else {
+            waiting.push((slot, rows, attempt + 1));
+        }
     }
 
     /// Puts rows down for collections calls, whatever road they came.
@@ -383,22 +477,15 @@ impl Sender {
         unit: &mut Unit,
     ) -> Judged {
         let mut judged = Judged::default();
-        let deletes = matches!(slot.action, Action::Delete | Action::HardDelete);
         for (row, answer) in rows.into_iter().zip(answers) {
             match answer {
-                Answer::Written(id, _) if deletes => unit.rows.push((row, Written::Deleted(id))),
-                Answer::Refused(_, error) if deletes && is_gone(&error) => {
-                    unit.rows.push((row, Written::Gone));
-                }
                 // Bulk jobs have no word for it.
                 Answer::Refused(_, error)
                     if slot.bulk && self.write.allow_duplicates && error.code == "DUPLICATES_DETECTED" =>
                 {
                     judged.by_rest.push(row);
                 }
-                Answer::Written(id, true) => unit.rows.push((row, Written::Created(id))),
-                Answer::Written(id, false) => unit.rows.push((row, Written::Updated(id))),
-                Answer::Refused(id, error) => {
+                Answer::Refused(id, error) if !(deletes(row.action) && is_gone(&error)) => {
                     let transient = matches!(error.class(), Class::Transient | Class::Shrink);
                     if transient && attempt < self.retry.attempts {
                         judged
@@ -410,21 +497,41 @@ impl Sender {
                         unit.rows.push(failed(row, id, &error));
                     }
                 }
-                Answer::Lost => {
-                    let reason = ParkReason {
-                        code: "unknown_outcome".into(),
-                        message: "the connection broke after the row was sent: it may be in the target or not"
-                            .into(),
-                        field: None,
-                        help: "look for it in the target before you send it again; with a `key` that is an external id this cannot happen"
-                            .into(),
-                    };
-                    unit.rows.push((row, Written::Failed { id: None, reason }));
-                }
+                answer => unit.rows.push(settled(row, answer)),
             }
         }
         judged
     }
+}
+
+fn deletes(action: Action) -> bool {
+    matches!(action, Action::Delete | Action::HardDelete)
+}
+
+/// A row whose answer is its end.
+fn settled(row: WriteRow, answer: Answer) -> (WriteRow, Written) {
+    match answer {
+        Answer::Written(id, _) if deletes(row.action) => (row, Written::Deleted(id)),
+        Answer::Refused(_, error) if deletes(row.action) && is_gone(&error) => (row, Written::Gone),
+        Answer::Written(id, true) => (row, Written::Created(id)),
+        Answer::Written(id, false) => (row, Written::Updated(id)),
+        Answer::Refused(id, error) => failed(row, id, &error),
+        Answer::Lost => {
+            let reason = ParkReason {
+                code: "unknown_outcome".into(),
+                message: "the row was sent, and the answer never came: it may be in the target or not".into(),
+                field: None,
+                help: "look for it in the target before you send it again; with a `key` that is an external id this cannot happen"
+                    .into(),
+            };
+            (row, Written::Failed { id: None, reason })
+        }
+    }
+}
+
+/// The end of a row that nobody can send again.
+pub(super) fn judged_once(row: WriteRow, answer: Answer) -> Written {
+    settled(row, answer).1
 }
 
 /// Whether a call that was refused as a whole may be refused because of one of its rows.

@@ -31,6 +31,8 @@ pub struct Pipeline {
     pub description: Option<String>,
     /// The pipeline's file as the user named it, for messages.
     pub file: PathBuf,
+    /// A digest of the texts that it is made of, but for credentials: whether it is what it was.
+    pub digest: String,
     /// The project folder, which holds the state.
     pub project: PathBuf,
     /// The SQLite state file, from the project file or `.orgferry/state.db` in the project folder.

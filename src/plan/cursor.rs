@@ -150,6 +150,30 @@ impl Cursor {
         }
     }
 
+    /// A time in seconds since 1970, as the field writes it; `None` for fields that do not tell time.
+    pub fn at(&self, seconds: i64) -> Option<String> {
+        let instant = Timestamp::from_second(seconds)
+            .ok()?
+            .to_zoned_datetime(TimeZone::UTC);
+        match self.kind {
+            CursorKind::DateTime | CursorKind::Json => {
+                Some(instant.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string())
+            }
+            CursorKind::Date => Some(instant.strftime("%Y-%m-%d").to_string()),
+            CursorKind::Number => None,
+        }
+    }
+
+    /// Whether a value is a time, and later than another one.
+    pub fn is_past(&self, value: &str, time: &str) -> bool {
+        let tells_time = match self.kind {
+            CursorKind::DateTime | CursorKind::Date => true,
+            CursorKind::Number => false,
+            CursorKind::Json => Number::canonical(value).is_err() && instant(value).is_some(),
+        };
+        tells_time && self.less(time, value)
+    }
+
     /// Whether a value comes before another.
     pub fn less(&self, a: &str, b: &str) -> bool {
         match self.kind {

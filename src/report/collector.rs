@@ -40,6 +40,8 @@ pub struct Start {
     pub to: String,
     /// RFC 3339, UTC.
     pub started_at: String,
+    /// How many processes have worked on it, this one included.
+    pub sittings: u32,
 }
 
 /// What is known after it.
@@ -53,6 +55,8 @@ pub struct End {
     pub ended_at: String,
     /// From start to end.
     pub seconds: f64,
+    /// Whether another sitting can go on with it.
+    pub resumable: bool,
     /// What ended it, when it did not end well.
     pub error: Option<Failure>,
     /// What the orgs' describes showed.
@@ -74,6 +78,8 @@ struct Folded {
     report: StepReport,
     counts: Counts,
     begun: Option<Instant>,
+    /// Rows that earlier sittings have ended.
+    before: u64,
 }
 
 impl Collector {
@@ -113,6 +119,7 @@ impl Collector {
                     .map(|step| Folded {
                         counts: Counts::default(),
                         begun: None,
+                        before: 0,
                         report: StepReport {
                             source: step.source.clone(),
                             object: step.object.clone(),
@@ -135,6 +142,14 @@ impl Collector {
             }),
             Event::RowsRead { step, rows } => self.with(*step, |s| s.counts.read += rows),
             Event::RowsEnded { step, counts } => self.with(*step, |s| s.counts.merge(counts)),
+            Event::StepResumed { step, counts } => self.with(*step, |s| {
+                s.counts.merge(counts);
+                s.before = counts.done();
+                s.report.state = StepState::Running;
+            }),
+            Event::RowsSkipped { step, rows } => self.with(*step, |s| {
+                s.counts.read = s.counts.read.saturating_sub(*rows);
+            }),
             Event::SecondPassRows { step, rows } => self.with(*step, |s| {
                 s.report.second_pass.get_or_insert_default().rows += rows;
             }),
@@ -169,10 +184,10 @@ impl Collector {
                 s.counts = *counts;
                 s.report.state = StepState::Ended;
                 s.report.set_rows(Tally::from(&s.counts));
-                s.report.set_time(elapsed.as_secs_f64());
+                s.report.set_time(elapsed.as_secs_f64(), s.before);
             }),
             Event::Noted { text } => self.notes.push(text.clone()),
-            Event::SecondPassStarted { .. } | Event::Stopping => {}
+            Event::SecondPassStarted { .. } | Event::Reattached { .. } | Event::Stopping => {}
         }
     }
 
@@ -189,11 +204,12 @@ impl Collector {
                      mut report,
                      counts,
                      begun,
+                     before,
                  }| {
                     // A step that was broken off told neither its rows nor its time.
                     report.set_rows(Tally::from(&counts));
                     if let (StepState::Running, Some(begun)) = (report.state, begun) {
-                        report.set_time(begun.elapsed().as_secs_f64());
+                        report.set_time(begun.elapsed().as_secs_f64(), before);
                     }
                     if let Some(at) = parked.iter().position(|found| found.step == report.name) {
                         report.parked_reasons = parked.swap_remove(at).groups;
@@ -204,6 +220,19 @@ impl Collector {
                 },
             )
             .collect();
+        // A run that stopped before it was planned has no steps of this sitting to tell of.
+        let steps = match steps.is_empty() {
+            true => {
+                let mut steps = RunReport::steps_of(&end.recorded);
+                for found in parked {
+                    if let Some(step) = steps.iter_mut().find(|step| step.name == found.step) {
+                        step.parked_reasons = found.groups;
+                    }
+                }
+                steps
+            }
+            false => steps,
+        };
         let side = |name: &str| self.sides.get(name).cloned().unwrap_or_else(|| Side::named(name));
         RunReport {
             version: RunReport::VERSION,
@@ -218,6 +247,8 @@ impl Collector {
             seconds: (end.seconds * 1000.0).round() / 1000.0,
             status: end.status,
             exit_code: Some(end.exit_code),
+            sittings: self.start.sittings,
+            resumable: end.resumable,
             totals: Tally::sum(steps.iter().map(StepReport::rows)),
             steps,
             api_calls: end.api_calls.into_iter().collect(),
@@ -312,6 +343,7 @@ mod tests {
             exit_code: 0,
             ended_at: "2026-01-01T00:00:09Z".into(),
             seconds: 9.0,
+            resumable: false,
             error: None,
             findings: Vec::new(),
             api_calls: Vec::new(),

@@ -36,6 +36,12 @@ pub struct RunReport {
     pub status: RunStatus,
     /// What the command exited with.
     pub exit_code: Option<u8>,
+    /// How many processes have worked on it.
+    #[serde(default = "one")]
+    pub sittings: u32,
+    /// Whether `orgferry resume` can go on with it.
+    #[serde(default)]
+    pub resumable: bool,
     /// In the order in which they could start.
     pub steps: Vec<StepReport>,
     /// All steps together.
@@ -67,6 +73,10 @@ pub struct CallsLeft {
     pub left: Option<u64>,
     /// Calls that the org allows in a day.
     pub daily: Option<u64>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// One org of a run.
@@ -257,15 +267,7 @@ impl RunReport {
 
     /// What state knows of a run whose process died before its report was written.
     pub fn of_record(run: &RunRecord, counts: &[StepCounts]) -> Self {
-        let steps: Vec<StepReport> = counts
-            .iter()
-            .map(|step| {
-                let mut report = StepReport::named(&step.step);
-                report.state = StepState::Running;
-                report.set_rows(Tally::ended(step.ended));
-                report
-            })
-            .collect();
+        let steps = RunReport::steps_of(counts);
         RunReport {
             version: RunReport::VERSION,
             run: run.id.clone(),
@@ -279,6 +281,8 @@ impl RunReport {
             seconds: 0.0,
             status: run.status,
             exit_code: run.exit_code,
+            sittings: run.sittings,
+            resumable: false,
             totals: Tally::sum(steps.iter().map(StepReport::rows)),
             steps,
             api_calls: BTreeMap::new(),
@@ -289,6 +293,17 @@ impl RunReport {
             findings: Vec::new(),
             discrepancies: Vec::new(),
         }
+    }
+
+    /// Steps of which only the outcomes of their rows are known.
+    pub(super) fn steps_of(counts: &[StepCounts]) -> Vec<StepReport> {
+        let of = |step: &StepCounts| {
+            let mut report = StepReport::named(&step.step);
+            report.state = StepState::Running;
+            report.set_rows(Tally::ended(step.ended));
+            report
+        };
+        counts.iter().map(of).collect()
     }
 
     /// The step of a name.
@@ -369,9 +384,10 @@ impl StepReport {
         self.unfinished = rows.unfinished;
     }
 
-    pub(super) fn set_time(&mut self, seconds: f64) {
+    /// `before`: rows that had ended before that time began.
+    pub(super) fn set_time(&mut self, seconds: f64, before: u64) {
         self.seconds = (seconds * 1000.0).round() / 1000.0;
-        self.rows_per_second = rate(self.rows().done(), seconds);
+        self.rows_per_second = rate(self.rows().done().saturating_sub(before), seconds);
     }
 }
 

@@ -271,6 +271,12 @@ fn remarks(out: &mut String, report: &RunReport) {
             ));
         }
     }
+    if report.sittings > 1 {
+        lines.push(format!(
+            "{} sittings: times and API calls are those of the last one",
+            report.sittings
+        ));
+    }
     if !report.api_calls.is_empty() {
         let calls: Vec<String> = report
             .api_calls
@@ -436,6 +442,9 @@ fn next(out: &mut String, report: &RunReport, place: Place, project: Option<&str
         None => report.run.clone(),
     };
     let mut lines = Vec::new();
+    if report.resumable {
+        lines.push(("go on with it", format!("orgferry resume {run}")));
+    }
     if place == Place::EndOfRun {
         lines.push(("this report again", format!("orgferry report {run}")));
     }
@@ -483,7 +492,7 @@ mod tests {
             ..StepReport::named(name)
         };
         step.set_rows(rows);
-        step.set_time(1.25);
+        step.set_time(1.25, 0);
         step
     }
 
@@ -552,6 +561,8 @@ mod tests {
             ended_at: Some("2026-11-23T23:30:02Z".into()),
             seconds: 2.5,
             status: RunStatus::DoneWithParked,
+            sittings: 1,
+            resumable: false,
             exit_code: Some(4),
             totals: Tally::sum(steps.iter().map(StepReport::rows)),
             steps,
@@ -606,6 +617,8 @@ mod tests {
         };
         RunReport {
             status: RunStatus::Failed,
+            sittings: 2,
+            resumable: true,
             exit_code: Some(1),
             env: None,
             to: Side::named("emea"),

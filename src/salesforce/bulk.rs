@@ -135,33 +135,6 @@ impl Client {
         }
     }
 
-    /// Creates an ingest job, uploads and closes it. An upload whose end is not known costs that job and a new one;
-    /// so nothing is ever written twice by this.
-    ///
-    /// # Errors
-    /// What the org says.
-    pub async fn bulk_start(&self, job: &IngestJob, data: Bytes, gzip: bool) -> Result<JobInfo, ClientError> {
-        let mut attempt = 1;
-        loop {
-            let open = self.bulk_ingest(job).await?;
-            match self.bulk_upload(&open, data.clone(), gzip).await {
-                Ok(()) => return self.bulk_close(&open.id).await,
-                Err(error) => {
-                    // Tidying up must not hide what happened.
-                    if let Err(left) = self.bulk_abort(JobKind::Ingest, &open.id).await {
-                        tracing::warn!(job = %open.id, error = %left, "an open job is left behind; it ends by itself within a day");
-                    }
-                    if !matches!(error, ClientError::OutcomeUnknown { .. })
-                        || attempt >= self.caller.retry().attempts
-                    {
-                        return Err(error);
-                    }
-                    attempt += 1;
-                }
-            }
-        }
-    }
-
     /// How a job stands.
     ///
     /// # Errors

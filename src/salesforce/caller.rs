@@ -1,9 +1,10 @@
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
+use jiff::fmt::rfc2822;
 
 use super::{
     ApiError, CallBudget, ClientError,
@@ -70,6 +71,8 @@ pub(super) struct Caller {
     usage: UsageCell,
     calls: AtomicU64,
     budget: OnceLock<Arc<CallBudget>>,
+    /// The org's time by its latest answer, in seconds since 1970; 0 before the first.
+    clock: AtomicI64,
 }
 
 /// An answer of status 2xx; its body is either read or still arriving.
@@ -92,6 +95,7 @@ impl Caller {
             usage: UsageCell::default(),
             calls: AtomicU64::new(0),
             budget: OnceLock::new(),
+            clock: AtomicI64::new(0),
         }
     }
 
@@ -114,6 +118,11 @@ impl Caller {
     /// From now on calls are taken out of a budget. Given once.
     pub(super) fn keep_to(&self, budget: Arc<CallBudget>) {
         let _ = self.budget.set(budget);
+    }
+
+    /// The org's time by its latest answer, in seconds since 1970.
+    pub(super) fn clock(&self) -> Option<i64> {
+        Some(self.clock.load(Ordering::Relaxed)).filter(|time| *time > 0)
     }
 
     /// Sends a call and reads its answer to the end.
@@ -208,6 +217,10 @@ impl Caller {
             if let Some(budget) = budget {
                 budget.hear(usage);
             }
+        }
+        let date = headers.get("date").and_then(|date| date.to_str().ok());
+        if let Some(date) = date.and_then(|date| rfc2822::parse(date).ok()) {
+            self.clock.store(date.timestamp().as_second(), Ordering::Relaxed);
         }
         let mut answer = Answer {
             status,

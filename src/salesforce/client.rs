@@ -102,6 +102,11 @@ impl Client {
         self.caller.keep_to(budget);
     }
 
+    /// The org's time by its latest answer, in seconds since 1970.
+    pub fn clock(&self) -> Option<i64> {
+        self.caller.clock()
+    }
+
     /// Who is signed in: from the sign-in itself, else by asking.
     ///
     /// # Errors

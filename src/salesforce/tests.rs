@@ -639,7 +639,13 @@ async fn an_ingest_job_from_start_to_results() {
         line_ending: LineEnding::Lf,
         assignment_rule: AssignmentRule::None,
     };
-    let info = client.bulk_start(&ingest, csv.clone(), true).await.unwrap();
+    let open = client.bulk_ingest(&ingest).await.unwrap();
+    let lost = client.bulk_upload(&open, csv.clone(), true).await.unwrap_err();
+    assert!(matches!(lost, ClientError::OutcomeUnknown { .. }), "{lost}");
+    client.bulk_abort(JobKind::Ingest, &open.id).await.unwrap();
+    let open = client.bulk_ingest(&ingest).await.unwrap();
+    client.bulk_upload(&open, csv.clone(), true).await.unwrap();
+    let info = client.bulk_close(&open.id).await.unwrap();
     assert_eq!((&*info.id, info.state), ("7501", JobState::InProgress));
     let uploads: Vec<_> = server.seen().into_iter().filter(|s| s.method == "PUT").collect();
     assert_eq!(uploads.len(), 2);

@@ -3,9 +3,11 @@
 //! One trait, so that another database can stand in for SQLite. Its methods block; the engine calls them from
 //! blocking threads, a batch at a time. Nothing here grows in memory with the number of rows.
 
+mod journal;
 mod sqlite;
 mod store;
 
+pub use journal::{ClaimedKey, Ended, NewUnit, StartedWith, StepPlace, StepStage, UnitId, UnitRecord};
 pub use sqlite::{RunLock, Sqlite, project_folder};
 pub use store::{
     ClaimedValue, CursorMove, CursorRecord, Deferred, Expected, LinkSet, ParkedRow, RunRecord, RunStatus,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::RunLock;
+use super::{ClaimedKey, Ended, NewUnit, RunLock, StartedWith, StepPlace, UnitId, UnitRecord};
 use crate::record::{Outcome, ParkReason, RefAnswer, RowResult};
 
 /// Where runs, outcomes and links are kept.
@@ -24,8 +24,38 @@ pub trait Store: Send + Sync {
     /// One run by its id, or by an unambiguous beginning of it.
     fn run(&self, id: &str) -> Result<Option<RunRecord>, StateError>;
 
+    /// A run that had stopped runs again: which sitting this is, from 2. Its report and its end are forgotten.
+    fn resume_run(&self, id: &str) -> Result<u32, StateError>;
+
+    /// The newest run of a pipeline in an environment in which a step has begun.
+    fn last_run(&self, pipeline: &str, env: Option<&str>) -> Result<Option<RunRecord>, StateError>;
+
     /// A step of a run, ready to take outcomes.
     fn begin_step(&self, run: &str, step: &str) -> Result<StepRun, StateError>;
+
+    /// How far a step is.
+    fn step_place(&self, step: StepRun) -> Result<StepPlace, StateError>;
+
+    /// Notes how far a step is.
+    fn set_step_place(&self, step: StepRun, place: &StepPlace) -> Result<(), StateError>;
+
+    /// Forgets all that a step of a run has written down, its outcomes too: it begins anew. Links stay.
+    fn restart_step(&self, step: StepRun) -> Result<(), StateError>;
+
+    /// How rows of a step have ended so far; `None` for those that have not. One answer for each id, in their order.
+    fn ended(&self, step: StepRun, ids: &[CompactString]) -> Result<Vec<Option<Ended>>, StateError>;
+
+    /// Writes down that rows are about to be sent. A unit that is one call is on the disk when this returns.
+    fn begin_unit(&self, step: StepRun, unit: &NewUnit) -> Result<UnitId, StateError>;
+
+    /// Writes down the job of a unit: on the disk when this returns.
+    fn unit_job(&self, unit: UnitId, job: &str) -> Result<(), StateError>;
+
+    /// Forgets units whose outcomes are recorded.
+    fn end_units(&self, units: &[UnitId]) -> Result<(), StateError>;
+
+    /// The units of a run whose outcomes are not recorded, in the order in which they began.
+    fn units(&self, run: &str) -> Result<Vec<UnitRecord>, StateError>;
 
     /// The id map of a step between two orgs; the same for every run.
     fn link_set(&self, pipeline: &str, step: &str, source: &str, target: &str)
@@ -56,8 +86,9 @@ pub trait Store: Send + Sync {
         parked: &[ParkedRow],
     ) -> Result<(), StateError>;
 
-    /// Claims keys for rows of a step: false for a key that an earlier row of the step has.
-    fn claim_keys(&self, step: StepRun, keys: &[CompactString]) -> Result<Vec<bool>, StateError>;
+    /// Claims keys for rows of a step: false for a key that an earlier row of the step has. A row that had claimed
+    /// its key in an earlier sitting has it still.
+    fn claim_keys(&self, step: StepRun, sitting: u32, keys: &[ClaimedKey]) -> Result<Vec<bool>, StateError>;
 
     /// Puts rows aside for the second pass.
     fn defer(&self, step: StepRun, rows: &[Deferred]) -> Result<(), StateError>;
@@ -66,10 +97,14 @@ pub trait Store: Send + Sync {
     fn deferred(&self, step: StepRun, after: Option<&str>, limit: usize)
     -> Result<Vec<Deferred>, StateError>;
 
+    /// Rows that were put aside are through.
+    fn undefer(&self, step: StepRun, ids: &[CompactString]) -> Result<(), StateError>;
+
     /// How many rows were put aside.
     fn deferred_count(&self, step: StepRun) -> Result<u64, StateError>;
 
-    /// Claims values for rows of a step, for one of its checks: the row that had claimed a value before, if one had.
+    /// Claims values for rows of a step, for one of its checks: the other row that had claimed a value before, if one
+    /// had.
     fn claim_values(
         &self,
         step: StepRun,
@@ -87,6 +122,13 @@ pub trait Store: Send + Sync {
         after: Option<(&str, &str)>,
         limit: usize,
     ) -> Result<Vec<Expected>, StateError>;
+
+    /// What was noted of single rows, each named by its target record and its source id: their payloads.
+    fn expected_of(
+        &self,
+        step: StepRun,
+        rows: &[(CompactString, CompactString)],
+    ) -> Result<Vec<Option<String>>, StateError>;
 
     /// How far an incremental step has come, for what it reads (`scope`).
     fn cursor(&self, links: LinkSet, scope: &str) -> Result<Option<CursorRecord>, StateError>;
@@ -122,7 +164,8 @@ pub trait Store: Send + Sync {
         marks: &[(CompactString, Option<SentMark>)],
     ) -> Result<(), StateError>;
 
-    /// Forgets what only a running step needs: its keys, the rows put aside, and what its checks have noted.
+    /// Writes down that a step has ended, and forgets what only a running step needs: its keys, the rows put aside,
+    /// its units, and what its checks have noted.
     fn end_step(&self, step: StepRun) -> Result<(), StateError>;
 
     /// Outcomes counted by step, in the order in which steps began.
@@ -306,6 +349,27 @@ pub struct RunRecord {
     pub exit_code: Option<u8>,
     /// The report (JSON) once it has ended.
     pub report: Option<String>,
+    /// What it was started with; unknown of runs of older versions.
+    pub started_with: Option<StartedWith>,
+    /// How many processes have worked on it.
+    pub sittings: u32,
+    /// Whether a step of it has begun. Seen, never written.
+    pub begun: bool,
+}
+
+impl RunRecord {
+    /// Whether another sitting could go on with it, as far as the run itself tells.
+    pub fn is_resumable(&self) -> bool {
+        let stopped = match self.status {
+            RunStatus::Died
+            | RunStatus::Stopped
+            | RunStatus::BudgetUsed
+            | RunStatus::Interrupted
+            | RunStatus::Failed => true,
+            RunStatus::Running | RunStatus::Done | RunStatus::DoneWithParked => false,
+        };
+        stopped && self.begun && self.started_with.is_some()
+    }
 }
 
 /// Outcomes of one step.

@@ -388,6 +388,9 @@ fn history(project: &Path) {
             status: RunStatus::Running,
             exit_code: None,
             report: None,
+            started_with: None,
+            sittings: 1,
+            begun: false,
         };
         store.begin_run(&record).expect("a run");
         let step = store.begin_step(run, "accounts").expect("a step");
@@ -432,6 +435,7 @@ fn history(project: &Path) {
         from: "hq".into(),
         to: "emea".into(),
         started_at: "2026-01-01T10:00:00Z".into(),
+        sittings: 1,
     });
     use orgferry::event::{Counts, Event, PlannedStep, Road};
     collector.apply(&Event::Planned {
@@ -461,6 +465,7 @@ fn history(project: &Path) {
         exit_code: 4,
         ended_at: "2026-01-01T10:00:01Z".into(),
         seconds: 1.0,
+        resumable: false,
         error: None,
         findings: Vec::new(),
         api_calls: Vec::new(),

@@ -19,6 +19,7 @@ mod mapping_tests;
 mod mutation;
 mod one_at_a_time;
 mod recording;
+mod resume;
 mod robust;
 mod rooms;
 mod rows_files;

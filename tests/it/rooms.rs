@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "salesforce",
             "http",
             "file",
+            "state",
             "record",
         ],
     ),

@@ -171,6 +171,8 @@ async fn play(
         vars,
         env: None,
         locked: None,
+        given: Vec::new(),
+        goes_on: None,
         full: false,
         files: &loaded.files,
         progress: Progress::new(progress, &context.terminal),

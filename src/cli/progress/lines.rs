@@ -73,6 +73,14 @@ fn step_line(view: &StepView, said: &mut Option<Instant>, event: &Event, now: In
         Event::StepEnded { counts, elapsed, .. } => {
             Some(format!("{name}: done, {}", ended(counts, *elapsed)))
         }
+        Event::StepResumed { counts, .. } => Some(format!(
+            "{name}: {} done before, going on",
+            plural(counts.done(), "row")
+        )),
+        Event::Reattached { jobs, .. } if *jobs > 0 => Some(format!(
+            "{name}: asking what has become of {}",
+            plural(*jobs, "Bulk job")
+        )),
         Event::SecondPassStarted { rows, .. } => Some(format!(
             "{name}: second pass for {} of {}",
             view.planned.second_pass.join(", "),

@@ -41,6 +41,9 @@ impl Log {
             }
             Event::StepStarted { .. } => log!(step, "step started"),
             Event::RowsRead { rows, .. } => log!(step, rows, "rows read"),
+            Event::StepResumed { counts, .. } => log!(step, rows = counts.done(), "step resumed"),
+            Event::Reattached { jobs, .. } => log!(step, jobs, "reattached"),
+            Event::RowsSkipped { rows, .. } => log!(step, rows, "rows skipped"),
             Event::RowsEnded { counts, .. } => {
                 let [created, updated, unchanged, deleted, filtered, parked] = counts.ended;
                 log!(

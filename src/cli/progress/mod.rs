@@ -103,7 +103,8 @@ impl StepView {
         match event {
             Event::StepStarted { .. } => self.begun = Some(now),
             Event::RowsRead { rows, .. } => self.counts.read += rows,
-            Event::RowsEnded { counts, .. } => self.counts.merge(counts),
+            Event::RowsEnded { counts, .. } | Event::StepResumed { counts, .. } => self.counts.merge(counts),
+            Event::RowsSkipped { rows, .. } => self.counts.read = self.counts.read.saturating_sub(*rows),
             Event::SecondPassStarted { rows, .. } => self.second_pass = Some((0, *rows)),
             Event::SecondPassRows { rows, .. } => {
                 self.second_pass.get_or_insert((0, *rows)).0 += rows;
@@ -134,6 +135,9 @@ fn step_of(event: &Event) -> Option<usize> {
         Event::StepStarted { step }
         | Event::RowsRead { step, .. }
         | Event::RowsEnded { step, .. }
+        | Event::StepResumed { step, .. }
+        | Event::Reattached { step, .. }
+        | Event::RowsSkipped { step, .. }
         | Event::SecondPassStarted { step, .. }
         | Event::SecondPassRows { step, .. }
         | Event::Reparked { step, .. }

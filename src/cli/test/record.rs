@@ -13,7 +13,7 @@ use super::{Args, Context, Problem, Ran, files, run_info, text};
 use crate::{
     cli::{conduct, fmt},
     diag::did_you_mean,
-    engine::{self, RunRequest, Sample, SampleRequest},
+    engine::{self, Rows, RunRequest, Sample, SampleRequest},
     event::Events,
     pipeline::{
         self, Pipeline,
@@ -55,6 +55,9 @@ pub(super) async fn execute(context: &Context, args: &Args, rows: u32) -> Result
             vars: vars.clone(),
             env: args.env.clone(),
             full: true,
+            sitting: 1,
+            rows: Rows::All,
+            abandoned: None,
             environment: context.environment.clone(),
             store,
             events: Events::channel().0,

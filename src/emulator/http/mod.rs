@@ -258,7 +258,11 @@ async fn handle(
         kill.kill();
     }
     let reply = if pretty { reply.indented() } else { reply };
-    reply.into_response(number, coding, cut, slow, method == Method::HEAD)
+    // The org's time, which need not be the server's.
+    let date = org.time().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    reply
+        .header("date", &date)
+        .into_response(number, coding, cut, slow, method == Method::HEAD)
 }
 
 /// All of a body. The pieces of a large one are put together as they come, so that the server reads the next ones

@@ -25,10 +25,12 @@ mod unused;
 mod vars;
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+use sha2::{Digest, Sha256};
 
 pub(crate) use pii::masked;
 pub use vars::apply_vars;
@@ -120,6 +122,9 @@ fn load_for(paths: &[PathBuf], env: Option<&str>, purpose: Purpose, mut loader: 
         match document.kind {
             FileKind::Pipeline => {
                 let mut compiled = compile_file(&mut loader, document, env, &folders, &mut environments);
+                if let Some(pipeline) = &mut compiled.pipeline {
+                    pipeline.digest = digest(&loader, &compiled.files, compiled.credentials);
+                }
                 used.push(std::mem::take(&mut compiled.files));
                 pipelines.push(compiled.pipeline);
             }
@@ -205,6 +210,8 @@ struct Compiled {
     pipeline: Option<Pipeline>,
     /// The files that it is made of.
     files: Vec<usize>,
+    /// Of those, the one that holds nothing but credentials, where there is one.
+    credentials: Option<usize>,
 }
 
 fn compile_file(
@@ -219,7 +226,11 @@ fn compile_file(
     let mut files = vec![document.file];
     files.extend(project.file.as_ref().map(|file| file.file));
     let credentials = credentials_of(loader, document, &project, overlay.as_ref());
-    files.extend(credentials.document().map(|document| document.file));
+    let secret = credentials
+        .document()
+        .map(|found| found.file)
+        .filter(|file| *file != document.file);
+    files.extend(secret.or(credentials.document().map(|found| found.file)));
     // An included mapping or table is part of the pipeline too.
     document.root.files(&mut files);
     if let Some(file) = &project.file {
@@ -259,12 +270,28 @@ fn compile_file(
         return Compiled {
             pipeline: None,
             files,
+            credentials: secret,
         };
     }
     Compiled {
         pipeline: pipeline.filter(|_| !unreadable),
         files,
+        credentials: secret,
     }
+}
+
+/// A digest of files' texts. Credentials may change without the rows becoming others: who the orgs are is seen when
+/// they are signed in to.
+fn digest(loader: &Loader, files: &[usize], credentials: Option<usize>) -> String {
+    let files: BTreeSet<usize> = files.iter().copied().collect();
+    let mut digest = Sha256::new();
+    for file in files.into_iter().filter(|file| Some(*file) != credentials) {
+        let text = loader.files.text(file);
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    }
+    let bytes = digest.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What `--env NAME` changes.
@@ -417,6 +444,7 @@ fn compile(
         name,
         description: text("description"),
         file: document.path.clone(),
+        digest: String::new(),
         project: project.folder.clone(),
         state: tidy(
             &project

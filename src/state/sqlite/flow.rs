@@ -29,9 +29,10 @@ pub(super) fn claim_values(
             if claim.execute(params![step.0, check, value, claimed.source_id.as_str()])? == 1 {
                 return Ok(None);
             }
+            // A row that a later sitting reads again has its value still.
             holder
                 .query_row(params![step.0, check, value], |row| text(row, 0))
-                .map(Some)
+                .map(|held| Some(held).filter(|held| *held != claimed.source_id))
         })
         .collect()
 }
@@ -70,6 +71,25 @@ pub(super) fn expected(
         })
     })?
     .collect()
+}
+
+pub(super) fn expected_of(
+    db: &Connection,
+    step: StepRun,
+    rows: &[(CompactString, CompactString)],
+) -> Result<Vec<Option<String>>> {
+    let mut find = db.prepare_cached(
+        "SELECT payload FROM expected WHERE step_run = ?1 AND target_id = ?2 AND source_id = ?3",
+    )?;
+    rows.iter()
+        .map(|(target, source)| {
+            let (target, source) = (id18(target), id18(source));
+            find.query_row(params![step.0, target.as_str(), source.as_str()], |row| {
+                row.get(0)
+            })
+            .optional()
+        })
+        .collect()
 }
 
 pub(super) fn cursor(db: &Connection, links: LinkSet, scope: &str) -> Result<Option<CursorRecord>> {

@@ -143,6 +143,9 @@ mod tests {
             status: RunStatus::Running,
             exit_code: None,
             report: None,
+            started_with: None,
+            sittings: 1,
+            begun: false,
         }
     }
 

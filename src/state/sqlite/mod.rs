@@ -1,6 +1,7 @@
 //! State in one SQLite file.
 
 mod flow;
+mod journal;
 mod lock;
 mod store;
 #[cfg(test)]
@@ -31,7 +32,7 @@ pub struct Sqlite {
 const APPLICATION_ID: i64 = 0x6f72_6766;
 
 /// The version that this code writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// What stands for a file's name when there is none.
 const MEMORY: &str = ":memory:";
@@ -93,6 +94,22 @@ CREATE TABLE waiting (
     run TEXT NOT NULL, PRIMARY KEY (link_set, scope, source_id)
 ) WITHOUT ROWID, STRICT;
 ALTER TABLE links ADD COLUMN sent BLOB;
+";
+
+/// What version 3 adds: what a run that died leaves for its next sitting.
+const VERSION_3: &str = "
+ALTER TABLE runs ADD COLUMN started_with TEXT;
+ALTER TABLE runs ADD COLUMN sittings INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE step_runs ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE step_runs ADD COLUMN link_set INTEGER;
+ALTER TABLE step_runs ADD COLUMN note TEXT;
+ALTER TABLE keys ADD COLUMN owner TEXT;
+ALTER TABLE keys ADD COLUMN sitting INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE units (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, step_run INTEGER NOT NULL, pass INTEGER NOT NULL, action TEXT NOT NULL,
+    bulk INTEGER NOT NULL, job TEXT, manifest BLOB NOT NULL
+) STRICT;
+CREATE INDEX units_of_steps ON units (step_run);
 ";
 
 impl Sqlite {
@@ -206,7 +223,10 @@ impl Sqlite {
                 if version == 0 {
                     tx.execute_batch(SCHEMA).map_err(fail)?;
                 }
-                tx.execute_batch(VERSION_2).map_err(fail)?;
+                if version < 2 {
+                    tx.execute_batch(VERSION_2).map_err(fail)?;
+                }
+                tx.execute_batch(VERSION_3).map_err(fail)?;
                 tx.pragma_update(None, "application_id", APPLICATION_ID)
                     .map_err(fail)?;
                 tx.pragma_update(None, "user_version", VERSION).map_err(fail)?;
@@ -226,19 +246,38 @@ impl Sqlite {
 
     /// Runs `work` in one transaction: all of it or nothing.
     fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        at_once(&mut self.lock(), work).map_err(|e| database(&self.path, &e))
+    }
+
+    /// As [`Sqlite::write`], and on the disk when it returns, with all that was written before: a power cut takes
+    /// nothing of it back.
+    fn write_through<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
         let mut connection = self.lock();
-        let run = |connection: &mut Connection| {
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&tx)?;
-            tx.commit()?;
-            Ok(value)
-        };
-        run(&mut connection).map_err(|e| database(&self.path, &e))
+        let written = connection
+            .pragma_update(None, "synchronous", "FULL")
+            .and_then(|()| at_once(&mut connection, work));
+        let back = connection.pragma_update(None, "synchronous", "NORMAL");
+        written
+            .and_then(|value| back.map(|()| value))
+            .map_err(|e| database(&self.path, &e))
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
         work(&self.lock()).map_err(|e| database(&self.path, &e))
     }
+}
+
+fn at_once<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&tx)?;
+    tx.commit()?;
+    Ok(value)
 }
 
 fn connect(path: &Path, name: &str) -> Result<Connection, StateError> {

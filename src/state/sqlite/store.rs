@@ -6,17 +6,22 @@ use rusqlite::{
     types::{FromSqlError, Type},
 };
 
-use super::{RunLock, Sqlite, flow, lock};
+use super::{RunLock, Sqlite, flow, journal, lock};
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult, id18},
     state::{
-        ClaimedValue, CursorMove, CursorRecord, Deferred, Expected, LinkSet, ParkedRow, RunRecord, RunStatus,
-        SentMark, StateError, StepCounts, StepRun, Store, WaitingRow,
+        ClaimedKey, ClaimedValue, CursorMove, CursorRecord, Deferred, Ended, Expected, LinkSet, NewUnit,
+        ParkedRow, RunRecord, RunStatus, SentMark, StateError, StepCounts, StepPlace, StepRun, Store, UnitId,
+        UnitRecord, WaitingRow,
     },
 };
 
-const RUN_COLUMNS: &str =
-    "id, pipeline, file, env, from_name, to_name, started_at, ended_at, status, exit_code, report";
+const RUN_COLUMNS: &str = "id, pipeline, file, env, from_name, to_name, started_at, ended_at, status, exit_code, report, started_with, \
+     sittings, EXISTS (SELECT 1 FROM step_runs WHERE run = runs.id)";
+
+/// Of runs that began in one second the one whose steps began later is newer.
+const NEWEST_FIRST: &str =
+    "started_at DESC, (SELECT max(id) FROM step_runs WHERE run = runs.id) DESC NULLS LAST, id DESC";
 
 impl Store for Sqlite {
     fn hold(&self, run: &RunRecord) -> Result<RunLock, StateError> {
@@ -27,7 +32,8 @@ impl Store for Sqlite {
         self.write(|tx| {
             tx.prepare_cached(
                 "INSERT INTO runs (id, pipeline, file, env, from_name, to_name, started_at, ended_at, status, \
-                 exit_code, report) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 exit_code, report, started_with, sittings) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 run.id,
@@ -41,6 +47,8 @@ impl Store for Sqlite {
                 run.status.as_str(),
                 run.exit_code,
                 run.report,
+                run.started_with.as_ref().map(journal::to_json).transpose()?,
+                run.sittings,
             ])?;
             Ok(())
         })
@@ -63,8 +71,7 @@ impl Store for Sqlite {
 
     fn runs(&self, limit: usize) -> Result<Vec<RunRecord>, StateError> {
         let runs: Vec<RunRecord> = self.read(|db| {
-            // Ids begin with the time; the start itself settles those of one second.
-            let sql = format!("SELECT {RUN_COLUMNS} FROM runs ORDER BY started_at DESC, id DESC LIMIT ?1");
+            let sql = format!("SELECT {RUN_COLUMNS} FROM runs ORDER BY {NEWEST_FIRST} LIMIT ?1");
             db.prepare_cached(&sql)?
                 .query_map([as_limit(limit)], run_record)?
                 .collect()
@@ -90,6 +97,23 @@ impl Store for Sqlite {
         }
     }
 
+    fn resume_run(&self, id: &str) -> Result<u32, StateError> {
+        self.write(|tx| journal::resume_run(tx, id))
+    }
+
+    fn last_run(&self, pipeline: &str, env: Option<&str>) -> Result<Option<RunRecord>, StateError> {
+        let found = self.read(|db| {
+            let sql = format!(
+                "SELECT {RUN_COLUMNS} FROM runs WHERE pipeline = ?1 AND env IS ?2 \
+                 AND EXISTS (SELECT 1 FROM step_runs WHERE run = runs.id) ORDER BY {NEWEST_FIRST} LIMIT 1"
+            );
+            db.prepare_cached(&sql)?
+                .query_row(params![pipeline, env], run_record)
+                .optional()
+        })?;
+        Ok(found.map(|run| self.as_it_is(run)))
+    }
+
     fn begin_step(&self, run: &str, step: &str) -> Result<StepRun, StateError> {
         self.write(|tx| {
             tx.prepare_cached("INSERT OR IGNORE INTO step_runs (run, step) VALUES (?1, ?2)")?
@@ -98,6 +122,42 @@ impl Store for Sqlite {
                 .query_row([run, step], |row| row.get(0))
                 .map(StepRun)
         })
+    }
+
+    fn step_place(&self, step: StepRun) -> Result<StepPlace, StateError> {
+        self.read(|db| journal::step_place(db, step))
+    }
+
+    fn set_step_place(&self, step: StepRun, place: &StepPlace) -> Result<(), StateError> {
+        self.write(|tx| journal::set_step_place(tx, step, place))
+    }
+
+    fn restart_step(&self, step: StepRun) -> Result<(), StateError> {
+        self.write(|tx| journal::restart_step(tx, step))
+    }
+
+    fn ended(&self, step: StepRun, ids: &[CompactString]) -> Result<Vec<Option<Ended>>, StateError> {
+        self.read(|db| journal::ended(db, step, ids))
+    }
+
+    fn begin_unit(&self, step: StepRun, unit: &NewUnit) -> Result<UnitId, StateError> {
+        // Nothing is taken of a job before its id is written down, and that is on the disk with all before it.
+        match unit.bulk {
+            true => self.write(|tx| journal::begin_unit(tx, step, unit)),
+            false => self.write_through(|tx| journal::begin_unit(tx, step, unit)),
+        }
+    }
+
+    fn unit_job(&self, unit: UnitId, job: &str) -> Result<(), StateError> {
+        self.write_through(|tx| journal::unit_job(tx, unit, job))
+    }
+
+    fn end_units(&self, units: &[UnitId]) -> Result<(), StateError> {
+        self.write(|tx| journal::end_units(tx, units))
+    }
+
+    fn units(&self, run: &str) -> Result<Vec<UnitRecord>, StateError> {
+        self.read(|db| journal::units(db, run))
     }
 
     fn link_set(
@@ -247,14 +307,8 @@ impl Store for Sqlite {
         })
     }
 
-    fn claim_keys(&self, step: StepRun, keys: &[CompactString]) -> Result<Vec<bool>, StateError> {
-        self.write(|tx| {
-            let mut claim =
-                tx.prepare_cached("INSERT OR IGNORE INTO keys (step_run, key) VALUES (?1, ?2)")?;
-            keys.iter()
-                .map(|key| Ok(claim.execute(params![step.0, key.as_str()])? == 1))
-                .collect()
-        })
+    fn claim_keys(&self, step: StepRun, sitting: u32, keys: &[ClaimedKey]) -> Result<Vec<bool>, StateError> {
+        self.write(|tx| journal::claim_keys(tx, step, sitting, keys))
     }
 
     fn defer(&self, step: StepRun, rows: &[Deferred]) -> Result<(), StateError> {
@@ -300,6 +354,10 @@ impl Store for Sqlite {
         })
     }
 
+    fn undefer(&self, step: StepRun, ids: &[CompactString]) -> Result<(), StateError> {
+        self.write(|tx| journal::undefer(tx, step, ids))
+    }
+
     fn deferred_count(&self, step: StepRun) -> Result<u64, StateError> {
         self.read(|db| {
             db.prepare_cached("SELECT count(*) FROM deferred WHERE step_run = ?1")?
@@ -328,6 +386,14 @@ impl Store for Sqlite {
         limit: usize,
     ) -> Result<Vec<Expected>, StateError> {
         self.read(|db| flow::expected(db, step, after, as_limit(limit)))
+    }
+
+    fn expected_of(
+        &self,
+        step: StepRun,
+        rows: &[(CompactString, CompactString)],
+    ) -> Result<Vec<Option<String>>, StateError> {
+        self.read(|db| flow::expected_of(db, step, rows))
     }
 
     fn cursor(&self, links: LinkSet, scope: &str) -> Result<Option<CursorRecord>, StateError> {
@@ -370,13 +436,7 @@ impl Store for Sqlite {
     }
 
     fn end_step(&self, step: StepRun) -> Result<(), StateError> {
-        self.write(|tx| {
-            for table in ["keys", "deferred", "claimed_values", "expected"] {
-                tx.prepare_cached(&format!("DELETE FROM {table} WHERE step_run = ?1"))?
-                    .execute([step.0])?;
-            }
-            Ok(())
-        })
+        self.write(|tx| journal::end_step(tx, step))
     }
 
     fn counts(&self, run: &str) -> Result<Vec<StepCounts>, StateError> {
@@ -488,6 +548,9 @@ fn run_record(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         status: RunStatus::parse(&status).ok_or_else(|| wrong(8, Type::Text))?,
         exit_code: row.get(9)?,
         report: row.get(10)?,
+        started_with: journal::started_with(row, 11)?,
+        sittings: row.get(12)?,
+        begun: row.get(13)?,
     })
 }
 
@@ -495,11 +558,11 @@ pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<CompactStri
     Ok(CompactString::new(row.get_ref(column)?.as_str()?))
 }
 
-fn optional_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<CompactString>> {
+pub(super) fn optional_text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<CompactString>> {
     Ok(row.get_ref(column)?.as_str_or_null()?.map(CompactString::new))
 }
 
-fn outcome_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Outcome> {
+pub(super) fn outcome_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Outcome> {
     let number: i64 = row.get(column)?;
     usize::try_from(number)
         .ok()
@@ -526,7 +589,7 @@ fn from_json(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<(String, Opti
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
 }
 
-fn wrong(column: usize, kind: Type) -> rusqlite::Error {
+pub(super) fn wrong(column: usize, kind: Type) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(FromSqlError::InvalidType))
 }
 

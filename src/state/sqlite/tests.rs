@@ -5,7 +5,7 @@ use compact_str::CompactString;
 use super::*;
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult},
-    state::{Deferred, LinkSet, ParkedRow, RunRecord, RunStatus, StepRun, Store},
+    state::{ClaimedKey, Deferred, LinkSet, ParkedRow, RunRecord, RunStatus, StepRun, Store},
 };
 
 fn run(id: &str, started_at: &str) -> RunRecord {
@@ -21,6 +21,9 @@ fn run(id: &str, started_at: &str) -> RunRecord {
         status: RunStatus::Running,
         exit_code: None,
         report: None,
+        started_with: None,
+        sittings: 1,
+        begun: false,
     }
 }
 
@@ -324,18 +327,27 @@ fn parked_rows_come_by_pages() {
 #[test]
 fn a_key_belongs_to_the_first_row() {
     let (store, step, _) = stage();
+    let claims = |keys: &[&str]| -> Vec<ClaimedKey> {
+        let numbered = keys.iter().enumerate();
+        numbered
+            .map(|(at, key)| ClaimedKey {
+                key: CompactString::new(key),
+                owner: format!("row {at} of {}", keys.len()).into(),
+            })
+            .collect()
+    };
     for (keys, expected) in [
         (&["a", "b"][..], &[true, true][..]),
         (&["b", "c", "c", "A"], &[false, true, false, true]),
         (&[], &[]),
     ] {
-        assert_eq!(store.claim_keys(step, &ids(keys)).unwrap(), expected);
+        assert_eq!(store.claim_keys(step, 1, &claims(keys)).unwrap(), expected);
     }
     let other = store.begin_step("r1", "contacts").unwrap();
-    assert_eq!(store.claim_keys(other, &ids(&["a"])).unwrap(), [true]);
+    assert_eq!(store.claim_keys(other, 1, &claims(&["a"])).unwrap(), [true]);
     store.end_step(step).unwrap();
-    assert_eq!(store.claim_keys(step, &ids(&["a"])).unwrap(), [true]);
-    assert_eq!(store.claim_keys(other, &ids(&["a"])).unwrap(), [false]);
+    assert_eq!(store.claim_keys(step, 1, &claims(&["a"])).unwrap(), [true]);
+    assert_eq!(store.claim_keys(other, 1, &claims(&["a"])).unwrap(), [false]);
 }
 
 #[test]
@@ -401,7 +413,7 @@ fn what_is_no_usable_state_says_why() {
     newer.pragma_update(None, "user_version", 7).unwrap();
     assert_eq!(
         message(&path("newer")),
-        "state `DIR/newer` has version 7, and this orgferry knows up to 2"
+        "state `DIR/newer` has version 7, and this orgferry knows up to 3"
     );
     drop(Sqlite::open(&path("torn")).unwrap());
     let mut bytes = std::fs::read(path("torn")).unwrap();
