@@ -20,6 +20,10 @@
 //!    aside in `state`, and a second pass writes only those fields of only those rows.
 //! 8. [`event`]s tell what happens; [`report`] folds them into a result, and `cli` shows it and picks the exit code.
 //!
+//! 9. A run that stopped before its end goes on in another sitting ([`engine::RunRequest`]): steps that have ended are
+//!    left alone, what was on its way is asked for, and rows that have an outcome are left out after they were mapped
+//!    once more. So no row's values are kept for it.
+//!
 //! [`engine::sample`] goes the same way as far as the mapping and makes tests of the rows; nothing is written.
 //!
 //! # The rooms, in reading order
@@ -59,6 +63,8 @@
 //!   most a few Bulk jobs of 20,000 rows or 50 MB each; `benches/crossing.rs` measures what that comes to.
 //! - A row that fails is an outcome, not an error. Every source row ends in exactly one: `created`, `updated`, `unchanged`,
 //!   `deleted`, `filtered`, `parked`; read is their sum.
+//! - What cannot be sent twice (a Bulk job, a call that makes records) is in the journal before it is sent, and leaves it
+//!   when its outcomes are recorded.
 //! - Results are paired with rows by a key that travels with the row, or by the record's Id. (A collections call answers
 //!   in the order of its records: that order is the API's own key.)
 //! - One value has one form, whichever API it came by: [`record::Number::canonical`], UTC datetimes, no empty texts.

@@ -94,8 +94,8 @@ pub struct Unit {
     pub rows: Vec<(WriteRow, Written)>,
     /// An error that ends the run. Rows without an end are not listed: nothing is known of them.
     pub error: Option<LoadError>,
-    /// Its places in the journal, which are needed until the rows' outcomes are recorded; none after an error, for
-    /// then they are needed by whoever goes on.
+    /// Its places in the journal, which are needed until the rows' outcomes are recorded; none after an error that
+    /// leaves open what the org has taken, for then they are needed by whoever goes on.
     pub journaled: Vec<UnitId>,
     /// Whether an earlier sitting had sent the rows: then their values are perhaps not those that were sent.
     pub remembered: bool,
@@ -377,9 +377,11 @@ impl Sender {
                         .extend(rows.into_iter().map(|row| failed(row, None, &refused)));
                 }
                 error => {
+                    if slot.bulk || may_be_taken(&error) {
+                        // Whoever goes on asks what has become of the rows.
+                        unit.journaled.clear();
+                    }
                     unit.error = Some(error);
-                    // Whoever goes on asks what has become of the rows.
-                    unit.journaled.clear();
                     return unit;
                 }
             }
@@ -548,6 +550,18 @@ fn is_gone(error: &RowError) -> bool {
         error.code.as_str(),
         "ENTITY_IS_DELETED" | "INVALID_CROSS_REFERENCE_KEY"
     )
+}
+
+/// Whether the org may have done what a collections call asked for, though the call failed. A refusal is one of the
+/// whole call; what was lost on its way is told of each row.
+fn may_be_taken(error: &LoadError) -> bool {
+    match error {
+        LoadError::Org(error) => matches!(
+            error,
+            ClientError::NotUnderstood { .. } | ClientError::OutcomeUnknown { .. }
+        ),
+        LoadError::State(_) => false,
+    }
 }
 
 /// Whether the object cannot be loaded by Bulk jobs at all.

@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orgferry::emulator::{Effect, Fault, JobsOf, Span};
+use orgferry::emulator::{Effect, Fault, FaultAnswer, JobsOf, Span};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
-use crate::support::{Org, Project, Report, runtime};
+use crate::support::{Org, Project, Ran, Report, runtime};
 
 const LEGACY: &str = "{ type: Text(40), external_id: true, unique: true, case_sensitive: true }";
 
@@ -811,4 +811,104 @@ fn a_job_that_the_org_has_forgotten_costs_nothing() {
         assert_eq!(ended, 120, "{operation}");
         assert_eq!(dst.dump("Contact", "LastName").len(), 120, "{operation}");
     }
+}
+
+#[test]
+fn a_run_whose_org_goes_away_can_be_gone_on_with() {
+    let answer = |status: u16, code: Option<&str>| {
+        Effect::Answer(FaultAnswer {
+            status,
+            code: code.map(str::to_owned),
+            message: "no".to_owned(),
+            retry_after: None,
+        })
+    };
+    // What fails for good, how often, and how many jobs that costs.
+    for (method, path, effect, times, jobs) in [
+        (
+            "GET",
+            "/jobs/ingest",
+            answer(503, Some("SERVER_UNAVAILABLE")),
+            2,
+            1,
+        ),
+        ("GET", "uccessfulResults", Effect::DropConnection, 2, 1),
+        ("PATCH", "/jobs/ingest", answer(400, Some("INVALIDJOB")), 1, 2),
+        ("PUT", "/batches", answer(400, Some("INVALIDJOB")), 1, 2),
+    ] {
+        let told = format!("{method} {path}");
+        let runtime = runtime();
+        let src = Org::start(&runtime, "src", &people(300));
+        let dst = Org::start(&runtime, "dst", &target());
+        let project = Project::new(&src, &dst);
+        let head = "policy: { retry: { attempts: 2, backoff: 10ms..20ms } }\n";
+        let step = "operation: insert, key: Legacy_Id__c, api: bulk";
+        project.write("c.yaml", &contacts(head, "", step, ""));
+        let fault = Fault::new(effect).on_method(method).on_path(path).times(times);
+        dst.emulator.add_fault(fault);
+        let ran = project.run(&["run", "c.yaml"]);
+        ran.exits(1).says("go on with it").says("orgferry resume ");
+        dst.emulator.clear_faults();
+        let states: Vec<Json> = dst.ask(&runtime, Method::GET, "/jobs/ingest", &Json::Null)["records"]
+            .as_array()
+            .expect("jobs")
+            .iter()
+            .map(|job| job["state"].clone())
+            .collect();
+        assert!(!states.contains(&json!("Open")), "{told}: {states:?}");
+        let ran = project.run(&["resume", "last", "--report", "json=report.json"]);
+        ran.exits(0);
+        let report = Report(
+            serde_json::from_str(&project.read("report.json")).expect("the report is JSON"),
+            ran,
+        );
+        report.adds_up();
+        assert_eq!(report.count("contacts", "created"), 300, "{told}");
+        assert_eq!(dst.dump("Contact", "LastName").len(), 300, "{told}");
+        assert_eq!(asked(&dst, "POST", "/jobs/ingest"), jobs, "{told}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_interrupted_says_how_to_go_on() {
+    let runtime = runtime();
+    let src = Org::start(&runtime, "src", &people(300));
+    let dst = Org::start(&runtime, "dst", &target());
+    let project = Project::new(&src, &dst);
+    project.write(
+        "c.yaml",
+        &contacts(
+            "",
+            "",
+            "key: Legacy_Id__c, api: rest, batch_size: 50, parallel: 1",
+            "",
+        ),
+    );
+    let fault = Fault::new(Effect::Delay(Span::from_millis(1500)))
+        .on_method("PATCH")
+        .on_path("/composite/sobjects")
+        .after(1);
+    dst.emulator.add_fault(fault);
+    let child = project
+        .command(&["run", "c.yaml"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    wait("a batch", || asked(&dst, "PATCH", "/composite/sobjects") == 1);
+    let sent = std::process::Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .expect("kill runs");
+    assert!(sent.success());
+    let ran = Ran::new(child.wait_with_output().expect("it ends"), &["run", "c.yaml"]);
+    ran.exits(143).says("go on with it");
+    dst.emulator.clear_faults();
+    // What was in flight is recorded, and nothing more was begun.
+    let before = dst.emulator.count("Contact");
+    assert!((50..300).contains(&before), "{before}");
+    project.run(&["resume", "last"]).exits(0);
+    assert_eq!(dst.dump("Contact", "LastName").len(), 300);
+    project.run(&["report", "last"]).says("2 sittings");
 }
