@@ -20,7 +20,7 @@ use super::{
 use crate::{
     event::Event,
     extract::{self, ExtractError},
-    load::{Journal, Loader, Remembered, Unit, WriteRow, Written, prepare},
+    load::{Journal, Loader, Plain, Remembered, Unit, WriteRow, Written, prepare},
     pipeline::{
         expr::Context,
         model::{Nulls, Operation},
@@ -793,6 +793,14 @@ async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), Eng
     let mut rows = unit.rows;
     // Whatever comes of the question, the unit's rows are written down.
     let asked = found_again(shared, step, &mut rows).await;
+    if unit.remembered {
+        // The parent that is known now was still under way when the row was sent: it went without.
+        let fields = &shared.plan.steps[step].mapping.fields;
+        for (row, _) in &mut rows {
+            let mut cells = row.cells.iter().zip(fields);
+            row.later |= cells.any(|(cell, field)| field.looping && matches!(cell, Plain::Value(_)));
+        }
+    }
     let shared_too = Arc::clone(shared);
     let (ended, aside, marks) = blocking(move || {
         let marks = match unit.remembered {
