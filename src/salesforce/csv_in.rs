@@ -16,6 +16,9 @@ use crate::http::{BodyStream, HttpError};
 /// Rows handed over at once.
 const BATCH: usize = 1000;
 
+/// No row of an org is larger: 800 fields of 131,072 characters are not filled at once.
+const MOST_OF_ROW: usize = 64 * 1024 * 1024;
+
 /// Makes a row's value of a line; made anew for each header line.
 pub(super) type Reader<T> = Box<dyn FnMut(&StringRecord) -> T + Send>;
 /// Makes a [`Reader`] from a header line, or says which column is missing.
@@ -46,6 +49,7 @@ impl<T: Send + 'static> CsvRows<T> {
             let input = Input {
                 chunks: chunks_in,
                 current: Bytes::new(),
+                taken: 0,
                 failure: failure.clone(),
             };
             if let Err(error) = parse(input, &call, &header, skip, &batches_out) {
@@ -128,12 +132,16 @@ fn parse<T>(
 }
 
 fn read(lines: &mut csv::Reader<Input>, record: &mut StringRecord, call: &str) -> Result<bool, ClientError> {
-    lines.read_record(record).map_err(|error| match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => ClientError::NotUnderstood {
-            call: call.to_owned(),
-            detail: "it is not UTF-8".into(),
-            request_id: None,
-        },
+    lines.get_mut().taken = 0;
+    let found = lines.read_record(record);
+    let odd = |detail: String| ClientError::NotUnderstood {
+        call: call.to_owned(),
+        detail,
+        request_id: None,
+    };
+    found.map_err(|error| match error.kind() {
+        csv::ErrorKind::Utf8 { .. } => odd("it is not UTF-8".into()),
+        _ if lines.get_ref().taken > MOST_OF_ROW => odd(format!("a row is larger than {MOST_OF_ROW} bytes")),
         _ => broke_off(call, error.to_string()),
     })
 }
@@ -156,11 +164,16 @@ fn cut(record: &mut StringRecord) {
 struct Input {
     chunks: mpsc::Receiver<Result<Bytes, HttpError>>,
     current: Bytes,
+    /// The bytes that the reader took since it began with a row.
+    taken: usize,
     failure: Arc<Mutex<Option<HttpError>>>,
 }
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.taken > MOST_OF_ROW {
+            return Err(std::io::Error::other("the row does not end"));
+        }
         while self.current.is_empty() {
             match self.chunks.blocking_recv() {
                 None => return Ok(0),
@@ -173,6 +186,7 @@ impl Read for Input {
         }
         let n = buffer.len().min(self.current.len());
         self.current.copy_to_slice(&mut buffer[..n]);
+        self.taken += n;
         Ok(n)
     }
 }
