@@ -432,6 +432,14 @@ pub enum StateError {
         /// The file.
         path: String,
     },
+    /// The file may not grow, though the disk has room.
+    #[error(
+        "cannot write state `{path}`: nothing more may be written (a quota, or a limit on the size of files)"
+    )]
+    NoMore {
+        /// The file.
+        path: String,
+    },
     /// The pipeline is being run already.
     #[error("`{pipeline}`{} is being run already{}", in_env(env), held_by(by))]
     Running {
@@ -469,7 +477,7 @@ impl StateError {
                 "move the file away, or name another one under `state: { sqlite: ... }` in orgferry.yaml; without the \
                  old file the history and the id map start anew"
             }
-            StateError::Full { .. } => NO_ROOM,
+            StateError::Full { .. } | StateError::NoMore { .. } => NO_ROOM,
             StateError::Create { source, .. } if is_full(source) => NO_ROOM,
             StateError::Create { .. } | StateError::ReadOnly { .. } => {
                 "make the folder writable, or name another file under `state: { sqlite: ... }` in orgferry.yaml"

@@ -356,6 +356,12 @@ fn database(path: &str, error: &rusqlite::Error) -> StateError {
             found: "it, or a file beside it, cannot be opened",
         },
         Some(ErrorCode::DiskFull) => StateError::Full { path },
+        _ if error
+            .sqlite_error()
+            .is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE) =>
+        {
+            StateError::NoMore { path }
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { path },
         _ => StateError::Database {
             path,
