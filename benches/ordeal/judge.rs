@@ -64,10 +64,13 @@ pub(super) fn judge(
     let mut verdict = Verdict::default();
     let runs = project.runs()?;
     let Some((run, status)) = runs.first() else {
-        return Err("no run is known".into());
+        return Err(format!("no run is known:\n{}", project.told()).into());
     };
     if !status.starts_with("done") {
-        verdict.wrong.push(format!("the run is `{status}`"));
+        verdict
+            .wrong
+            .push(format!("the run has not ended: it is `{status}`"));
+        return Ok(verdict);
     }
     let report = project.report(run)?;
     if report["discrepancies"]
@@ -114,12 +117,23 @@ pub(super) fn judge(
                     lane,
                     markers: &markers,
                     parked: &all_parked,
-                    may_not_know: shape.may_not_know(),
+                    shape,
                     trouble,
                 };
                 look.at(sides, &mut verdict);
             }
-            Fate::Removed { others } => removed(lane, sides, others, &mut verdict),
+            Fate::Removed { others } => {
+                let kept: BTreeSet<&str> = sides
+                    .src
+                    .iter()
+                    .filter(|row| {
+                        let code = all_parked.get(text(row, "Id"));
+                        code.is_some_and(|code| trouble.explains(code))
+                    })
+                    .map(|row| text(row, "Marker__c"))
+                    .collect();
+                removed(lane, sides, &kept, others, &mut verdict);
+            }
         }
     }
     for step in report["steps"].as_array().into_iter().flatten() {
@@ -154,18 +168,19 @@ fn count(lane: &Lane, report: &Value, second_run: bool, rows: usize, verdict: &m
     }
 }
 
-/// The rows that a delete step names are gone, the others are there.
-fn removed(lane: &Lane, sides: &Sides, others: usize, verdict: &mut Verdict) {
+/// The rows that a delete step names are gone, but for those that are parked; the others are there.
+fn removed(lane: &Lane, sides: &Sides, kept: &BTreeSet<&str>, others: usize, verdict: &mut Verdict) {
+    verdict.parked += kept.len();
     let named: BTreeSet<&str> = sides.src.iter().map(|row| text(row, "Marker__c")).collect();
     for row in &sides.dst {
         let marker = text(row, "Marker__c");
-        if named.contains(marker) {
+        if named.contains(marker) != kept.contains(marker) {
             verdict
                 .lost
                 .push(format!("{} {marker} is still there", lane.object));
         }
     }
-    if sides.dst.len() != others {
+    if sides.dst.len() != others + kept.len() {
         verdict.wrong.push(format!(
             "{}: {} records are left of {others}",
             lane.object,
@@ -180,7 +195,7 @@ struct Look<'a> {
     markers: &'a BTreeMap<&'a str, &'a str>,
     /// Parked rows of all steps, by source id.
     parked: &'a BTreeMap<String, String>,
-    may_not_know: bool,
+    shape: Shape,
     trouble: Trouble,
 }
 
@@ -203,8 +218,9 @@ impl Look<'_> {
                     .push(format!("{name} is parked as {code}, without a reason")),
                 ([one], None) => self.compare(row, one, &name, verdict),
                 // Nobody can know; or it is there, and its parent is not.
-                ([_], Some("unknown_outcome")) if self.may_not_know => verdict.parked += 1,
+                ([_], Some("unknown_outcome")) if self.shape.may_not_know() => verdict.parked += 1,
                 ([_], Some("waits_for_parent")) if self.explains("waits_for_parent") => verdict.parked += 1,
+                ([_], Some(code)) if self.shape.meets_records() && self.explains(code) => verdict.parked += 1,
                 ([_], Some(code)) => verdict
                     .wrong
                     .push(format!("{name} is there, and parked as {code}")),
@@ -222,7 +238,7 @@ impl Look<'_> {
 
     /// Whether something that happened explains that a row is parked.
     fn explains(&self, code: &str) -> bool {
-        let unknown = self.may_not_know && matches!(code, "unknown_outcome" | "waits_for_parent");
+        let unknown = self.shape.may_not_know() && matches!(code, "unknown_outcome" | "waits_for_parent");
         unknown || self.trouble.explains(code)
     }
 

@@ -76,6 +76,7 @@ enum End {
 struct Stage {
     project: Project,
     orgs: [Org; 2],
+    two_passes: bool,
 }
 
 impl Ordeal {
@@ -97,7 +98,7 @@ impl Ordeal {
         let dir = tempfile::tempdir()?;
         let mut rng = Rng::with_seed(self.seed);
         let (scene, mut stage) = self.open(dir.path(), &mut rng)?;
-        let before = stage.project.runs()?.len();
+        let before = stage.project.runs()?;
         let [src, dst] = self.trouble.faults();
         for (org, faults) in stage.orgs.iter().zip([src, dst]) {
             for fault in faults {
@@ -110,7 +111,10 @@ impl Ordeal {
         loop {
             // What was killed before it wrote itself down has not begun.
             let runs = stage.project.runs()?;
-            let newest = (runs.len() > before).then(|| runs[0].clone());
+            // Runs of one second stand in no order.
+            let newest = runs
+                .into_iter()
+                .find(|(run, _)| before.iter().all(|(known, _)| known != run));
             let args: &[&str] = match &newest {
                 None => &["run", PIPELINE, "--progress", "none"],
                 Some((_, status)) if status.starts_with("done") => break,
@@ -166,6 +170,7 @@ impl Ordeal {
         let mut stage = Stage {
             project,
             orgs: [src, dst],
+            two_passes: matches!(self.shape, Shape::Cycle(_) | Shape::InsertCycle(_)),
         };
         if scene.second_run {
             let first = ["run", PIPELINE, "--progress", "none"];
@@ -334,21 +339,24 @@ impl Stage {
                 newest = Some((when, word));
             }
         }
-        let second = self.orgs[1]
-            .requests()?
-            .iter()
-            .any(|(method, path)| method == "PATCH" && (path.ends_with("/composite/sobjects")))
-            || self.orgs[1]
-                .jobs()?
-                .iter()
-                .any(|job| job["operation"] == "update");
+        // An org in trouble may not answer.
+        let jobs = self.orgs[1].jobs().unwrap_or_default();
+        let written = self.orgs[1].requests()?;
+        let second = self.two_passes
+            && (jobs.iter().any(|job| job["operation"] == "update")
+                || written
+                    .iter()
+                    .any(|(method, path)| method == "PATCH" && path.ends_with("/composite/sobjects")));
         let word = newest.map_or("start", |(_, word)| word);
         let how = match moment {
             Some(Moment::Asked(..)) => ", next request on its way",
             Some(Moment::Done(..)) => ", answer on its way",
             _ => "",
         };
-        Ok(format!("{}{word}{how}", if second { "updates: " } else { "" }))
+        Ok(format!(
+            "{}{word}{how}",
+            if second { "second pass: " } else { "" }
+        ))
     }
 }
 

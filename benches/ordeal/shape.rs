@@ -10,13 +10,13 @@ use super::{Fallible, orgs::Org};
 pub(crate) enum Shape {
     /// Upserts by external id, children with a `ref`.
     Upsert(Api),
-    /// Inserts without a key, children with a `ref`.
+    /// Inserts without a key that the org keeps unique, children with a `ref`.
     Insert(Api),
-    /// Inserts with a key: what is there is left alone.
+    /// Inserts by external id: what is there is left alone.
     InsertByKey(Api),
     /// A self reference and a cycle of two objects: two passes.
     Cycle(Api),
-    /// Inserts without a key whose self reference needs a second pass.
+    /// As [`Shape::Insert`], with a self reference that needs a second pass.
     InsertCycle(Api),
     /// A key of two fields that are no external ids.
     Composite(Api),
@@ -134,9 +134,21 @@ impl Shape {
     }
 
     /// Whether a request whose answer is lost leaves rows of which nobody can say whether they are there: these may be
-    /// parked, and are in the target once or not at all.
+    /// parked, and are in the target once or not at all. Of a key they are looked for, and
+    /// what is not found is parked, for it may still be on its way.
     pub(crate) fn may_not_know(self) -> bool {
-        matches!(self, Shape::Insert(Api::Rest) | Shape::InsertCycle(Api::Rest))
+        matches!(
+            self,
+            Shape::Insert(Api::Rest)
+                | Shape::InsertCycle(Api::Rest)
+                | Shape::InsertByKey(Api::Rest)
+                | Shape::Composite(Api::Rest)
+        )
+    }
+
+    /// Whether the target has records of the rows before: a parked row leaves its record as it was.
+    pub(crate) fn meets_records(self) -> bool {
+        matches!(self, Shape::Deletes(_) | Shape::Update(_) | Shape::Delete(_))
     }
 
     /// Orgs and pipeline, their sizes and settings drawn by lot.
@@ -164,7 +176,11 @@ impl Shape {
             Shape::Upsert(_) | Shape::Cycle(_) | Shape::Deletes(_) => {
                 (target("upsert", Some("Legacy_Id__c")), true)
             }
-            Shape::Insert(_) | Shape::InsertCycle(_) => (target("insert", None), false),
+            // Bulk pairs its results by a key, which the org need not keep unique.
+            Shape::Insert(Api::Bulk) | Shape::InsertCycle(Api::Bulk) => {
+                (target("insert", Some("Key__c")), false)
+            }
+            Shape::Insert(Api::Rest) | Shape::InsertCycle(Api::Rest) => (target("insert", None), false),
             Shape::InsertByKey(_) => (target("insert", Some("Legacy_Id__c")), true),
             Shape::Composite(_) => (target("upsert", Some("[Key__c, Marker__c]")), false),
             Shape::Update(_) => (target("update", Some("Marker__c")), false),
