@@ -6,6 +6,8 @@
 mod journal;
 mod sqlite;
 mod store;
+#[cfg(test)]
+mod suite;
 
 pub use journal::{ClaimedKey, Ended, NewUnit, StartedWith, StepPlace, StepStage, UnitId, UnitRecord};
 pub use sqlite::{RunLock, Sqlite, project_folder};
