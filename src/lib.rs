@@ -41,7 +41,7 @@
 //! | [`transform`] | batch to batch, pure; tests of mappings | `pipeline`, `record`, `diag` (places) |
 //! | [`plan`] | what will be done: gather, build, order; types across a step, schema lock, drift | `pipeline`, `salesforce`, `transform`, `file`, `record`, `diag` |
 //! | [`extract`] | plan step to batches, a file a kind of source | `plan`, `pipeline`, `salesforce`, `file`, `record` |
-//! | [`state`] | runs, outcomes, the id map, the journal: one trait, SQLite | `record` |
+//! | [`state`] | runs, outcomes, the id map, the journal: one trait, SQLite and PostgreSQL | `record` |
 //! | [`load`] | rows to outcomes, a file a kind of road; writes down what it is about to send | `plan`, `pipeline`, `transform`, `salesforce`, `http`, `file`, `state`, `record` |
 //! | [`event`] | the only bridge from the engine outwards | `record`, `plan` |
 //! | [`engine`] | the loop: stages, back-pressure, stopping, passes | all above |

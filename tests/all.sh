@@ -8,6 +8,12 @@ if ! command -v cc >/dev/null; then
     apt-get update -qq
     apt-get install -y -qq gcc libc6-dev
 fi
+# State in PostgreSQL is tried on a real server; the tests start one of their own.
+if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null || ! command -v openssl >/dev/null; then
+    apt-get update -qq
+    apt-get install -y -qq postgresql openssl
+fi
+unset ORGFERRY_NO_POSTGRES
 for part in rustfmt clippy; do
     command -v "cargo-${part/rust/}" >/dev/null || rustup component add "$part"
 done

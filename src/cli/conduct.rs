@@ -19,7 +19,7 @@ use crate::{
     },
     plan::Schemas,
     report::{CallsLeft, Collector, End, Failure, ParkedFile, ReportFinding, RunReport, Start, parked, text},
-    state::{self, RunRecord, RunStatus, Sqlite, StartedWith, Store},
+    state::{self, RunRecord, RunStatus, StartedWith, Store},
 };
 
 /// One run from its beginning in state to its table on the screen.
@@ -49,7 +49,7 @@ pub(super) struct Job<'a> {
 /// Runs a pipeline: progress on standard error, the result's table on standard output. Gives the exit code.
 pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'_>) -> Result<u8, Problem> {
     let pipeline = Arc::clone(&job.pipeline);
-    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&pipeline.state)?);
+    let store = super::store::open(context, &pipeline.state)?;
     let (begun, (from, to)) = (Instant::now(), ends(&pipeline));
     let record = job.goes_on.clone().unwrap_or_else(|| RunRecord {
         id: engine::new_run_id(),

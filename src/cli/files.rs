@@ -8,8 +8,12 @@ use sha2::{Digest, Sha256};
 use super::{Context, Problem, project};
 use crate::{
     diag::{self, Colour, Files, Finding},
-    pipeline::{self, Loaded, Pipeline, expr::Vars, model::VarDefault},
-    spec::{Loader, Node},
+    pipeline::{
+        self, Loaded, Pipeline,
+        expr::Vars,
+        model::{StatePlace, VarDefault},
+    },
+    spec::Loader,
 };
 
 /// One pipeline without errors.
@@ -140,21 +144,17 @@ fn has_yaml(folder: &Path) -> bool {
 }
 
 /// Where a project keeps its state.
-pub(super) fn state_of(folder: &Path) -> Result<PathBuf, Problem> {
+pub(super) fn state_of(folder: &Path) -> Result<StatePlace, Problem> {
     let mut loader = Loader::default();
     let found = loader.project(&folder.join("pipeline.yaml"));
     let own = found.file.filter(|_| found.folder == folder);
-    let named = own
-        .as_ref()
-        .and_then(|file| file.root.get("state"))
-        .and_then(|state| state.get("sqlite"));
     if own.is_none() && folder.join("orgferry.yaml").is_file() {
         return Err(Problem::usage(
             "orgferry.yaml cannot be read, so that it is not known where the state is",
         )
         .help("`orgferry validate` shows what is wrong with it"));
     }
-    Ok(folder.join(named.and_then(Node::text).unwrap_or(".orgferry/state.db")))
+    Ok(pipeline::state_of(own.as_ref().map(|file| &file.root), folder))
 }
 
 /// The vars of a run.

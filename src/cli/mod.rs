@@ -20,6 +20,7 @@ mod resume;
 mod run;
 mod runs;
 mod schema;
+mod store;
 mod terminal;
 mod test;
 mod validate;

@@ -1,7 +1,11 @@
 use owo_colors::OwoColorize;
 
 use super::terminal::Terminal;
-use crate::{engine::EngineError, report::parked::ParkedError, state::StateError};
+use crate::{
+    engine::EngineError,
+    report::parked::ParkedError,
+    state::{ServerError, StateError},
+};
 
 /// Why a command ends without having done what it was asked.
 #[derive(Debug)]
@@ -72,10 +76,12 @@ impl From<EngineError> for Problem {
 impl From<StateError> for Problem {
     fn from(error: StateError) -> Self {
         let mut problem = match error {
-            StateError::Ambiguous { .. } => Problem::usage(error.to_string()),
+            StateError::Ambiguous { .. } | StateError::Server(ServerError::Address { .. }) => {
+                Problem::usage(error.to_string())
+            }
             _ => Problem::new(error.to_string()),
         };
-        problem.help = error.help().map(str::to_owned);
+        problem.help = error.help();
         problem
     }
 }

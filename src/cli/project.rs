@@ -1,7 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{Context, Problem};
-use crate::state::{RunRecord, Sqlite, StateError, Store};
+use crate::state::{RunRecord, StateError, Store};
 
 /// Files and folders that make a folder a project.
 const MARKS: [&str; 3] = ["orgferry.yaml", "credentials.yaml", ".orgferry"];
@@ -38,10 +41,13 @@ pub(super) fn flag(context: &Context, project: &Path) -> Option<String> {
 }
 
 /// The history of a project; `None` when nothing has run there.
-pub(super) fn history(context: &Context, given: Option<&Path>) -> Result<(PathBuf, Option<Sqlite>), Problem> {
+pub(super) fn history(
+    context: &Context,
+    given: Option<&Path>,
+) -> Result<(PathBuf, Option<Arc<dyn Store>>), Problem> {
     let project = find(context, given)?;
     let state = super::files::state_of(&project)?;
-    let store = Sqlite::open_existing(&state)?;
+    let store = super::store::open_existing(context, &state)?;
     Ok((project, store))
 }
 
@@ -68,7 +74,7 @@ pub(super) fn run_of(
     context: &Context,
     project: Option<&Path>,
     name: &str,
-) -> Result<(PathBuf, Sqlite, RunRecord), Problem> {
+) -> Result<(PathBuf, Arc<dyn Store>, RunRecord), Problem> {
     let (folder, store) = history(context, project)?;
     let unknown = |what: String| {
         Problem::usage(what)

@@ -6,7 +6,7 @@ use std::{
 use super::{Context, Problem, project, runs::Format};
 use crate::{
     report::{RunReport, parked, text},
-    state::{RunRecord, Sqlite, Store},
+    state::{RunRecord, Store},
 };
 
 /// Show the report of a run again, or its parked rows
@@ -38,10 +38,10 @@ pub(super) struct Args {
 pub(super) fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
     let (folder, store, run) = project::run_of(context, args.project.as_deref(), &args.run)?;
     if let Some(step) = &args.parked {
-        return print_parked(context, &store, &run, step);
+        return print_parked(context, &*store, &run, step);
     }
-    let mut report = report(&store, &run)?;
-    report.resumable = project::is_resumable(&store, &run)?;
+    let mut report = report(&*store, &run)?;
+    report.resumable = project::is_resumable(&*store, &run)?;
     let shown = match args.format {
         Format::Json => format!("{}\n", report.to_json()),
         Format::Text => {
@@ -54,7 +54,7 @@ pub(super) fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
 }
 
 /// The report as it was written; of a run that wrote none, what state knows.
-fn report(store: &Sqlite, run: &RunRecord) -> Result<RunReport, Problem> {
+fn report(store: &dyn Store, run: &RunRecord) -> Result<RunReport, Problem> {
     let Some(text) = &run.report else {
         let mut report = RunReport::of_record(run, &store.counts(&run.id)?);
         for found in parked::survey(store, &run.id)? {
@@ -82,7 +82,7 @@ fn report(store: &Sqlite, run: &RunRecord) -> Result<RunReport, Problem> {
     }
 }
 
-fn print_parked(context: &Context, store: &Sqlite, run: &RunRecord, step: &str) -> Result<u8, Problem> {
+fn print_parked(context: &Context, store: &dyn Store, run: &RunRecord, step: &str) -> Result<u8, Problem> {
     let steps = parked::survey(store, &run.id)?;
     if let Some(found) = steps.iter().find(|found| found.step == step) {
         return match parked::write_csv(

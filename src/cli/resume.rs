@@ -37,7 +37,7 @@ pub(super) struct Args {
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
     let (folder, store, run) = project::run_of(context, args.project.as_deref(), &args.run)?;
-    let started_with = check(context, &folder, &store, &run)?;
+    let started_with = check(context, &folder, &*store, &run)?;
     drop(store);
     let file = shown(context, &folder.join(&started_with.file));
     let loaded = match files::load_one(context, &file, run.env.as_deref())? {

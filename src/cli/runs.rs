@@ -13,7 +13,7 @@ use tabled::{
 use super::{Context, Problem, project};
 use crate::{
     report::{RunReport, duration, grouped, text},
-    state::{RunRecord, Store},
+    state::RunRecord,
 };
 
 /// List the runs of this project, newest first

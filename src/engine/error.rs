@@ -242,7 +242,11 @@ impl EngineError {
                 None => format!("{}; nothing was written", error.help()),
                 Some(_) => error.help(),
             }),
-            EngineError::State(_) => Some("check the folder `.orgferry` and the disk".to_owned()),
+            EngineError::State(error) => Some(
+                error
+                    .help()
+                    .unwrap_or_else(|| "check the folder `.orgferry` and the disk".to_owned()),
+            ),
             EngineError::TooManyParked { .. } => Some(
                 "look at the parked rows' reasons below; raise `policy.errors.stop_when` only when they are expected"
                     .to_owned(),

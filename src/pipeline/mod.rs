@@ -9,6 +9,6 @@ pub mod expr;
 pub mod model;
 pub mod soql;
 
-pub(crate) use compile::masked;
 pub use compile::{Loaded, apply_vars, load, load_instead, load_to_check};
+pub(crate) use compile::{masked, state_of};
 pub use model::Pipeline;

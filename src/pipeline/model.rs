@@ -35,8 +35,8 @@ pub struct Pipeline {
     pub digest: String,
     /// The project folder, which holds the state.
     pub project: PathBuf,
-    /// The SQLite state file, from the project file or `.orgferry/state.db` in the project folder.
-    pub state: PathBuf,
+    /// Where its runs are remembered.
+    pub state: StatePlace,
     /// The default named credential of sources.
     pub from: Option<String>,
     /// The default named credential of targets.
@@ -56,6 +56,23 @@ pub struct Pipeline {
     /// Fields that hold personal data, the standard ones and those that the files mark, by sobject.
     pub personal: Vec<(String, Vec<String>)>,
 }
+
+/// Where runs are remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatePlace {
+    /// An SQLite file: the project file's, or `.orgferry/state.db` in the project folder.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres {
+        /// Where its address comes from, which may hold a password.
+        url: ValueRef,
+        /// The schema that holds the tables: projects that share a database have one each.
+        schema: String,
+    },
+}
+
+/// The schema where none is named.
+pub const DEFAULT_SCHEMA: &str = "orgferry";
 
 /// A step that a `ref` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,14 +4,16 @@
 //! blocking threads, a batch at a time. Nothing here grows in memory with the number of rows.
 
 mod journal;
+mod postgres;
 mod sqlite;
 mod store;
 #[cfg(test)]
 mod suite;
 
 pub use journal::{ClaimedKey, Ended, NewUnit, StartedWith, StepPlace, StepStage, UnitId, UnitRecord};
-pub use sqlite::{RunLock, Sqlite, project_folder};
+pub use postgres::{Postgres, ServerError};
+pub use sqlite::{Sqlite, project_folder};
 pub use store::{
-    ClaimedValue, CursorMove, CursorRecord, Deferred, Expected, LinkSet, ParkedRow, RunRecord, RunStatus,
-    SentMark, StateError, StepCounts, StepRun, Store, WaitingRow,
+    ClaimedValue, CursorMove, CursorRecord, Deferred, Expected, LinkSet, ParkedRow, RunLock, RunRecord,
+    RunStatus, SentMark, StateError, StepCounts, StepRun, Store, WaitingRow,
 };

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::{ClaimedKey, Ended, NewUnit, RunLock, StartedWith, StepPlace, UnitId, UnitRecord};
+use super::{ClaimedKey, Ended, NewUnit, ServerError, StartedWith, StepPlace, UnitId, UnitRecord};
 use crate::record::{Outcome, ParkReason, RefAnswer, RowResult};
 
 /// Where runs, outcomes and links are kept.
@@ -181,6 +181,21 @@ pub trait Store: Send + Sync {
 
     /// One row's end in a run.
     fn outcome(&self, run: &str, step: &str, source_id: &str) -> Result<Option<RowResult>, StateError>;
+}
+
+/// Holds a pipeline's place until it is dropped.
+pub struct RunLock(#[expect(dead_code, reason = "what it does, it does when it is dropped")] Box<dyn Send>);
+
+impl RunLock {
+    pub(super) fn new(place: impl Send + 'static) -> Self {
+        RunLock(Box::new(place))
+    }
+}
+
+impl std::fmt::Debug for RunLock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RunLock")
+    }
 }
 
 /// A step of a run in the store.
@@ -450,6 +465,9 @@ pub enum StateError {
         /// The run, since when, and the process, where it has said so.
         by: Option<String>,
     },
+    /// The database is on a server, and cannot be used.
+    #[error(transparent)]
+    Server(ServerError),
     /// Another process writes to it and does not end.
     #[error("state `{path}` is in use by another process")]
     Busy {
@@ -468,8 +486,9 @@ pub enum StateError {
 
 impl StateError {
     /// What to do about it.
-    pub fn help(&self) -> Option<&'static str> {
-        Some(match self {
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
+            StateError::Server(error) => return error.help(),
             StateError::Newer { .. } => {
                 "update orgferry, or name another file under `state` in orgferry.yaml"
             }
@@ -488,7 +507,8 @@ impl StateError {
             StateError::Busy { .. } => "wait until the other run has ended",
             StateError::Ambiguous { .. } => "write more of the id",
             StateError::Database { .. } => return None,
-        })
+        };
+        Some(help.to_owned())
     }
 }
 

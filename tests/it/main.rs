@@ -21,6 +21,7 @@ mod mapping;
 mod mapping_tests;
 mod mutation;
 mod one_at_a_time;
+mod postgres;
 mod recording;
 mod resume;
 mod robust;

@@ -85,6 +85,10 @@ const FILES: &[(&str, &str)] = &[
         "cursor_of_http_empty",
         "nothing at all and `null` are one in JSON",
     ),
+    (
+        "state_url_without_scheme",
+        "a reference and an address may stand in one place; the address is read by us",
+    ),
     ("test_item_number", "what a test may give depends on the source"),
     (
         "test_value_is_a_list",

@@ -9,7 +9,7 @@ use std::{
 
 use orgferry::{
     diag::{Colour, Severity, render_json, render_text},
-    pipeline::{Loaded, load, load_to_check},
+    pipeline::{Loaded, load, load_to_check, model::StatePlace},
 };
 
 use crate::types;
@@ -126,7 +126,10 @@ fn environments_change_credentials_vars_and_policy() {
     let budget = |loaded: &Loaded| loaded.pipelines[0].steps[0].policy.budget;
     assert_eq!(budget(&plain), orgferry::pipeline::model::Budget::Share(60.0));
     assert_eq!(budget(&uat), orgferry::pipeline::model::Budget::Calls(5000));
-    assert!(plain.pipelines[0].state.ends_with("run/state.db"));
+    let StatePlace::Sqlite(state) = &plain.pipelines[0].state else {
+        panic!("{:?}", plain.pipelines[0].state)
+    };
+    assert!(state.ends_with("run/state.db"));
 
     let unknown = load(&path, Some("uatt"));
     assert_eq!(unknown.findings.len(), 1);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Args, Context, Problem, Ran, files, run_info, text};
 use crate::{
-    cli::{conduct, fmt},
+    cli::{conduct, fmt, store},
     diag::did_you_mean,
     engine::{self, Rows, RunRequest, Sample, SampleRequest},
     event::Events,
@@ -41,8 +41,8 @@ pub(super) async fn execute(context: &Context, args: &Args, rows: u32) -> Result
     let vars = files::vars(context, &loaded, &args.vars)?;
     let before = fs::read_to_string(path)
         .map_err(|e| Problem::usage(format!("cannot read `{}`: {e}", path.display())))?;
-    let store: Arc<dyn Store> = match Sqlite::open_existing(&pipeline.state)? {
-        Some(store) => Arc::new(store),
+    let store: Arc<dyn Store> = match store::open_existing(context, &pipeline.state)? {
+        Some(store) => store,
         // Nothing has run yet, and asking shall leave nothing behind.
         None => Arc::new(Sqlite::memory()?),
     };

@@ -18,6 +18,7 @@ mod pii;
 mod policy;
 mod scope;
 mod source;
+mod state;
 mod steps;
 mod target;
 mod test_cases;
@@ -35,7 +36,11 @@ use sha2::{Digest, Sha256};
 pub(crate) use pii::masked;
 pub use vars::apply_vars;
 
-use super::{Pipeline, credentials::ValueRef, model::Policy};
+use super::{
+    Pipeline,
+    credentials::ValueRef,
+    model::{Policy, StatePlace},
+};
 use crate::{
     diag::{Files, Finding, Severity, Span, all_of, did_you_mean, sort},
     file::tidy,
@@ -81,6 +86,11 @@ pub fn load_instead(path: &Path, text: String, env: Option<&str>) -> Loaded {
 /// and whether they have what the pipelines name.
 pub fn load_to_check(paths: &[PathBuf], env: Option<&str>) -> Loaded {
     load_for(paths, env, Purpose::Check, Loader::default())
+}
+
+/// Where the project of a folder keeps its state; `root` is its project file's, where there is one.
+pub(crate) fn state_of(root: Option<&Node>, folder: &Path) -> StatePlace {
+    state::place(root, folder)
 }
 
 /// What files are loaded for.
@@ -134,6 +144,7 @@ fn load_for(paths: &[PathBuf], env: Option<&str>, purpose: Purpose, mut loader: 
             }
             FileKind::Project => {
                 let mut ctx = Ctx::new(&loader.files, &mut loader.findings);
+                state::check(&document.root, &mut ctx);
                 environments::files(&document.root, document.folder(), &mut ctx);
                 vars::of_environments(&document.root, &mut ctx);
                 environments.read(document, &mut loader);
@@ -436,9 +447,9 @@ fn compile(
         unused::report(root, &vars, &usage, ctx);
     }
 
-    let state = project_root
-        .and_then(|root| root.get("state"))
-        .and_then(|state| state.get("sqlite"));
+    if let Some(root) = project_root {
+        state::check(root, ctx);
+    }
     let whole = compiled.zip(mask_key);
     let pipeline = whole.map(|(steps, mask_key)| Pipeline {
         name,
@@ -446,11 +457,7 @@ fn compile(
         file: document.path.clone(),
         digest: String::new(),
         project: project.folder.clone(),
-        state: tidy(
-            &project
-                .folder
-                .join(state.and_then(Node::text).unwrap_or(".orgferry/state.db")),
-        ),
+        state: state::place(project_root, &project.folder),
         from: text("from"),
         to: text("to"),
         run_as: text("run_as"),

@@ -160,6 +160,26 @@ pub(crate) static MASK_KEY: Key = Key::new(
 )
 .example("{\"env\":\"ORGFERRY_MASK_KEY\"}");
 
+/// In the project file.
+pub(crate) static STATE_URL: Key = Key::new(
+    "postgres",
+    &Shape::ByKind(&ByKind {
+        noun: "a reference such as { env: NAME }, or postgres://localhost/DATABASE",
+        scalar: Some(&TEXT),
+        list: None,
+        map: Some(&Shape::Forms(&Forms {
+            name: "state_url",
+            noun: "a reference",
+            doc: "Where the database's address comes from.",
+            forms: &[FROM_ENV, FROM_FILE, FROM_KEYRING, FROM_EXEC],
+            common: &[],
+        })),
+    }),
+    "A PostgreSQL database: where its address comes from, `postgres://USER:PASSWORD@HOST/DATABASE`. As text only for \
+     this machine, without a password.",
+)
+.example("{\"env\":\"ORGFERRY_STATE_URL\"}");
+
 static FROM_ENV: Form = Form {
     on: Key::new("env", &NAME, "The environment variable that holds the value.")
         .example("\"ORG1_CLIENT_SECRET\""),

@@ -1,7 +1,7 @@
 //! `orgferry.yaml`.
 
 use super::{
-    credentials::{MASK_KEY, VERSION},
+    credentials::{MASK_KEY, STATE_URL, VERSION},
     pipeline::*,
     text::*,
 };
@@ -26,9 +26,13 @@ pub(crate) static PROJECT_FILE: Shape = Shape::Record(&Record {
                         keys: &[],
                     },
                     Form {
-                        on: Key::new("postgres", &ANYTHING, "A PostgreSQL database.")
-                            .not_yet("use { sqlite: PATH }"),
-                        keys: &[],
+                        on: STATE_URL,
+                        keys: &[Key::new(
+                            "schema",
+                            &SCHEMA_NAME,
+                            "The database's schema that holds the tables. Projects that share a database need one each.",
+                        )
+                        .default("\"orgferry\"")],
                     },
                 ],
                 common: &[],

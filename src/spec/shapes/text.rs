@@ -129,6 +129,17 @@ static AMOUNT_KIND: TextKind = TextKind {
         digits(whole) && digits(fraction) && (whole == "0" || !whole.starts_with('0'))
     },
 };
+static SCHEMA_NAME_KIND: TextKind = TextKind {
+    noun: "a schema's name: at most 63 small letters, digits and `_`, a letter or `_` first",
+    pattern: "^[a-z_][a-z0-9_]{0,62}$",
+    allows: |text| {
+        text.len() <= 63
+            && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    },
+};
 static CHUNK_KIND: TextKind = TextKind {
     noun: "`auto`, `off` or a number of rows",
     pattern: "^(auto|off|[1-9][0-9]{0,8})$",
@@ -182,6 +193,7 @@ pub(crate) static DURATION: Shape = Shape::Text(&DURATION_KIND);
 pub(crate) static AMOUNT: Shape = Shape::Text(&AMOUNT_KIND);
 pub(crate) static CHUNK_SIZE: Shape = Shape::Text(&CHUNK_KIND);
 pub(crate) static CALLS: Shape = Shape::Text(&CALLS_KIND);
+pub(crate) static SCHEMA_NAME: Shape = Shape::Text(&SCHEMA_NAME_KIND);
 pub(crate) static JSONPATH: Shape = Shape::Text(&JSONPATH_KIND);
 pub(crate) static ASSIGNMENT_RULE: Shape = Shape::Text(&ASSIGNMENT_RULE_KIND);
 pub(crate) static SCALAR: Shape = Shape::Scalar;
@@ -287,6 +299,11 @@ mod tests {
             (&NAME_KIND, &["a", "A_1"][..], &["", "a-b", "a b", "ä"][..]),
             (&FIELD_KIND, &["Name", "X__c"], &["1a", "a.b", ""]),
             (&FIELD_PATH_KIND, &["Name", "Owner.Email"], &[".a", "a.", "a..b"]),
+            (
+                &SCHEMA_NAME_KIND,
+                &["orgferry", "_a1"],
+                &["", "1a", "Orgferry", "a-b", "a\""],
+            ),
             (
                 &URL_KIND,
                 &["https://a", "http://127.0.0.1:1"],

@@ -13,22 +13,19 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::{RunRecord, StateError};
+use crate::state::{RunLock, RunRecord, StateError};
 
 /// Whoever asks whether a run is alive holds its file for a moment.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Holds a pipeline's place until it is dropped.
-#[derive(Debug)]
-pub struct RunLock(Option<File>);
+/// A place that is taken.
+struct Place(File);
 
-impl Drop for RunLock {
+impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(file) = &mut self.0 {
-            // Nobody is here any more; the lock itself goes with the file's handle.
-            let _ = file.set_len(0);
-        }
+        // Nobody is here any more; the lock itself goes with the file's handle.
+        let _ = self.0.set_len(0);
     }
 }
 
@@ -44,7 +41,7 @@ struct Holder {
 /// to share it with.
 pub(super) fn hold(state: Option<&Path>, run: &RunRecord) -> Result<RunLock, StateError> {
     let Some(state) = state else {
-        return Ok(RunLock(None));
+        return Ok(RunLock::new(()));
     };
     let path = place(state, run);
     let create = |source| StateError::Create {
@@ -92,7 +89,7 @@ pub(super) fn hold(state: Option<&Path>, run: &RunRecord) -> Result<RunLock, Sta
         .set_len(0)
         .and_then(|()| file.write_all(serde_json::to_string(&us).unwrap_or_default().as_bytes()));
     written.map_err(create)?;
-    Ok(RunLock(Some(file)))
+    Ok(RunLock::new(Place(file)))
 }
 
 /// Whether the process of a run that has not ended is still there.

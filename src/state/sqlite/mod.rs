@@ -16,8 +16,6 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
-pub use lock::RunLock;
-
 use super::{RunRecord, RunStatus, StateError};
 
 /// The store behind every run on one machine.

@@ -6,13 +6,13 @@ use rusqlite::{
     types::{FromSqlError, Type},
 };
 
-use super::{RunLock, Sqlite, flow, journal, lock};
+use super::{Sqlite, flow, journal, lock};
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult, id18},
     state::{
         ClaimedKey, ClaimedValue, CursorMove, CursorRecord, Deferred, Ended, Expected, LinkSet, NewUnit,
-        ParkedRow, RunRecord, RunStatus, SentMark, StateError, StepCounts, StepPlace, StepRun, Store, UnitId,
-        UnitRecord, WaitingRow,
+        ParkedRow, RunLock, RunRecord, RunStatus, SentMark, StateError, StepCounts, StepPlace, StepRun,
+        Store, UnitId, UnitRecord, WaitingRow,
     },
 };
 
