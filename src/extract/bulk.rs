@@ -49,16 +49,26 @@ pub(super) async fn read<F: Future<Output = bool>>(
         None,
         None,
     );
-    while let Some(rows) = rows.next().await? {
+    let announced = info.number_records_processed;
+    while let Some(some) = rows.next().await? {
+        // Pages that go on behind the last row might go on for ever.
+        if let Some(announced) = announced
+            && announced < rows.count()
+        {
+            return Err(ExtractError::CountDiffers {
+                announced,
+                arrived: rows.count(),
+            });
+        }
         let batch = Batch {
             columns: Arc::clone(&read.columns),
-            rows,
+            rows: some,
         };
         if !take(batch).await || halted() {
             return Err(ExtractError::Stopped);
         }
     }
-    match info.number_records_processed {
+    match announced {
         Some(announced) if announced != rows.count() => Err(ExtractError::CountDiffers {
             announced,
             arrived: rows.count(),

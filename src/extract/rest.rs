@@ -16,6 +16,9 @@ use crate::{
 /// How often a cursor may die without a single new row before the source is given up.
 const MOST_RESTARTS: u32 = 3;
 
+/// How many pages in a row may bring no new row.
+const MOST_IDLE_PAGES: u32 = 20;
+
 pub(super) async fn read<F: Future<Output = bool>>(
     read: &Read,
     soql: &str,
@@ -35,10 +38,15 @@ pub(super) async fn read<F: Future<Output = bool>>(
     let all = matches!(read.from, ReadFrom::Query { all: true, .. });
     let mut page = client.query(soql, all, None).await?;
     place.announced = page.total_size;
-    let mut idle_restarts = 0;
+    let (mut idle_restarts, mut idle_pages) = (0, 0);
     loop {
         let mut rows = rows_of(std::mem::take(&mut page.records), read).await?;
         place.pass(&mut rows, id_column);
+        // Pages that go on behind the last row, or bring none, might go on for ever.
+        idle_pages = if rows.is_empty() { idle_pages + 1 } else { 0 };
+        if place.arrived > place.announced || (idle_pages > MOST_IDLE_PAGES && page.next.is_some()) {
+            break;
+        }
         if !rows.is_empty() {
             idle_restarts = 0;
             let batch = Batch {

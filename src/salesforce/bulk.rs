@@ -1,6 +1,12 @@
 //! Bulk API 2.0: jobs that read and write many rows (protocol reference: Bulk 2.0 ingest, Bulk 2.0 query).
 
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -57,6 +63,8 @@ pub struct BulkRows<T> {
     total: u64,
     attempt: u32,
     done: bool,
+    /// Pages that were asked for, as hashes: one that leads back would never end.
+    seen: HashSet<u64>,
 }
 
 struct Page<T> {
@@ -312,6 +320,7 @@ impl<T: Send + 'static> BulkRows<T> {
             total: 0,
             attempt: 1,
             done: false,
+            seen: HashSet::new(),
         }
     }
 
@@ -375,6 +384,17 @@ impl<T: Send + 'static> BulkRows<T> {
         {
             let detail = format!("{} rows, where {announced} were announced", self.of_page);
             return Err(broke_off(&page.call, detail));
+        }
+        if let Some(next) = &page.next {
+            let mut hasher = DefaultHasher::new();
+            next.hash(&mut hasher);
+            if self.locator.as_ref() == Some(next) || !self.seen.insert(hasher.finish()) {
+                return Err(ClientError::NotUnderstood {
+                    call: page.call.clone(),
+                    detail: "its locator leads back to an earlier page, so that it would never end".into(),
+                    request_id: None,
+                });
+            }
         }
         self.locator = page.next.take();
         self.done = self.locator.is_none();

@@ -2,7 +2,10 @@
 
 use std::{
     io::Read,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use bytes::{Buf, Bytes};
@@ -50,6 +53,7 @@ impl<T: Send + 'static> CsvRows<T> {
                 chunks: chunks_in,
                 current: Bytes::new(),
                 taken: 0,
+                last: Arc::default(),
                 failure: failure.clone(),
             };
             if let Err(error) = parse(input, &call, &header, skip, &batches_out) {
@@ -83,6 +87,7 @@ fn parse<T>(
         detail,
         request_id: None,
     };
+    let last = Arc::clone(&input.last);
     // Only a line feed ends a line: values may hold a lone carriage return. Those before a line feed are cut below.
     let mut lines = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -124,6 +129,10 @@ fn parse<T>(
                 return Ok(());
             }
         }
+    }
+    // Every line of an org's ends: a file that does not was cut, and its last value may be a piece of one.
+    if last.load(Ordering::Relaxed) != b'\n' {
+        return Err(broke_off(call, "it ends in the middle of a line"));
     }
     if !batch.is_empty() {
         let _ = batches.blocking_send(Ok(batch));
@@ -167,6 +176,8 @@ struct Input {
     /// The bytes that the reader took since it began with a row.
     taken: usize,
     failure: Arc<Mutex<Option<HttpError>>>,
+    /// The last byte that was read.
+    last: Arc<AtomicU8>,
 }
 
 impl Read for Input {
@@ -187,6 +198,9 @@ impl Read for Input {
         let n = buffer.len().min(self.current.len());
         self.current.copy_to_slice(&mut buffer[..n]);
         self.taken += n;
+        if let Some(last) = buffer[..n].last() {
+            self.last.store(*last, Ordering::Relaxed);
+        }
         Ok(n)
     }
 }
@@ -231,14 +245,14 @@ mod tests {
             ("a,b\r\n1,x\r\n2,\"y\r\"\r\n", 0, vec!["x", "y\r"]),
             ("a,b\n1,\"x\ny\"\n", 0, vec!["x\ny"]),
             ("a,b\n1,x\ry\n2,\0z\n", 0, vec!["x\ry", "\0z"]),
-            ("\u{feff}b\nx", 0, vec!["x"]),
+            ("\u{feff}b\nx\n", 0, vec!["x"]),
             ("a,b\n1,x\n2,y\n3,z\n", 2, vec!["z"]),
             ("a,b\n", 0, vec![]),
             ("", 0, vec![]),
         ] {
             assert_eq!(rows(vec![Ok(text)], skip).await.unwrap(), expected, "{text:?}");
         }
-        let cut = rows(vec![Ok("a,b\n1,\"sp"), Ok("lit\"\n2,\"y\"")], 0)
+        let cut = rows(vec![Ok("a,b\n1,\"sp"), Ok("lit\"\n2,\"y\"\n")], 0)
             .await
             .unwrap();
         assert_eq!(cut, ["split", "y"]);
@@ -252,6 +266,14 @@ mod tests {
         };
         let error = rows(vec![Ok("a,b\n1,x\n"), Err(broken)], 0).await.unwrap_err();
         assert_eq!(error.to_string(), "the connection broke during GET x: reset");
+        // What was cut in a line is no value: an empty cell would clear a field, half a text would be written.
+        for cut in ["a,b\n1,x\n2,", "a,b\n1,x\n2,\"y", "a,b\n1,x\n2,y", "a,b\n1"] {
+            let error = rows(vec![Ok(cut)], 0).await.unwrap_err();
+            assert!(
+                matches!(error, ClientError::Http(HttpError::Broken { .. })),
+                "{cut:?}: {error}"
+            );
+        }
         let error = rows(vec![Ok("a,b\n1\n")], 0).await.unwrap_err();
         assert!(
             matches!(error, ClientError::Http(HttpError::Broken { .. })),

@@ -14,6 +14,7 @@ mod files;
 mod flow;
 mod fmt;
 mod full_disk;
+mod hostile;
 mod hostile_org;
 mod http_source;
 mod manual;
