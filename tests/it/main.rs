@@ -22,6 +22,7 @@ mod mapping;
 mod mapping_tests;
 mod mutation;
 mod one_at_a_time;
+mod other_secrets;
 mod postgres;
 mod recording;
 mod resume;
