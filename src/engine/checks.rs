@@ -189,7 +189,7 @@ impl Gate {
                 examples: Vec::new(),
             })
             .collect();
-        let spool = spool(shared, format!("{}.rows", plan.name)).await?;
+        let spool = spool(shared, rows_of(plan)).await?;
         Ok(Some(Gate {
             spool,
             count: 0,
@@ -412,11 +412,34 @@ pub(super) async fn spool<T: Serialize + DeserializeOwned + 'static>(
 ) -> Result<Spool<T>, EngineError> {
     let (project, run) = (shared.project.clone(), shared.run.id.clone());
     blocking(move || {
-        let path = crate::state::project_folder(&project).map(|f| f.join("runs").join(run).join(name));
-        let path = path.map_err(|source| spooled(&project, source))?;
+        let path = spool_path(&project, &run, &name)?;
         Spool::create(&path).map_err(|source| spooled(&path, source))
     })
     .await
+}
+
+fn spool_path(project: &std::path::Path, run: &str, name: &str) -> Result<PathBuf, StateError> {
+    let folder = crate::state::project_folder(project).map_err(|source| spooled(project, source))?;
+    Ok(folder.join("runs").join(run).join(name))
+}
+
+/// Removes what a gate of an earlier sitting, which was killed, has put aside: it has let it pass, and the rows are read
+/// once more.
+pub(super) async fn forget_spool(shared: &Shared, step: usize) -> Result<(), EngineError> {
+    let (project, run) = (shared.project.clone(), shared.run.id.clone());
+    let name = rows_of(&shared.plan.steps[step]);
+    blocking(move || {
+        let path = spool_path(&project, &run, &name)?;
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(spooled(&path, source)),
+            _ => Ok(()),
+        }
+    })
+    .await
+}
+
+fn rows_of(plan: &PlanStep) -> String {
+    format!("{}.rows", plan.name)
 }
 
 pub(super) fn spooled(path: &std::path::Path, source: std::io::Error) -> StateError {

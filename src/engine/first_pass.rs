@@ -25,7 +25,7 @@ use crate::{
         expr::Context,
         model::{Nulls, Operation},
     },
-    plan::{PlanStep, ReadFrom, RowIdPlan, TargetKey},
+    plan::{PlanStep, ReadFrom, RowIdPlan, TargetKey, Write},
     record::{Batch, FieldPath, Outcome, ParkReason, Row, RowResult, Value},
     state::{ClaimedKey, Deferred, ParkedRow, StateError, StepStage, UnitId},
     transform::{Cell, Known, Mapping, RowEnd},
@@ -34,7 +34,7 @@ use crate::{
 /// Lookups whose answers are kept between batches; beyond, they are asked again.
 const MOST_LOOKUPS: usize = 50_000;
 
-/// Rows that the loader takes at a time.
+/// Rows that the loader takes at a time, at most.
 const PIECE: usize = 200;
 
 /// Records that are asked for in one query.
@@ -162,7 +162,10 @@ async fn transform_all(
     let mut known = Known::new(Arc::clone(&plan.record_types)).masking(shared.masker.clone());
     // What an earlier sitting has let pass is not asked again: some of it may be written.
     let mut gate = match shared.books[step].stage >= StepStage::Allowed {
-        true => None,
+        true => {
+            checks::forget_spool(shared, step).await?;
+            None
+        }
         false => Gate::of(shared, step).await?,
     };
     while let Some(batch) = incoming.recv().await {
@@ -732,7 +735,7 @@ async fn load(
         match ready {
             // What has ended is written down soon, not when the whole batch is on its way.
             Ready::Rows(rows) => {
-                for piece in pieces(rows) {
+                for piece in pieces(rows, &write) {
                     if shared.halted() || result.is_err() {
                         break;
                     }
@@ -763,11 +766,12 @@ async fn load(
     result
 }
 
-/// Rows in pieces of as many as a collections call takes.
-pub(super) fn pieces(rows: Vec<WriteRow>) -> impl Iterator<Item = Vec<WriteRow>> {
+/// Rows in pieces of as many as a collections call of the step takes.
+pub(super) fn pieces(rows: Vec<WriteRow>, write: &Write) -> impl Iterator<Item = Vec<WriteRow>> + use<> {
+    let most = write.batch.unwrap_or(PIECE).clamp(1, PIECE);
     let mut rows = rows.into_iter();
     std::iter::from_fn(move || {
-        let piece: Vec<WriteRow> = rows.by_ref().take(PIECE).collect();
+        let piece: Vec<WriteRow> = rows.by_ref().take(most).collect();
         (!piece.is_empty()).then_some(piece)
     })
 }

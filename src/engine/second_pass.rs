@@ -92,7 +92,7 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
                 for unit in loader.push_remembered(remembered).await {
                     result = result.and(settle(shared, step, unit, &mut before).await);
                 }
-                for piece in pieces(rows) {
+                for piece in pieces(rows, &write) {
                     if shared.halted() || result.is_err() {
                         break;
                     }

@@ -523,7 +523,7 @@ fn settled(row: WriteRow, answer: Answer) -> (WriteRow, Written) {
                 code: "unknown_outcome".into(),
                 message: "the row was sent, and the answer never came: it may be in the target or not".into(),
                 field: None,
-                help: "look for it in the target before you send it again; with a `key` that is an external id this cannot happen"
+                help: "look for it in the target before you send it again; with `operation: upsert` by an external id this cannot happen"
                     .into(),
             };
             (row, Written::Failed { id: None, reason })
