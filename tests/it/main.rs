@@ -15,7 +15,6 @@ mod flow;
 mod fmt;
 mod full_disk;
 mod hostile;
-mod hostile_org;
 mod http_source;
 mod manual;
 mod mapping;
