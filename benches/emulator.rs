@@ -7,6 +7,8 @@
 
 #![expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
+#[path = "orgs/client.rs"]
+mod client;
 mod orgs;
 
 use std::{
@@ -17,7 +19,8 @@ use std::{
 
 use bytes::Bytes;
 
-use orgs::{Client, Orgs, peak_memory};
+use client::Client;
+use orgs::{Orgs, peak_memory};
 
 const COLUMNS: &str = "Name, Ext__c, Phone, BillingStreet, BillingCity, BillingCountry, Industry, AnnualRevenue, NumberOfEmployees, Site";
 /// Rows of an ingest job; a page of a query has as many.
@@ -85,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let gzip = std::env::args().any(|a| a == "gzip");
     let http = reqwest::Client::builder().gzip(gzip).build()?;
     let orgs = Orgs::start(dir.path(), &[("src", org("src", rows)), ("dst", org("dst", 0))])?;
-    let (src, dst) = (orgs.client(&http, "src"), orgs.client(&http, "dst"));
+    let (src, dst) = (Client::new(&orgs, &http, "src"), Client::new(&orgs, &http, "dst"));
     println!(
         "rows      {rows}, 10 columns each, answers {}",
         if gzip { "compressed" } else { "as they are" }

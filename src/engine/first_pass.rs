@@ -490,6 +490,7 @@ fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), StateE
     // What is only matched overwrites nothing: several rows may be one record.
     let key_of = |row: &WriteRow| match plan.write.operation {
         Operation::Match => None,
+        _ if plan.write.key.as_ref().is_some_and(|key| key.distinct) => None,
         _ => row.claim(&plan.write),
     };
     let mut placed = Vec::with_capacity(rows.len());

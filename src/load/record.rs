@@ -394,7 +394,7 @@ impl WriteRow {
             if text == "#N/A" {
                 return Breaks::Unsafe;
             }
-            let found = if !text.contains(['\r', '\n']) {
+            let found = if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_none() {
                 continue;
             } else {
                 let bare = text.replace("\r\n", "");

@@ -8,6 +8,7 @@ mod build;
 mod calls;
 mod checks;
 mod cursor;
+mod distinct;
 mod drift;
 mod fields;
 mod files;
@@ -257,6 +258,8 @@ pub struct TargetKey {
     /// Whether its values come back from a Bulk job as they went, those of new records too: text does, numbers and
     /// dates do not, and fields that cannot be written never go.
     pub travels: bool,
+    /// Whether the source has no two rows of one key, so that nobody need look for them.
+    pub distinct: bool,
 }
 
 /// A field of a key.

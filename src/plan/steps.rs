@@ -9,6 +9,7 @@ use super::{
     KeyField, LINE, Persons, PlanStep, Read, ReadFrom, Road, RowIdPlan, RowsFile, Schemas, TargetKey, Write,
     checks::checks,
     cursor::{cursor, scope},
+    distinct::distinct,
     fields::{Draft, Sides},
     files, personal,
     query::{bind_condition, source_query},
@@ -119,7 +120,10 @@ pub(super) fn build_step(
                 source,
             }
             .drafts(&mut columns, findings);
-            let key = key(step, target, &drafts, findings);
+            let mut key = key(step, target, &drafts, findings);
+            if let Some(key) = &mut key {
+                key.distinct = distinct(step, source, &columns, &drafts, key);
+            }
             (drafts, key)
         }
         _ => {
@@ -468,6 +472,7 @@ fn key(
         is_id: key.is_id(),
         native,
         travels: !key.is_id() && came_back && parts.iter().all(|(part, ..)| part.createable),
+        distinct: false,
         fields: parts.into_iter().map(|(part, ..)| part).collect(),
     })
 }

@@ -5,6 +5,7 @@ use std::{
 };
 
 use compact_str::CompactString;
+use foldhash::quality::RandomState;
 
 use super::Masker;
 use crate::{
@@ -76,9 +77,9 @@ pub enum Demand {
 /// Answers gathered so far, and the questions that were asked in vain.
 #[derive(Default)]
 pub struct Known {
-    refs: HashMap<(StepRef, CompactString), RefAnswer>,
-    gives: HashMap<GiveKey, Option<Value>>,
-    lookups: HashMap<(usize, LookupKey), LookupAnswer>,
+    refs: HashMap<(StepRef, CompactString), RefAnswer, RandomState>,
+    gives: HashMap<GiveKey, Option<Value>, RandomState>,
+    lookups: HashMap<(usize, LookupKey), LookupAnswer, RandomState>,
     record_types: Arc<HashMap<String, CompactString>>,
     masker: Option<Arc<Masker>>,
     asked: RefCell<Asked>,
@@ -93,7 +94,7 @@ fn give_key(step: StepRef, field: &FieldPath, id: &str) -> GiveKey {
 
 #[derive(Default)]
 struct Asked {
-    refs: HashSet<(StepRef, CompactString)>,
+    refs: HashSet<(StepRef, CompactString), RandomState>,
     gives: HashMap<GiveKey, FieldPath>,
     lookups: HashMap<(usize, LookupKey), Arc<Lookup>>,
 }

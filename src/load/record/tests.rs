@@ -73,6 +73,7 @@ fn key(names: &[&str]) -> TargetKey {
         is_id: names == ["Id"],
         native: names.len() == 1,
         travels: names != ["Id"],
+        distinct: false,
     }
 }
 

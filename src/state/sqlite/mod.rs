@@ -3,6 +3,7 @@
 mod flow;
 mod journal;
 mod lock;
+mod many;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,10 @@ use std::path::PathBuf;
 use compact_str::CompactString;
 use rusqlite::{
     Connection, OptionalExtension, Row, params,
-    types::{FromSqlError, Type},
+    types::{FromSqlError, Type, ValueRef},
 };
 
-use super::{Sqlite, flow, journal, lock};
+use super::{Sqlite, flow, journal, lock, many};
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult, id18},
     state::{
@@ -240,19 +240,34 @@ impl Store for Sqlite {
     ) -> Result<(), StateError> {
         let values: std::collections::HashMap<CompactString, &ParkedRow> =
             parked.iter().map(|row| (id18(&row.source_id), row)).collect();
+        // In the order of the tables, where neighbours lie on one page. Sources mostly have it already.
+        let mut ended: Vec<(CompactString, &RowResult)> = results
+            .iter()
+            .map(|result| (id18(&result.source_id), result))
+            .collect();
+        if !ended.is_sorted_by(|a, b| a.0 <= b.0) {
+            ended.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        let rows = Ended::new(step, links, &ended);
         self.write(|tx| {
-            let mut put = tx.prepare_cached(
-                "INSERT INTO outcomes (step_run, source_id, outcome, target_id) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT DO UPDATE SET outcome = excluded.outcome, target_id = excluded.target_id",
+            many::insert(
+                tx,
+                "INSERT INTO outcomes (step_run, source_id, outcome, target_id)",
+                "ON CONFLICT DO UPDATE SET outcome = excluded.outcome, target_id = excluded.target_id",
+                &rows.outcomes,
             )?;
-            let mut link = tx.prepare_cached(
-                "INSERT INTO links (link_set, source_id, target_id) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO UPDATE SET target_id = excluded.target_id",
+            many::insert(
+                tx,
+                "INSERT INTO links (link_set, source_id, target_id)",
+                "ON CONFLICT DO UPDATE SET target_id = excluded.target_id",
+                &rows.found,
             )?;
             // What was written is another than what was sent before; who keeps marks sets a new one.
-            let mut relink = tx.prepare_cached(
-                "INSERT INTO links (link_set, source_id, target_id) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO UPDATE SET target_id = excluded.target_id, sent = NULL",
+            many::insert(
+                tx,
+                "INSERT INTO links (link_set, source_id, target_id)",
+                "ON CONFLICT DO UPDATE SET target_id = excluded.target_id, sent = NULL",
+                &rows.written,
             )?;
             // A row that failed has to be sent again, whatever it was last sent.
             let mut unmark =
@@ -268,38 +283,31 @@ impl Store for Sqlite {
             let may_unpark: bool = tx
                 .prepare_cached("SELECT EXISTS (SELECT 1 FROM parked_rows WHERE step_run = ?1)")?
                 .query_row([step.0], |row| row.get(0))?;
-            for result in results {
-                let id = id18(&result.source_id);
-                let target = result.target_id.as_deref();
-                put.execute(params![step.0, id.as_str(), result.outcome as i64, target])?;
-                match (result.outcome, target) {
-                    (Outcome::Created | Outcome::Updated, Some(target)) => {
-                        relink.execute(params![links.0, id.as_str(), target])?;
-                    }
-                    (Outcome::Unchanged, Some(target)) => {
-                        link.execute(params![links.0, id.as_str(), target])?;
-                    }
-                    (Outcome::Deleted, _) => {
+            for (id, result) in &ended {
+                match result.outcome {
+                    Outcome::Deleted => {
                         unlink.execute(params![links.0, id.as_str()])?;
+                    }
+                    Outcome::Parked => {
+                        unmark.execute(params![links.0, id.as_str()])?;
+                        let reason = result.reason.as_ref();
+                        let row = values
+                            .get(id)
+                            .map_or_else(|| Ok("[]".to_owned()), |row| to_json(row))?;
+                        park.execute(params![
+                            step.0,
+                            id.as_str(),
+                            reason.map_or("unknown", |r| r.code.as_str()),
+                            reason.map_or("", |r| r.message.as_str()),
+                            reason.and_then(|r| r.field.as_deref()),
+                            reason.map_or("", |r| r.help.as_str()),
+                            row,
+                        ])?;
+                        continue;
                     }
                     _ => {}
                 }
-                if result.outcome == Outcome::Parked {
-                    unmark.execute(params![links.0, id.as_str()])?;
-                    let reason = result.reason.as_ref();
-                    let row = values
-                        .get(&id)
-                        .map_or_else(|| Ok("[]".to_owned()), |row| to_json(row))?;
-                    park.execute(params![
-                        step.0,
-                        id.as_str(),
-                        reason.map_or("unknown", |r| r.code.as_str()),
-                        reason.map_or("", |r| r.message.as_str()),
-                        reason.and_then(|r| r.field.as_deref()),
-                        reason.map_or("", |r| r.help.as_str()),
-                        row,
-                    ])?;
-                } else if may_unpark {
+                if may_unpark {
                     unpark.execute(params![step.0, id.as_str()])?;
                 }
             }
@@ -525,6 +533,46 @@ impl Store for Sqlite {
             })
             .optional()
         })
+    }
+}
+
+/// The rows of [`Store::record`] for each of its tables.
+struct Ended<'r> {
+    outcomes: Vec<[ValueRef<'r>; 4]>,
+    /// Links of rows that the target had already.
+    found: Vec<[ValueRef<'r>; 3]>,
+    /// Links of rows that were written.
+    written: Vec<[ValueRef<'r>; 3]>,
+}
+
+impl<'r> Ended<'r> {
+    fn new(step: StepRun, links: LinkSet, ended: &'r [(CompactString, &'r RowResult)]) -> Ended<'r> {
+        let mut rows = Ended {
+            outcomes: Vec::with_capacity(ended.len()),
+            found: Vec::new(),
+            written: Vec::new(),
+        };
+        let text = |text: &'r str| ValueRef::Text(text.as_bytes());
+        for (id, result) in ended {
+            let id = text(id);
+            let target = result.target_id.as_deref().map(text);
+            rows.outcomes.push([
+                ValueRef::Integer(step.0),
+                id,
+                ValueRef::Integer(result.outcome as i64),
+                target.unwrap_or(ValueRef::Null),
+            ]);
+            match (result.outcome, target) {
+                (Outcome::Created | Outcome::Updated, Some(target)) => {
+                    rows.written.push([ValueRef::Integer(links.0), id, target]);
+                }
+                (Outcome::Unchanged, Some(target)) => {
+                    rows.found.push([ValueRef::Integer(links.0), id, target]);
+                }
+                _ => {}
+            }
+        }
+        rows
     }
 }
 
