@@ -9,6 +9,7 @@ mod demo;
 mod emulate;
 mod files;
 mod fmt;
+mod heaps;
 mod interrupt;
 mod locks;
 mod logging;
@@ -109,6 +110,9 @@ pub fn main() -> ExitCode {
         cli.global.log_format == LogFormat::Json,
     ));
     logging::start(cli.global.log_level, cli.global.log_format, &terminal);
+    if matches!(cli.command, Command::Run(_)) {
+        heaps::few();
+    }
     let ended = context(Arc::clone(&terminal)).and_then(|context| dispatch(&context, cli.command));
     ExitCode::from(match ended {
         Ok(code) => code,

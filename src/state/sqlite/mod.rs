@@ -264,8 +264,17 @@ impl Sqlite {
             .map_err(|e| database(&self.path, &e))
     }
 
+    /// Runs `work` over one state of the file. Without a transaction each statement takes and gives back its locks, which
+    /// costs more than finding a row.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
-        work(&self.lock()).map_err(|e| database(&self.path, &e))
+        let connection = self.lock();
+        let run = |connection: &Connection| {
+            let tx = connection.unchecked_transaction()?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        };
+        run(&connection).map_err(|e| database(&self.path, &e))
     }
 }
 
