@@ -218,8 +218,8 @@ impl Poll {
     /// Soon at first, for small jobs are done in a moment; then less and less, for each look is a call: a job of an hour
     /// costs less than a hundred, and its end is seen late by a tenth of its time at most.
     pub const SOON: Poll = Poll {
-        first: Duration::from_millis(25),
-        factor: 2.0,
+        first: Duration::from_millis(40),
+        factor: 2.5,
         cap: Duration::from_secs(10),
         share: 0.1,
         longest: Duration::from_secs(60),
