@@ -197,10 +197,16 @@ async fn written(
     let (write, rows) = (Arc::clone(write), Arc::clone(rows));
     let work = tokio::task::spawn_blocking(move || {
         let columns = header(&write, action);
+        let sent: Vec<bool> = write
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(at, field)| in_header(&write, action, at, field))
+            .collect();
         let mut csv = CsvWriter::new(columns.iter().map(String::as_str), line_ending);
         let mut answers = Vec::with_capacity(rows.len());
         for row in rows.iter() {
-            let refused = csv.push(cells(row, &write, action)).err();
+            let refused = csv.push(cells(row, &sent, action)).err();
             answers.push(refused.map(|(at, no)| Answer::Refused(None, too_much(&columns[at], no))));
         }
         (csv.finish(), answers)
@@ -212,12 +218,11 @@ async fn written(
     })
 }
 
-/// The cells of a row, in the order of [`header`].
-fn cells<'r>(row: &'r WriteRow, write: &'r Write, action: Action) -> impl Iterator<Item = Cell<'r>> {
+/// The cells of a row, in the order of [`header`]: those of the fields that are `sent`.
+fn cells<'r>(row: &'r WriteRow, sent: &'r [bool], action: Action) -> impl Iterator<Item = Cell<'r>> {
     let id = by_id(action).then(|| Cell::Text(row.record_id.as_deref().unwrap_or_default()));
-    let fields = write.fields.iter().zip(&row.cells).enumerate();
-    let sent = fields.filter(move |(at, (field, _))| in_header(write, action, *at, field));
-    id.into_iter().chain(sent.map(|(_, (_, cell))| match cell {
+    let sent = sent.iter().zip(&row.cells).filter(|(sent, _)| **sent);
+    id.into_iter().chain(sent.map(|(_, cell)| match cell {
         Plain::Value(value) => value.as_text().map_or(Cell::Keep, Cell::Text),
         Plain::Clear => Cell::Clear,
         Plain::Omit | Plain::Held(_) => Cell::Keep,

@@ -282,6 +282,14 @@ impl WriteRow {
         (!key.is_id || !claim.is_empty()).then_some(claim)
     }
 
+    /// Whether something travels with the row through a Bulk job that tells its result.
+    pub(super) fn travels(&self, write: &Write) -> bool {
+        match self.action {
+            Action::Update | Action::Delete | Action::HardDelete => self.record_id.is_some(),
+            Action::Insert | Action::Upsert => write.key.as_ref().is_some_and(|key| key.travels),
+        }
+    }
+
     /// What travels with the row through a Bulk job and comes back with its result, folded; `None` where nothing does.
     pub(super) fn traveller(&self, write: &Write) -> Option<CompactString> {
         match self.action {

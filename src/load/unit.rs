@@ -234,7 +234,7 @@ impl Loader {
 
     fn slot(&self, row: &WriteRow) -> Slot {
         let write = &self.sender.write;
-        let travels = row.traveller(write).is_some() && row.body(write).is_none();
+        let travels = row.travels(write) && row.body(write).is_none();
         let breaks = if write.road == Road::Bulk && travels {
             row.breaks()
         } else {

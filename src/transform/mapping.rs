@@ -139,10 +139,12 @@ impl Mapping {
 impl MappedField {
     fn cell(&self, context: &Context<'_>, answers: &dyn Answers, last_pass: bool) -> Result<Cell, RowEnd> {
         let raw = eval(&self.value, context, answers, self.name.as_str());
-        // The org finds such a parent itself, and finds none while it is on its way.
-        let by_path = self.name.is_relationship() && raw.has_value();
-        if self.looping && !last_pass && (raw.waits() || by_path) {
-            return Ok(Cell::Later);
+        if self.looping && !last_pass {
+            // The org finds such a parent itself, and finds none while it is on its way.
+            let by_path = self.name.is_relationship() && raw.has_value();
+            if raw.waits() || by_path {
+                return Ok(Cell::Later);
+            }
         }
         match settle(raw) {
             Settled::Value(value) => self.in_shape(value).map_err(RowEnd::Parked),
@@ -192,7 +194,12 @@ impl super::value::Raw<'_> {
 }
 
 fn asks(value: &MapValue) -> bool {
-    rounds(value) > 0
+    match value {
+        // Looked at for every row: most values have no parts to be listed.
+        MapValue::Expr(_) | MapValue::Literal(_) | MapValue::Omit => false,
+        MapValue::Ref { .. } | MapValue::Lookup { .. } => true,
+        other => other.parts().into_iter().any(asks),
+    }
 }
 
 fn rounds(value: &MapValue) -> usize {
