@@ -524,10 +524,11 @@ fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), StateE
             })
         })
         .collect();
-    let mut fresh_keys = shared
-        .store
-        .claim_keys(book.step, shared.sitting, &keys)?
-        .into_iter();
+    let mut fresh_keys = match keys.is_empty() {
+        true => Vec::new(),
+        false => shared.store.claim_keys(book.step, shared.sitting, &keys)?,
+    }
+    .into_iter();
     for (row, duplicate_id) in placed {
         let duplicate = match duplicate_id {
             Some(reason) => Some(reason),

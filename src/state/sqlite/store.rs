@@ -248,7 +248,7 @@ impl Store for Sqlite {
         if !ended.is_sorted_by(|a, b| a.0 <= b.0) {
             ended.sort_by(|a, b| a.0.cmp(&b.0));
         }
-        let rows = Ended::new(step, links, &ended);
+        let rows = EndedRows::new(step, links, &ended);
         self.write(|tx| {
             many::insert(
                 tx,
@@ -537,7 +537,7 @@ impl Store for Sqlite {
 }
 
 /// The rows of [`Store::record`] for each of its tables.
-struct Ended<'r> {
+struct EndedRows<'r> {
     outcomes: Vec<[ValueRef<'r>; 4]>,
     /// Links of rows that the target had already.
     found: Vec<[ValueRef<'r>; 3]>,
@@ -545,9 +545,9 @@ struct Ended<'r> {
     written: Vec<[ValueRef<'r>; 3]>,
 }
 
-impl<'r> Ended<'r> {
-    fn new(step: StepRun, links: LinkSet, ended: &'r [(CompactString, &'r RowResult)]) -> Ended<'r> {
-        let mut rows = Ended {
+impl<'r> EndedRows<'r> {
+    fn new(step: StepRun, links: LinkSet, ended: &'r [(CompactString, &'r RowResult)]) -> EndedRows<'r> {
+        let mut rows = EndedRows {
             outcomes: Vec::with_capacity(ended.len()),
             found: Vec::new(),
             written: Vec::new(),
