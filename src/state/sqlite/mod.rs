@@ -208,9 +208,9 @@ impl Sqlite {
                     e => Err(fail(e)),
                 })?;
         }
-        // Kibibytes: the id map of a million rows stays at hand.
+        // Kibibytes: the id map of half a million rows stays at hand; pages beyond come from the system's own cache.
         connection
-            .pragma_update(None, "cache_size", -65_536)
+            .pragma_update(None, "cache_size", -32_768)
             .map_err(fail)?;
         if version < VERSION {
             let tx = connection
