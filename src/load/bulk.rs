@@ -4,7 +4,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use foldhash::quality::RandomState;
 
 use super::{
     Action, Plain, WriteRow,
@@ -64,7 +63,7 @@ pub(super) async fn send(
     let info = client
         .bulk_wait(JobKind::Ingest, &started.id, Poll::SOON, |_| {})
         .await?;
-    let places: HashMap<CompactString, usize, RandomState> = rows
+    let places: HashMap<CompactString, usize> = rows
         .iter()
         .enumerate()
         .filter_map(|(at, row)| Some((row.traveller(write)?, at)))
