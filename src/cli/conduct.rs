@@ -10,7 +10,7 @@ use owo_colors::OwoColorize;
 use super::{Context, Problem, files, interrupt::Interrupt, problem, progress::Progress, project};
 use crate::{
     diag::{self, Files, Finding},
-    engine::{self, Rows, RunEnd, RunRequest},
+    engine::{self, Chosen, Rows, RunEnd, RunRequest},
     event::{EventReceiver, Events},
     pipeline::{
         Pipeline,
@@ -19,7 +19,7 @@ use crate::{
     },
     plan::Schemas,
     report::{CallsLeft, Collector, End, Failure, ParkedFile, ReportFinding, RunReport, Start, parked, text},
-    state::{self, RunRecord, RunStatus, StartedWith, Store},
+    state::{self, RetryOf, RunRecord, RunStatus, StartedWith, Store},
 };
 
 /// One run from its beginning in state to its table on the screen.
@@ -38,6 +38,8 @@ pub(super) struct Job<'a> {
     pub(super) full: bool,
     /// The run that is gone on with; `None` begins one.
     pub(super) goes_on: Option<RunRecord>,
+    /// Parked rows of another run that are taken, and no others.
+    pub(super) retry: Option<(RetryOf, Chosen)>,
     /// The texts of its files, for findings.
     pub(super) files: &'a Files,
     /// How progress is shown.
@@ -69,6 +71,7 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
                 .to_string(),
             vars: job.given.clone(),
             full: job.full,
+            retry: job.retry.as_ref().map(|(of, _)| of.clone()),
             fingerprint: files::fingerprint(&pipeline, &job.vars),
         }),
         sittings: 1,
@@ -90,6 +93,15 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
         None => {
             let last = store.last_run(&pipeline.name, job.env.as_deref())?;
             let last = last.filter(RunRecord::is_resumable);
+            if let (Some(last), Some(_)) = (&last, &job.retry) {
+                return Err(Problem::usage(format!(
+                    "run {} of `{}` {}: a retry would take its place",
+                    last.id,
+                    pipeline.name,
+                    stopped(last.status)
+                ))
+                .help(format!("go on with it first: `{}`", resume(&last.id))));
+            }
             if let Some(last) = &last {
                 context.terminal.say(&format!(
                     "{} run {} {}: `{}` would go on with it and send no row twice; this one reads everything anew\n",
@@ -111,6 +123,7 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
         env: job.env.clone(),
         from,
         to,
+        retry_of: record.retry_of().map(str::to_owned),
         started_at: started_at.clone(),
         sittings: sitting,
     });
@@ -126,6 +139,7 @@ pub(super) async fn conduct(context: &Context, interrupt: &Interrupt, job: Job<'
         full: job.full,
         sitting,
         rows,
+        retry: job.retry.map(|(_, chosen)| Arc::new(chosen)),
         abandoned,
         environment: context.environment.clone(),
         store: Arc::clone(&store),

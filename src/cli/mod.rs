@@ -18,6 +18,7 @@ mod progress;
 mod project;
 mod report;
 mod resume;
+mod retry;
 mod run;
 mod runs;
 mod schema;
@@ -91,6 +92,7 @@ enum Command {
     Validate(validate::Args),
     Run(run::Args),
     Resume(resume::Args),
+    Retry(retry::Args),
     Test(test::Args),
     Fmt(fmt::Args),
     Runs(runs::Args),
@@ -143,6 +145,7 @@ fn dispatch(context: &Context, command: Command) -> Result<u8, Problem> {
         Command::Validate(args) => in_runtime(validate::execute(context, &args)),
         Command::Run(args) => in_runtime(run::execute(context, &args)),
         Command::Resume(args) => in_runtime(resume::execute(context, &args)),
+        Command::Retry(args) => in_runtime(retry::execute(context, &args)),
         Command::Test(args) => in_runtime(test::execute(context, &args)),
         Command::Fmt(args) => fmt::execute(context, &args),
         Command::Runs(args) => runs::execute(context, &args),

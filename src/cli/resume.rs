@@ -10,7 +10,10 @@ use super::{
     project,
     run::report_file,
 };
-use crate::state::{RunRecord, RunStatus, StartedWith, Store};
+use crate::{
+    engine::Chosen,
+    state::{RunRecord, RunStatus, StartedWith, Store},
+};
 
 /// Go on with a run that stopped before its end
 #[derive(clap::Args)]
@@ -38,7 +41,6 @@ pub(super) struct Args {
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
     let (folder, store, run) = project::run_of(context, args.project.as_deref(), &args.run)?;
     let started_with = check(context, &folder, &*store, &run)?;
-    drop(store);
     let file = shown(context, &folder.join(&started_with.file));
     let loaded = match files::load_one(context, &file, run.env.as_deref())? {
         Ok(loaded) => loaded,
@@ -57,6 +59,23 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
             anew(&file, &run)
         )));
     }
+    let retry = match &started_with.retry {
+        None => None,
+        // The rows that it was to take, before it took some of them.
+        Some(of) => match store.run(&of.run)? {
+            Some(parked_in) => Some((
+                of.clone(),
+                Chosen::of(&*store, &parked_in, &loaded.pipeline, of, Some(&run.id))?,
+            )),
+            None => {
+                return Err(Problem::usage(format!(
+                    "run `{}`, whose parked rows run `{}` takes, is not in the state any more",
+                    of.run, run.id
+                )));
+            }
+        },
+    };
+    drop(store);
     let locked = Locks::new(context, run.env.as_deref()).of(&loaded.pipeline)?;
     let interrupt = Interrupt::listen(
         &context.terminal,
@@ -70,6 +89,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         given: started_with.vars,
         full: started_with.full,
         goes_on: Some(run),
+        retry,
         files: &loaded.files,
         progress: Progress::new(args.progress, &context.terminal),
         reports: &args.reports,

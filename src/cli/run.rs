@@ -58,6 +58,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         given: args.vars.clone(),
         full: args.full,
         goes_on: None,
+        retry: None,
         files: &loaded.files,
         progress: Progress::new(args.progress, &context.terminal),
         reports: &args.reports,

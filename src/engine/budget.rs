@@ -122,7 +122,16 @@ impl OutOfCalls {
                     self.run
                 )
             }
-            WhyNoCalls::Used(_) => format!("go on with `orgferry resume {}`: {back}{more}", self.run),
+            WhyNoCalls::Used(_) => {
+                let then = match self.policy {
+                    model::Budget::Share(share) => format!("{share}% of what the org has left then"),
+                    model::Budget::Calls(calls) => format!("{calls} calls more"),
+                };
+                format!(
+                    "go on with `orgferry resume {}`, which may use {then}: {back}",
+                    self.run
+                )
+            }
         }
     }
 }
@@ -223,6 +232,10 @@ fn budget_of(policy: model::Budget, made: u64, had: Option<(u64, u64)>) -> Optio
 /// Holds the plan against the budgets, before the first write. What cannot fit is an error, what is near a word.
 pub(super) fn fits(request: &RunRequest, plan: &Plan, signed: &Signed) -> Result<(), EngineError> {
     let mut needs: BTreeMap<*const CallBudget, (String, &CallBudget, plan::Calls)> = BTreeMap::new();
+    // What earlier sittings have done nobody can subtract.
+    if request.sitting > 1 {
+        return Ok(());
+    }
     for (connection, calls) in plan::calls(plan) {
         let Some(budget) = signed.budgets.get(&connection) else {
             continue;
@@ -330,7 +343,11 @@ mod tests {
              what was under way is written down"
         );
         assert!(used.help().contains("`orgferry resume R1`"), "{}", used.help());
-        assert!(used.help().contains("daily_calls: 100%"), "{}", used.help());
+        assert!(
+            used.help().contains("10% of what the org has left then"),
+            "{}",
+            used.help()
+        );
         let others = BudgetState {
             by_others: true,
             ..state
@@ -349,5 +366,6 @@ mod tests {
             "`hq`: the run takes at least 30 more API calls, and may make 9 (`daily_calls: 15`); nothing was written"
         );
         assert!(!few.help().contains("resume"), "{}", few.help());
+        assert!(few.help().contains("allow more"), "{}", few.help());
     }
 }

@@ -10,9 +10,9 @@ use super::{
     answers::{Search, find, resolve},
     checks::{self, Gate},
     each::{self, Entries},
-    into_file,
+    gone, into_file,
     look_first::look_first,
-    note, recall, reconcile,
+    note, recall, reconcile, retry,
     rows::{Divided, divide},
     sent,
     shared::{Phase, Shared, blocking},
@@ -86,8 +86,8 @@ async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>
     };
     let mut take = |batch: Batch| {
         shared.see(step, &batch);
-        // With `each` its rows are counted, not those that they are made of.
-        if plan.each.is_none() {
+        // With `each` its rows are counted, not those that they are made of; of a retry, those that it takes.
+        if plan.each.is_none() && shared.retry.is_none() {
             shared.read(step, batch.rows.len() as u64);
         }
         let batches = batches.clone();
@@ -95,7 +95,13 @@ async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>
     };
     let halted = || shared.halted();
     let restarted = || shared.events.send(Event::CursorRestarted { step });
-    let mut end = extract::read(&plan.read, from, &shared.vars, &halted, &restarted, &mut take).await;
+    let mut end = Ok(());
+    for read in retry::reads(shared, step) {
+        end = extract::read(&read, from, &shared.vars, &halted, &restarted, &mut take).await;
+        if end.is_err() {
+            break;
+        }
+    }
     // Rows that an earlier run has parked, however old they are.
     let again = shared.books[step]
         .incremental
@@ -179,13 +185,21 @@ async fn transform_all(
             if rows.is_empty() {
                 break;
             }
+            known.next_batch(MOST_LOOKUPS);
+            let rows = retry::only_chosen(shared, step, &mapping, rows, &known, false);
+            if rows.is_empty() {
+                continue;
+            }
+            let mut rows = Arc::new(rows);
+            known = answer(shared, step, &mapping, &rows, known, false).await?;
+            if shared.retry.is_some() {
+                let asked = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
+                rows = Arc::new(retry::only_chosen(shared, step, &mapping, asked, &known, true));
+            }
             let count = rows.len() as u64;
-            if plan.each.is_some() {
+            if plan.each.is_some() || shared.retry.is_some() {
                 shared.read(step, count);
             }
-            let rows = Arc::new(rows);
-            known.next_batch(MOST_LOOKUPS);
-            known = answer(shared, step, &mapping, &rows, known, false).await?;
             shared.mapped(step, count);
             let (divided, again) = map(shared, step, &mapping, rows, known).await?;
             known = again;
@@ -228,6 +242,7 @@ async fn pass_on(
 ) -> Result<(), EngineError> {
     let rows = sent::skip(shared, step, rows).await?;
     let rows = look_first(shared, step, rows).await?;
+    let rows = retry::keep_apart(shared, step, rows).await?;
     let rows = settle_held(shared, step, rows).await?;
     if !rows.is_empty() && ready.send(Ready::Rows(rows)).await.is_err() {
         return Err(EngineError::Interrupted);
@@ -401,7 +416,7 @@ fn line(plan: &PlanStep, row: &Row) -> Option<CompactString> {
     Some(format_compact!("#{}", row.get(line)?.as_text()?))
 }
 
-fn row_id(
+pub(super) fn row_id(
     plan: &PlanStep,
     context: &Context<'_>,
     cells: Option<&[Cell]>,
@@ -799,6 +814,7 @@ async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), Eng
     let mut rows = unit.rows;
     // Whatever comes of the question, the unit's rows are written down.
     let asked = found_again(shared, step, &mut rows).await;
+    let suspects = gone::suspects(shared, step, &rows);
     if unit.remembered {
         // The parent that is known now was still under way when the row was sent: it went without.
         let fields = &shared.plan.steps[step].mapping.fields;
@@ -833,6 +849,9 @@ async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), Eng
     recorded = recorded.and(sent::set(shared, step, marks).await);
     if recorded.is_ok() {
         recorded = end_units(shared, unit.journaled).await;
+    }
+    if recorded.is_ok() && unit.error.is_none() {
+        recorded = gone::forget(shared, suspects).await;
     }
     recorded.and(asked).and(match unit.error {
         None => Ok(()),

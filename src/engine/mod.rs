@@ -14,11 +14,13 @@ mod disguise;
 mod each;
 mod error;
 mod first_pass;
+mod gone;
 mod into_file;
 mod look_first;
 mod note;
 mod recall;
 mod reconcile;
+mod retry;
 mod rows;
 mod sample;
 mod second_pass;
@@ -34,6 +36,7 @@ pub use checks::{FailedCheck, Written};
 pub use connect::{check_access, orgs_of};
 pub use describes::Describes;
 pub use error::{EngineError, ErrorKind};
+pub use retry::{Chosen, LeftOut};
 pub use rows::Rows;
 pub use sample::{Sample, SampleRequest, sample};
 
@@ -72,6 +75,8 @@ pub struct RunRequest {
     pub sitting: u32,
     /// Which of its source's rows are taken; from the second sitting on not all.
     pub rows: Rows,
+    /// Rows of an earlier run that are taken, and no others.
+    pub retry: Option<Arc<Chosen>>,
     /// A run of the pipeline that stopped before its end and whose place this one takes: what it has under way at the
     /// orgs is ended.
     pub abandoned: Option<String>,
@@ -148,6 +153,8 @@ async fn attempt(
     budget::open(request, signed, &connections).await?;
     let orgs = &signed.orgs;
     let pipeline = &match request.pipeline.with_deletes() {
+        // What was deleted in the source is followed by runs that read changes.
+        _ if request.retry.is_some() => Arc::clone(&request.pipeline),
         Cow::Borrowed(_) => Arc::clone(&request.pipeline),
         Cow::Owned(with_deletes) => Arc::new(with_deletes),
     };
@@ -174,8 +181,16 @@ async fn attempt(
     let Some(mut plan) = plan.filter(|_| !wrong) else {
         return Err(EngineError::Findings);
     };
-    let incremental = since::begin(request, &connections, orgs, &mut plan).await?;
-    let totals = plan::totals(&plan, orgs).await?;
+    // A later sitting goes on with what the first one has seen, and a retry has its rows.
+    let looks = request.sitting == 1 && request.retry.is_none();
+    let lost = looks && gone::forget_lost(request, &connections, signed, &plan).await?;
+    let full = request.full || lost;
+    let incremental = since::begin(request, &connections, orgs, &mut plan, full).await?;
+    let mut totals = plan::totals(&plan, orgs).await?;
+    let sources = totals.clone();
+    if let Some(chosen) = &request.retry {
+        chosen.settle(&mut plan, &mut totals);
+    }
     plan.choose_roads(&totals);
     budget::fits(request, &plan, signed)?;
     request.events.send(Event::Planned {
@@ -190,7 +205,9 @@ async fn attempt(
         incremental,
         run,
         masker,
+        sources,
         true,
+        full,
     )
     .await?;
     let shared = Arc::new(shared);
@@ -199,7 +216,14 @@ async fn attempt(
         recall::abandon(&shared, run).await?;
     }
     let parked = shared::run_steps(Arc::clone(&shared)).await?;
-    shared.move_cursors().await?;
+    match &request.retry {
+        None => shared.move_cursors().await?,
+        // They wait where they are.
+        Some(chosen) => {
+            let missed = chosen.tell_missed(&shared.plan, &shared.events);
+            return Ok(parked + u64::from(missed || chosen.leaves_rows()));
+        }
+    }
     Ok(parked)
 }
 

@@ -101,7 +101,9 @@ pub async fn sample(
         incremental,
         info,
         test_masker,
+        Vec::new(),
         false,
+        run.full,
     )
     .await?;
     let shared = Arc::new(shared);

@@ -16,6 +16,7 @@ use super::{
     first_pass, note,
     recall::Recalled,
     reconcile,
+    retry::Chosen,
     rows::Rows,
     second_pass,
     since::Incremental,
@@ -45,6 +46,10 @@ pub(super) struct Shared {
     pub(super) sitting: u32,
     /// Which rows are taken.
     pub(super) rows: Rows,
+    /// Of a retry: the rows of another run that are taken, and no others.
+    pub(super) retry: Option<Arc<Chosen>>,
+    /// How many rows the sources have, in the order of the plan's steps, where that could be asked.
+    pub(super) sources: Vec<Option<u64>>,
     /// The project's folder.
     pub(super) project: std::path::PathBuf,
     pub(super) store: Arc<dyn Store>,
@@ -171,7 +176,9 @@ impl Shared {
         incremental: Vec<Option<Incremental>>,
         run: RunInfo,
         masker: Option<Arc<Masker>>,
+        sources: Vec<Option<u64>>,
         recorded: bool,
+        full: bool,
     ) -> Result<Shared, EngineError> {
         let mut books = Vec::with_capacity(plan.steps.len());
         let (mut units, counts) = before(request).await?;
@@ -201,7 +208,17 @@ impl Shared {
                 Ok((step, links, place, anew))
             })
             .await?;
-            if place.links.is_some_and(|before| before != links) {
+            let (store, chosen, name) = (
+                Arc::clone(&request.store),
+                request.retry.clone(),
+                planned.name.clone(),
+            );
+            let fits = blocking(move || match chosen {
+                Some(chosen) => chosen.fits(store.as_ref(), &name, links),
+                None => Ok(true),
+            })
+            .await?;
+            if !fits || place.links.is_some_and(|before| before != links) {
                 return Err(EngineError::OtherOrgs {
                     step: planned.name.clone(),
                 });
@@ -248,9 +265,11 @@ impl Shared {
             signed,
             vars: request.vars.clone(),
             run,
-            full: request.full,
+            full,
             sitting: request.sitting,
             rows: request.rows.clone(),
+            retry: request.retry.clone(),
+            sources,
             project: request.pipeline.project.clone(),
             store: Arc::clone(&request.store),
             events: request.events.clone(),

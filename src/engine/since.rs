@@ -61,13 +61,14 @@ pub(super) async fn begin(
     connections: &Connections,
     orgs: &Orgs,
     plan: &mut Plan,
+    full: bool,
 ) -> Result<Vec<Option<Incremental>>, EngineError> {
     let mut all = Vec::with_capacity(plan.steps.len());
     for step in &mut plan.steps {
         all.push(match step.read.cursor.clone() {
             Some(cursor) => {
                 let clock = orgs.get(&step.read.connection).and_then(Client::clock);
-                Some(begin_step(request, connections, clock, step, cursor).await?)
+                Some(begin_step(request, connections, clock, step, cursor, full).await?)
             }
             None => None,
         });
@@ -81,6 +82,7 @@ async fn begin_step(
     clock: Option<i64>,
     step: &mut PlanStep,
     cursor: Cursor,
+    full: bool,
 ) -> Result<Incremental, EngineError> {
     let scope = fingerprint(&cursor.scope);
     let (store, pipeline, name) = (
@@ -99,7 +101,7 @@ async fn begin_step(
         ))
     })
     .await?;
-    let last = last.map(|record| record.value).filter(|_| !request.full);
+    let last = last.map(|record| record.value).filter(|_| !full);
     let mut incremental = Incremental {
         cursor,
         scope,
@@ -114,7 +116,10 @@ async fn begin_step(
         })),
         resumed: request.sitting > 1,
     };
-    let Some(last) = last else { return Ok(incremental) };
+    // A retry knows its rows, and the cursor stays where it is.
+    let Some(last) = last.filter(|_| request.retry.is_none()) else {
+        return Ok(incremental);
+    };
     let start = incremental.cursor.start(&last);
     match waiting.len() {
         0..=MOST_BY_ID => {
@@ -188,6 +193,33 @@ impl Incremental {
             .map(|result| result.source_id.clone())
             .collect();
         store.wait(links, &self.scope, run, &waiting, &ended)
+    }
+
+    /// Notes rows that have ended, and that the next run reads again all the same.
+    pub(super) fn read_again(
+        &self,
+        store: &dyn Store,
+        links: LinkSet,
+        run: &str,
+        rows: &[CompactString],
+    ) -> Result<(), StateError> {
+        let by_id = self.cursor.kind != CursorKind::Json;
+        let waiting: Vec<WaitingRow> = rows
+            .iter()
+            .map(|row| WaitingRow {
+                source_id: row.clone(),
+                record_id: match by_id {
+                    // Of an entry of a list: the row that has the list.
+                    true => row.split('/').next().unwrap_or_default().into(),
+                    false => CompactString::default(),
+                },
+                at: None,
+            })
+            .collect();
+        if !by_id && !waiting.is_empty() {
+            *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Held::Here;
+        }
+        store.wait(links, &self.scope, run, &waiting, &[])
     }
 
     /// Forgets rows that wait and never will arrive: the source has deleted them.

@@ -5,6 +5,7 @@
 //! user's file, exactly as the offline checks do.
 
 mod build;
+mod by_ids;
 mod calls;
 mod checks;
 mod cursor;

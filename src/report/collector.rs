@@ -38,6 +38,8 @@ pub struct Start {
     pub from: String,
     /// Named credential of the target.
     pub to: String,
+    /// The run whose parked rows it takes.
+    pub retry_of: Option<String>,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// How many processes have worked on it, this one included.
@@ -242,6 +244,7 @@ impl Collector {
             pipeline: self.start.pipeline,
             file: self.start.file,
             env: self.start.env,
+            retry_of: self.start.retry_of,
             started_at: self.start.started_at,
             ended_at: Some(end.ended_at),
             seconds: (end.seconds * 1000.0).round() / 1000.0,

@@ -22,6 +22,9 @@ pub struct RunReport {
     pub file: String,
     /// `--env`.
     pub env: Option<String>,
+    /// Of a retry: the run whose parked rows it has taken.
+    #[serde(default)]
+    pub retry_of: Option<String>,
     /// Where rows came from.
     pub from: Side,
     /// Where they went.
@@ -274,6 +277,7 @@ impl RunReport {
             pipeline: run.pipeline.clone(),
             file: run.file.display().to_string(),
             env: run.env.clone(),
+            retry_of: run.retry_of().map(str::to_owned),
             from: Side::named(&run.from),
             to: Side::named(&run.to),
             started_at: run.started_at.clone(),

@@ -92,6 +92,9 @@ fn head(out: &mut String, report: &RunReport) {
         coloured_status(report.status),
         format!("run {}", report.run).dimmed()
     );
+    if let Some(of) = &report.retry_of {
+        let _ = writeln!(out, "  parked rows of run {of}, once more");
+    }
     let width = report.from.credential.len().max(report.to.credential.len());
     for (word, side) in [("from", &report.from), ("to  ", &report.to)] {
         if !side.credential.is_empty() {
@@ -454,6 +457,9 @@ fn next(out: &mut String, report: &RunReport, place: Place, project: Option<&str
             "the parked rows",
             format!("orgferry report {run} --parked {name}"),
         ));
+        if report.status == RunStatus::DoneWithParked {
+            lines.push(("when they are mended", format!("orgferry retry {run}")));
+        }
     }
     if place == Place::History {
         lines.push(("for programs", format!("orgferry report {run} --format json")));
@@ -555,6 +561,7 @@ mod tests {
             pipeline: "customers".into(),
             file: "pipelines/customers.yaml".into(),
             env: Some("uat".into()),
+            retry_of: None,
             from: side("hq", "Harbour HQ"),
             to: side("emea", "Harbour EMEA"),
             started_at: "2026-11-23T23:30:00Z".into(),
@@ -621,6 +628,7 @@ mod tests {
             resumable: true,
             exit_code: Some(1),
             env: None,
+            retry_of: None,
             to: Side::named("emea"),
             totals: accounts.rows(),
             steps: vec![accounts, waiting],

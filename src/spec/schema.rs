@@ -71,7 +71,7 @@ fn of(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
             });
             // A number without quotes stands for its text.
             let fits = |sample: &str| (kind.allows)(sample);
-            if fits("66.0") || fits("12") {
+            if fits("66.0") || fits("12") || fits("5000") {
                 let number = if fits("66.0") || fits("0.01") {
                     "number"
                 } else {

@@ -17,8 +17,27 @@ pub struct StartedWith {
     /// `--full`.
     #[serde(default)]
     pub full: bool,
+    /// Of a retry: which parked rows of which run it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryOf>,
     /// A digest of all that the pipeline was made of: its files' texts, and the values of its vars.
     pub fingerprint: String,
+}
+
+/// Parked rows of a run that another one takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryOf {
+    /// The run that has parked them.
+    pub run: String,
+    /// Of these steps; empty: of all.
+    #[serde(default)]
+    pub steps: Vec<String>,
+    /// Of these codes; empty: of all.
+    #[serde(default)]
+    pub codes: Vec<String>,
+    /// Also rows that would be doubled if they are in the target.
+    #[serde(default)]
+    pub unknown: bool,
 }
 
 /// How far a step of a run is.

@@ -10,7 +10,9 @@ mod store;
 #[cfg(test)]
 mod suite;
 
-pub use journal::{ClaimedKey, Ended, NewUnit, StartedWith, StepPlace, StepStage, UnitId, UnitRecord};
+pub use journal::{
+    ClaimedKey, Ended, NewUnit, RetryOf, StartedWith, StepPlace, StepStage, UnitId, UnitRecord,
+};
 pub use postgres::{Postgres, ServerError};
 pub use sqlite::{Sqlite, project_folder};
 pub use store::{

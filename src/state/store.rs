@@ -73,6 +73,26 @@ pub trait Store: Send + Sync {
     /// How many rows of a step have a record in the target.
     fn linked(&self, links: LinkSet) -> Result<u64, StateError>;
 
+    /// Which row of a step became each of these records, for those that one became: record, row. Looks through the
+    /// whole id map of the step.
+    fn sources(
+        &self,
+        links: LinkSet,
+        targets: &[CompactString],
+    ) -> Result<Vec<(CompactString, CompactString)>, StateError>;
+
+    /// The newest records that rows of a step became, by their Ids: row, record; those before `before` (a record;
+    /// `None`: from the newest), `limit` at most. Looks through the whole id map of the step.
+    fn newest_links(
+        &self,
+        links: LinkSet,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(CompactString, CompactString)>, StateError>;
+
+    /// Forgets which records all rows of a step became.
+    fn unlink_all(&self, links: LinkSet) -> Result<(), StateError>;
+
     /// Forgets which records some rows became: they are there no more.
     fn unlink(&self, links: LinkSet, ids: &[CompactString]) -> Result<(), StateError>;
 
@@ -373,6 +393,12 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// The run whose parked rows it takes, where it is a retry.
+    pub fn retry_of(&self) -> Option<&str> {
+        let retry = self.started_with.as_ref()?.retry.as_ref()?;
+        Some(&retry.run)
+    }
+
     /// Whether another sitting could go on with it, as far as the run itself tells.
     pub fn is_resumable(&self) -> bool {
         let stopped = match self.status {

@@ -434,6 +434,7 @@ fn history(project: &Path) {
         env: None,
         from: "hq".into(),
         to: "emea".into(),
+        retry_of: None,
         started_at: "2026-01-01T10:00:00Z".into(),
         sittings: 1,
     });

@@ -100,6 +100,10 @@ const FILES: &[(&str, &str)] = &[
     ("cursor_of_aggregate", "COUNT is inside the query"),
     ("cursor_with_limit", "LIMIT is inside the query"),
     (
+        "policy_budget",
+        "a pattern says nothing of numbers, nor how large a share is",
+    ),
+    (
         "policy_budget_of_a_step",
         "a policy has the same keys in every place",
     ),

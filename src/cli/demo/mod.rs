@@ -173,6 +173,7 @@ async fn play(
         locked: None,
         given: Vec::new(),
         goes_on: None,
+        retry: None,
         full: false,
         files: &loaded.files,
         progress: Progress::new(progress, &context.terminal),

@@ -57,6 +57,7 @@ pub(super) async fn execute(context: &Context, args: &Args, rows: u32) -> Result
             full: true,
             sitting: 1,
             rows: Rows::All,
+            retry: None,
             abandoned: None,
             environment: context.environment.clone(),
             store,

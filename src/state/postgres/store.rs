@@ -286,6 +286,53 @@ impl Store for Postgres {
         })
     }
 
+    fn sources(
+        &self,
+        links: LinkSet,
+        targets: &[CompactString],
+    ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
+        let targets = ids18(targets);
+        let targets = all(targets.iter().map(CompactString::as_str));
+        let rows = self.read(async |session| {
+            session
+                .rows(
+                    "SELECT target_id, source_id FROM links WHERE link_set = $1 AND target_id = ANY ($2)",
+                    &[&links.0, &targets],
+                )
+                .await
+        })?;
+        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
+    fn newest_links(
+        &self,
+        links: LinkSet,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
+        let limit = as_limit(limit);
+        let rows = self.read(async |session| {
+            session
+                .rows(
+                    "SELECT source_id, target_id FROM links WHERE link_set = $1 \
+                     AND ($2::text IS NULL OR target_id COLLATE \"C\" < $2) \
+                     ORDER BY target_id COLLATE \"C\" DESC LIMIT $3",
+                    &[&links.0, &before, &limit],
+                )
+                .await
+        })?;
+        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
+    fn unlink_all(&self, links: LinkSet) -> Result<(), StateError> {
+        self.write(async |session| {
+            session
+                .execute("DELETE FROM links WHERE link_set = $1", &[&links.0])
+                .await
+                .map(drop)
+        })
+    }
+
     fn unlink(&self, links: LinkSet, ids: &[CompactString]) -> Result<(), StateError> {
         let ids = ids18(ids);
         let ids = all(ids.iter().map(CompactString::as_str));

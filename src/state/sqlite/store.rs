@@ -221,6 +221,55 @@ impl Store for Sqlite {
         })
     }
 
+    fn sources(
+        &self,
+        links: LinkSet,
+        targets: &[CompactString],
+    ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
+        if targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: std::collections::HashSet<CompactString> = targets.iter().map(|id| id18(id)).collect();
+        self.read(|db| {
+            let mut all = db.prepare_cached("SELECT source_id, target_id FROM links WHERE link_set = ?1")?;
+            let mut rows = all.query([links.0])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let target = id18(&text(row, 1)?);
+                if wanted.contains(&target) {
+                    found.push((target, text(row, 0)?));
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn newest_links(
+        &self,
+        links: LinkSet,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT source_id, target_id FROM links WHERE link_set = ?1 AND (?2 IS NULL OR target_id < ?2) \
+                 ORDER BY target_id DESC LIMIT ?3",
+            )?
+            .query_map(params![links.0, before, as_limit(limit)], |row| {
+                Ok((text(row, 0)?, text(row, 1)?))
+            })?
+            .collect()
+        })
+    }
+
+    fn unlink_all(&self, links: LinkSet) -> Result<(), StateError> {
+        self.write(|tx| {
+            tx.prepare_cached("DELETE FROM links WHERE link_set = ?1")?
+                .execute([links.0])?;
+            Ok(())
+        })
+    }
+
     fn unlink(&self, links: LinkSet, ids: &[CompactString]) -> Result<(), StateError> {
         self.write(|tx| {
             let mut unlink = tx.prepare_cached("DELETE FROM links WHERE link_set = ?1 AND source_id = ?2")?;

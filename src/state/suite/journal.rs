@@ -22,6 +22,7 @@ fn run(id: &str, env: Option<&str>, started_at: &str) -> RunRecord {
         exit_code: None,
         report: None,
         started_with: Some(StartedWith {
+            retry: None,
             file: "pipelines/customers.yaml".into(),
             vars: vec![("region".into(), "EMEA, \"APAC\"".into())],
             full: true,

@@ -33,6 +33,7 @@ macro_rules! behaves_as_a_store {
             a_key_belongs_to_the_first_row
             rows_wait_for_the_second_pass
             links_of_records_that_are_gone_are_forgotten
+            links_are_found_by_their_records_and_from_the_newest_on
             a_value_belongs_to_the_first_row_of_each_check
             expectations_come_by_target_record
             a_cursor_moves_with_what_waits_beside_it

@@ -302,3 +302,35 @@ pub(crate) fn links_of_records_that_are_gone_are_forgotten(store: &dyn Store) {
         (2, 3)
     );
 }
+
+pub(crate) fn links_are_found_by_their_records_and_from_the_newest_on(store: &dyn Store) {
+    let (step, links) = stage(store);
+    let other = store.link_set("customers", "contacts", "00DA", "00DB").unwrap();
+    // Ids grow as digits, capitals and small letters do.
+    let records = [("a", "001T0a"), ("b", "001T00"), ("c", "001T0Z"), ("d", "001T09")];
+    let rows = records.map(|(id, record)| result(id, Outcome::Created, Some(record)));
+    store.record(step, links, &rows, &[]).unwrap();
+    store
+        .record(step, other, &[result("e", Outcome::Created, Some("001T00"))], &[])
+        .unwrap();
+    let found = store
+        .sources(links, &ids(&["001T0Z", "001T00", "001TXX"]))
+        .unwrap();
+    let mut found: Vec<(&str, &str)> = found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    found.sort_unstable();
+    assert_eq!(found, [("001T00", "b"), ("001T0Z", "c")]);
+    assert!(store.sources(links, &[]).unwrap().is_empty());
+    let newest = |before: Option<&str>, limit: usize| -> Vec<String> {
+        let page = store.newest_links(links, before, limit).unwrap();
+        page.into_iter()
+            .map(|(row, record)| format!("{row} {record}"))
+            .collect()
+    };
+    assert_eq!(newest(None, 3), ["a 001T0a", "c 001T0Z", "d 001T09"]);
+    assert_eq!(newest(Some("001T09"), 3), ["b 001T00"]);
+    store.unlink_all(links).unwrap();
+    assert_eq!(
+        (store.linked(links).unwrap(), store.linked(other).unwrap()),
+        (0, 1)
+    );
+}
