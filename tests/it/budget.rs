@@ -90,7 +90,7 @@ fn a_report_tells_the_budget_and_what_is_left() {
     report
         .1
         .says("API calls: dst ")
-        .says(&format!("API budget: dst "))
+        .says("API budget: dst ")
         .says(&format!("src {allowed} ("))
         .says(" left of 1,000 a day)");
     assert_eq!(report.0["notes"], Json::Array(Vec::new()));
