@@ -112,7 +112,10 @@ pub fn main() -> ExitCode {
         cli.global.log_format == LogFormat::Json,
     ));
     logging::start(cli.global.log_level, cli.global.log_format, &terminal);
-    if matches!(cli.command, Command::Run(_) | Command::Resume(_)) {
+    if matches!(
+        cli.command,
+        Command::Run(_) | Command::Resume(_) | Command::Retry(_)
+    ) {
         heaps::few();
     }
     let ended = context(Arc::clone(&terminal)).and_then(|context| dispatch(&context, cli.command));

@@ -594,7 +594,7 @@ impl Store for Postgres {
             for row in page {
                 let parked = ParkedRow {
                     source_id: text(row, 0),
-                    values: self.from_json(row.get(1))?,
+                    values: self.kept_json(row.get(1))?,
                 };
                 found.push((step.clone(), parked, reason_at(row, 2)));
             }
@@ -789,7 +789,7 @@ impl Postgres {
                 .map(|kept| freed(kept).into_owned()),
             started_with: row
                 .get::<_, Option<&str>>(11)
-                .map(|kept| self.from_json(kept))
+                .map(|kept| self.kept_json(kept))
                 .transpose()?,
             sittings: u32::try_from(row.get::<_, i64>(12)).unwrap_or(u32::MAX),
             begun: row.get(13),
@@ -812,7 +812,7 @@ impl Postgres {
         serde_json::to_string(&row.values).map_err(|e| self.complaint(e.to_string()))
     }
 
-    fn from_json<T: serde::de::DeserializeOwned>(&self, kept: &str) -> Result<T, StateError> {
+    fn kept_json<T: serde::de::DeserializeOwned>(&self, kept: &str) -> Result<T, StateError> {
         serde_json::from_str(&freed(kept)).map_err(|e| self.complaint(e.to_string()))
     }
 

@@ -4,6 +4,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    io::Write as _,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -37,7 +38,9 @@ impl Server {
     /// Starts one; `None`, loudly, where `ORGFERRY_NO_POSTGRES=1` says that there is none.
     pub(crate) fn start() -> Option<Server> {
         if std::env::var("ORGFERRY_NO_POSTGRES").is_ok_and(|value| value == "1") {
-            eprintln!(
+            // Past the capture of the tests' output, so that it is seen.
+            let _ = writeln!(
+                std::io::stderr(),
                 "SKIPPED, since ORGFERRY_NO_POSTGRES=1: nothing of this test was tried on a PostgreSQL server"
             );
             return None;
