@@ -11,6 +11,7 @@ use crate::{
 /// the source org keeps unique, as the target compares it. Then a run spares itself a table of keys.
 ///
 /// Not with `each`, which makes several rows of one, nor with a cursor: rows that were parked earlier are read again.
+/// A deleted record may have the value of one that is there; its Id is its own for ever.
 pub(super) fn distinct(
     step: &Step,
     source: Option<&SObjectDescribe>,
@@ -34,7 +35,8 @@ pub(super) fn distinct(
             .filter(|path| path.segments().count() == 1)
             .and_then(|path| source.field(path.as_str()));
         field.is_some_and(|field| {
-            field.name == "Id" || field.unique && (!field.case_sensitive || part.case_sensitive)
+            let kept_unique = field.unique && (!field.case_sensitive || part.case_sensitive);
+            field.name == "Id" || kept_unique && !step.include_deleted
         })
     })
 }

@@ -5,6 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+
 use crate::support::{Org, Project, runtime};
 
 const LEGACY: &str = "{ type: Text(40), external_id: true, unique: true, case_sensitive: true }";
@@ -287,6 +290,59 @@ fn nulls_clear_or_keep_as_the_policy_says() {
         let row = &dst.dump("Contact", "Legacy_Id__c")["doe@x.example"];
         assert_eq!(row["Phone"].as_deref(), expected, "{api} {nulls}");
         assert_eq!(row["LastName"].as_deref(), Some("Doe"));
+    }
+}
+
+/// A field that the source keeps unique need not be looked after, but for the target's own idea of equal keys, and for
+/// deleted records, which leave their values to others.
+#[test]
+fn keys_that_the_source_keeps_unique_may_meet_all_the_same() {
+    let field = |more: &str| {
+        format!(
+            "sobjects: {{ Contact: {{ fields: {{ Code__c: {{ type: Text(20), external_id: true, unique: true{more} }} }} }} }}\n"
+        )
+    };
+    let exact = ", case_sensitive: true";
+    for (source, target, more, expected) in [
+        // As the target compares them, `k-1` and `K-1` are one key.
+        (exact, "", "", (2, 1)),
+        (exact, exact, "", (3, 0)),
+        ("", "", "", (3, 0)),
+        // A deleted record had the code of one that is there.
+        (exact, exact, ", include_deleted: true", (3, 1)),
+    ] {
+        let runtime = runtime();
+        let small = if source.is_empty() { "k-3" } else { "k-1" };
+        let src = Org::start(
+            &runtime,
+            "src",
+            &format!(
+                "{}records:\n  - object: Contact\n    rows: [{{ LastName: A, Code__c: K-1 }}, {{ LastName: B, Code__c: {small} }}, {{ LastName: C, Code__c: K-2 }}]\n",
+                field(source)
+            ),
+        );
+        let dst = Org::start(&runtime, "dst", &field(target));
+        let gone = src.id("Contact", "LastName", "C");
+        src.ask(
+            &runtime,
+            Method::DELETE,
+            &format!("/sobjects/Contact/{gone}"),
+            &Json::Null,
+        );
+        let again = json!({ "LastName": "D", "Code__c": "K-2" });
+        src.ask(&runtime, Method::POST, "/sobjects/Contact", &again);
+        let project = Project::new(&src, &dst);
+        project.write("keys.yaml", &format!("version: 1\nfrom: src\nto: dst\nsteps:\n  contacts:\n    source: {{ object: Contact{more} }}\n    target: {{ key: Code__c }}\n    copy: [LastName, Code__c]\n"));
+        let report = project.run_pipeline("keys.yaml", &[], if expected.1 > 0 { 4 } else { 0 });
+        report.adds_up();
+        let found = (
+            report.count("contacts", "created"),
+            report.count("contacts", "parked"),
+        );
+        assert_eq!(found, expected, "{source:?} {target:?} {more:?}");
+        if expected.1 > 0 {
+            report.1.says("duplicate_key");
+        }
     }
 }
 
