@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// The columns of [`run_record`], and what is asked of them.
+/// The columns of a `RunRecord`, and what is asked of them.
 macro_rules! select_runs {
     ($rest:literal) => {
         concat!(
