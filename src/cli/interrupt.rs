@@ -41,6 +41,14 @@ impl Interrupt {
         })
     }
 
+    /// Listens for a run, which has a batch to finish.
+    pub(super) fn of_run(terminal: &Arc<Terminal>) -> Result<Self, Problem> {
+        Self::listen(
+            terminal,
+            "finishing the batch in flight; press again to leave at once\n",
+        )
+    }
+
     /// What is said when the second signal ends the process; `None`: nothing.
     pub(super) fn set_last_words(&self, words: Option<String>) {
         *self.last_words.lock().unwrap_or_else(PoisonError::into_inner) = words;

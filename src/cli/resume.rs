@@ -6,9 +6,8 @@ use super::{
     files,
     interrupt::Interrupt,
     locks::Locks,
-    progress::{Progress, ProgressKind},
     project,
-    run::report_file,
+    run::Told,
 };
 use crate::{
     engine::Chosen,
@@ -27,12 +26,8 @@ Exit codes are those of `run`; 2 when there is nothing that could be gone on wit
 pub(super) struct Args {
     /// The run's id, or a beginning of it that fits no other; or `last`
     run: String,
-    /// Write the report as JSON to a file too. May be given several times
-    #[arg(long = "report", value_name = "json=PATH", value_parser = report_file)]
-    reports: Vec<PathBuf>,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    progress: ProgressKind,
+    #[command(flatten)]
+    told: Told,
     /// The project folder [default: the nearest from here upwards]
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -77,10 +72,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
     };
     drop(store);
     let locked = Locks::new(context, run.env.as_deref()).of(&loaded.pipeline)?;
-    let interrupt = Interrupt::listen(
-        &context.terminal,
-        "finishing the batch in flight; press again to leave at once\n",
-    )?;
+    let interrupt = Interrupt::of_run(&context.terminal)?;
     let job = Job {
         pipeline: loaded.pipeline,
         vars,
@@ -91,8 +83,8 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         goes_on: Some(run),
         retry,
         files: &loaded.files,
-        progress: Progress::new(args.progress, &context.terminal),
-        reports: &args.reports,
+        progress: args.told.progress(context),
+        reports: &args.told.reports,
     };
     conduct(context, &interrupt, job).await
 }

@@ -6,9 +6,8 @@ use super::{
     files,
     interrupt::Interrupt,
     locks::Locks,
-    progress::{Progress, ProgressKind},
     project,
-    run::{assignment, report_file},
+    run::{Told, assignment},
 };
 use crate::{
     engine::Chosen,
@@ -40,12 +39,8 @@ pub(super) struct Args {
     /// Another value for a var than in that run. May be given several times
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = assignment)]
     vars: Vec<(String, String)>,
-    /// Write the report as JSON to a file too. May be given several times
-    #[arg(long = "report", value_name = "json=PATH", value_parser = report_file)]
-    reports: Vec<PathBuf>,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    progress: ProgressKind,
+    #[command(flatten)]
+    told: Told,
     /// The project folder [default: the nearest from here upwards]
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -102,10 +97,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         .collect();
     let vars = files::vars(context, &loaded, &given)?;
     let locked = Locks::new(context, run.env.as_deref()).of(&loaded.pipeline)?;
-    let interrupt = Interrupt::listen(
-        &context.terminal,
-        "finishing the batch in flight; press again to leave at once\n",
-    )?;
+    let interrupt = Interrupt::of_run(&context.terminal)?;
     let job = Job {
         pipeline: loaded.pipeline,
         vars,
@@ -116,8 +108,8 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         goes_on: None,
         retry: Some((of, chosen)),
         files: &loaded.files,
-        progress: Progress::new(args.progress, &context.terminal),
-        reports: &args.reports,
+        progress: args.told.progress(context),
+        reports: &args.told.reports,
     };
     conduct(context, &interrupt, job).await
 }

@@ -31,12 +31,25 @@ pub(super) struct Args {
     /// Read everything in steps with a `cursor`, and send again what `compare: sent` would skip
     #[arg(long)]
     full: bool,
+    #[command(flatten)]
+    told: Told,
+}
+
+// How a run is told. (A doc comment here would take the place of the commands' own.)
+#[derive(clap::Args)]
+pub(super) struct Told {
     /// Write the report as JSON to a file too. May be given several times
     #[arg(long = "report", value_name = "json=PATH", value_parser = report_file)]
-    reports: Vec<PathBuf>,
+    pub(super) reports: Vec<PathBuf>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     progress: ProgressKind,
+}
+
+impl Told {
+    pub(super) fn progress(&self, context: &Context) -> Progress {
+        Progress::new(self.progress, &context.terminal)
+    }
 }
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
@@ -46,10 +59,7 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
     };
     let vars = files::vars(context, &loaded, &args.vars)?;
     let locked = Locks::new(context, args.env.as_deref()).of(&loaded.pipeline)?;
-    let interrupt = Interrupt::listen(
-        &context.terminal,
-        "finishing the batch in flight; press again to leave at once\n",
-    )?;
+    let interrupt = Interrupt::of_run(&context.terminal)?;
     let job = Job {
         pipeline: loaded.pipeline,
         vars,
@@ -60,8 +70,8 @@ pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Proble
         goes_on: None,
         retry: None,
         files: &loaded.files,
-        progress: Progress::new(args.progress, &context.terminal),
-        reports: &args.reports,
+        progress: args.told.progress(context),
+        reports: &args.told.reports,
     };
     conduct(context, &interrupt, job).await
 }
@@ -73,7 +83,7 @@ pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(super) fn report_file(text: &str) -> Result<PathBuf, String> {
+fn report_file(text: &str) -> Result<PathBuf, String> {
     match text.split_once('=') {
         Some(("json", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
         Some((format, _)) if format != "json" => {

@@ -75,10 +75,7 @@ const REFUSED: Scene = Scene {
 
 pub(super) async fn execute(context: &Context, args: &Args) -> Result<u8, Problem> {
     let folder = DemoFolder::prepare(&args.dir)?;
-    let interrupt = Interrupt::listen(
-        &context.terminal,
-        "finishing the batch in flight; press again to leave at once\n",
-    )?;
+    let interrupt = Interrupt::of_run(&context.terminal)?;
     let orgs = start_orgs(context, &folder).await?;
     let [hq, emea] = &orgs;
     folder.write_credentials(&hq.url(), &emea.url())?;
