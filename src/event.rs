@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use crate::plan::Road;
 use crate::record::Outcome;
 
@@ -184,7 +186,7 @@ pub enum Event {
 }
 
 /// What a check came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckEnd {
     /// The check, as a user would write it.
     pub words: String,

@@ -12,12 +12,12 @@ use super::{
     shared::{Shared, blocking},
 };
 use crate::{
-    load::fold,
+    load::{WriteRow, fold},
     pipeline::{
         model::{Lookup, StepRef},
         soql::quote,
     },
-    plan::bind_condition,
+    plan::{TargetKey, Write, bind_condition},
     record::{FieldPath, RefAnswer, Row, Value, id18},
     salesforce::{Client, ClientError, FieldType, row},
     state::StepRun,
@@ -361,6 +361,25 @@ pub(super) struct Found {
     pub(super) id: CompactString,
     /// The values of [`Search::select`].
     pub(super) values: Row,
+}
+
+/// Finds the records of each row by the key of its step.
+pub(super) async fn by_key<'r>(
+    shared: &Shared,
+    write: &Write,
+    key: &TargetKey,
+    rows: impl Iterator<Item = &'r WriteRow>,
+    select: &[(FieldPath, FieldType)],
+) -> Result<Vec<Vec<Found>>, EngineError> {
+    let by: Vec<FieldPath> = key.fields.iter().map(|f| f.field.as_str().into()).collect();
+    let keys: Vec<LookupKey> = rows.map(|row| row.key(write)).collect();
+    let search = Search {
+        object: &write.object,
+        by: &by,
+        condition: None,
+        select,
+    };
+    find(shared, &write.connection, &search, &keys).await
 }
 
 /// Finds the records of each key, in as few queries as the length of a URI allows.

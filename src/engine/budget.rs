@@ -231,11 +231,11 @@ fn budget_of(policy: model::Budget, made: u64, had: Option<(u64, u64)>) -> Optio
 
 /// Holds the plan against the budgets, before the first write. What cannot fit is an error, what is near a word.
 pub(super) fn fits(request: &RunRequest, plan: &Plan, signed: &Signed) -> Result<(), EngineError> {
-    let mut needs: BTreeMap<*const CallBudget, (String, &CallBudget, plan::Calls)> = BTreeMap::new();
     // What earlier sittings have done nobody can subtract.
     if request.sitting > 1 {
         return Ok(());
     }
+    let mut needs: BTreeMap<*const CallBudget, (String, &CallBudget, plan::Calls)> = BTreeMap::new();
     for (connection, calls) in plan::calls(plan) {
         let Some(budget) = signed.budgets.get(&connection) else {
             continue;

@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 
 use super::{
     EngineError,
-    answers::{Search, find, resolve},
+    answers::{by_key, resolve},
     checks::{self, Gate},
+    claim::{Origin, claim, ids_may_repeat, nameless},
     each::{self, Entries},
     gone, into_file,
     look_first::look_first,
@@ -21,13 +22,10 @@ use crate::{
     event::Event,
     extract::{self, ExtractError},
     load::{Journal, Loader, Plain, Remembered, Unit, WriteRow, Written, prepare},
-    pipeline::{
-        expr::Context,
-        model::{Nulls, Operation},
-    },
-    plan::{PlanStep, ReadFrom, RowIdPlan, TargetKey, Write},
-    record::{Batch, FieldPath, Outcome, ParkReason, Row, RowResult, Value},
-    state::{ClaimedKey, Deferred, ParkedRow, StateError, StepStage, UnitId},
+    pipeline::{expr::Context, model::Nulls},
+    plan::{PlanStep, ReadFrom, RowIdPlan, Write},
+    record::{Batch, Outcome, ParkReason, Row, RowResult},
+    state::{Deferred, ParkedRow, StepStage, UnitId},
     transform::{Cell, Known, Mapping, RowEnd},
 };
 
@@ -299,10 +297,10 @@ pub(super) struct Mapped {
     pub(super) ready: Vec<WriteRow>,
     pub(super) ended: Vec<RowResult>,
     /// What tells the rows of `ended` apart, where their ids may not.
-    origins: Vec<Origin>,
+    pub(super) origins: Vec<Origin>,
     pub(super) parked: Vec<ParkedRow>,
     /// Ids of rows that have none of their own.
-    nameless: HashSet<CompactString>,
+    pub(super) nameless: HashSet<CompactString>,
     stop: Option<(CompactString, ParkReason)>,
 }
 
@@ -409,7 +407,7 @@ fn nulls(plan: &PlanStep) -> Nulls {
 }
 
 /// The line of a file's row, which tells it apart where nothing else does.
-fn line(plan: &PlanStep, row: &Row) -> Option<CompactString> {
+pub(super) fn line(plan: &PlanStep, row: &Row) -> Option<CompactString> {
     let ReadFrom::File { line, .. } = plan.read.from else {
         return None;
     };
@@ -470,209 +468,6 @@ pub(super) fn row_id(
             .map(crate::record::id18)
             .map(placed)
             .or_else(key),
-    }
-}
-
-/// Two rows with one key never overwrite each other: the later one is parked. Where the row id is not the org's own
-/// `Id`, two rows may share that too.
-fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), StateError> {
-    let plan = &shared.plan.steps[step];
-    let book = &shared.books[step];
-    let rows = std::mem::take(&mut mapped.ready);
-    let mut fresh_ids = vec![true; rows.len()];
-    if ids_may_repeat(plan) {
-        let ended = mapped.ended.iter().zip(&mapped.origins);
-        let ended = ended.map(|(result, origin)| claimed_id(&result.source_id, origin.owner.clone()));
-        let ready = rows
-            .iter()
-            .map(|row| claimed_id(&row.source_id, owner(plan, &row.source)));
-        let ids: Vec<ClaimedKey> = ended.chain(ready).collect();
-        let mut fresh = shared.store.claim_keys(book.step, shared.sitting, &ids)?;
-        fresh_ids = fresh.split_off(mapped.ended.len());
-        let taken = mapped.ended.iter_mut().zip(&mapped.origins).zip(fresh);
-        for ((result, origin), _) in taken.filter(|(_, fresh)| !fresh) {
-            let own = apart(shared, step, &result.source_id, origin)?;
-            if let Some(row) = mapped
-                .parked
-                .iter_mut()
-                .find(|row| row.source_id == result.source_id)
-            {
-                row.source_id = own.clone();
-            }
-            result.source_id = own;
-        }
-    }
-    // What is only matched overwrites nothing: several rows may be one record.
-    let key_of = |row: &WriteRow| match plan.write.operation {
-        Operation::Match => None,
-        _ if plan.write.key.as_ref().is_some_and(|key| key.distinct) => None,
-        _ => row.claim(&plan.write),
-    };
-    let mut placed = Vec::with_capacity(rows.len());
-    for (mut row, fresh) in rows.into_iter().zip(fresh_ids) {
-        if fresh {
-            placed.push((row, None));
-            continue;
-        }
-        let own = apart(shared, step, &row.source_id, &Origin::of(plan, &row.source))?;
-        // Rows without an id of their own may be alike in everything.
-        let reason = match mapped.nameless.contains(&row.source_id) {
-            true => None,
-            false if row.key_text(&plan.write) == row.source_id.as_str() => Some(duplicate_key(plan, &row)),
-            false => Some(ParkReason {
-                code: "duplicate_id".into(),
-                message: format!("the source gives the row id `{}` more than once", row.source_id),
-                field: None,
-                help: "name what tells the rows apart with `id` in the source".into(),
-            }),
-        };
-        row.source_id = own;
-        placed.push((row, reason));
-    }
-    let keys: Vec<ClaimedKey> = placed
-        .iter()
-        .filter(|(_, duplicate)| duplicate.is_none())
-        .filter_map(|(row, _)| {
-            Some(ClaimedKey {
-                key: key_of(row)?,
-                owner: row.source_id.clone(),
-            })
-        })
-        .collect();
-    let mut fresh_keys = match keys.is_empty() {
-        true => Vec::new(),
-        false => shared.store.claim_keys(book.step, shared.sitting, &keys)?,
-    }
-    .into_iter();
-    for (row, duplicate_id) in placed {
-        let duplicate = match duplicate_id {
-            Some(reason) => Some(reason),
-            None if key_of(&row).is_some() && !fresh_keys.next().unwrap_or(true) => {
-                Some(duplicate_key(plan, &row))
-            }
-            None => None,
-        };
-        match duplicate {
-            None => mapped.ready.push(row),
-            Some(reason) => {
-                mapped
-                    .parked
-                    .push(shared.parked_row(plan, &row.source_id, &row.source));
-                mapped.ended.push(parked(row.source_id, None, reason));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A character that no key begins with keeps ids and keys apart.
-fn claimed_id(id: &str, owner: CompactString) -> ClaimedKey {
-    ClaimedKey {
-        key: format_compact!("\u{1}{id}"),
-        owner,
-    }
-}
-
-/// An org gives each `Id` once; what else a file names as the row id may come twice.
-fn ids_may_repeat(plan: &PlanStep) -> bool {
-    match (&plan.read.from, &plan.row_id) {
-        (ReadFrom::Query { .. }, RowIdPlan::Expr(id)) => id
-            .as_column()
-            .and_then(|column| plan.read.columns.get(column))
-            .is_none_or(|path| !path.as_str().eq_ignore_ascii_case("Id")),
-        _ => true,
-    }
-}
-
-/// What tells two rows of one id apart, in every sitting of a run alike.
-struct Origin {
-    /// Who may claim the id again.
-    owner: CompactString,
-    /// What is put behind the id of the row that came later.
-    tail: CompactString,
-}
-
-impl Origin {
-    fn of(plan: &PlanStep, row: &Row) -> Origin {
-        let owner = owner(plan, row);
-        let tail = match (owner.is_empty(), line(plan, row)) {
-            (false, _) => format_compact!("#{owner}"),
-            (true, Some(line)) => line,
-            (true, None) => nameless(row),
-        };
-        Origin { owner, tail }
-    }
-}
-
-/// The record of an org's row. A file's rows come in the same order always, so that the first one of an id is the
-/// same; of what else gives rows nobody knows better.
-fn owner(plan: &PlanStep, row: &[Value]) -> CompactString {
-    let ReadFrom::Query { .. } = plan.read.from else {
-        return CompactString::default();
-    };
-    let id = plan
-        .read
-        .columns
-        .iter()
-        .position(|path| path.as_str().eq_ignore_ascii_case("Id"));
-    id.and_then(|at| row.get(at)?.as_text())
-        .map(CompactString::from)
-        .unwrap_or_default()
-}
-
-/// The name of a row that has none: by what it holds, for its place may be another one when it is read again.
-fn nameless(row: &[Value]) -> CompactString {
-    // FNV-1a: the same in every version, and quick.
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut take = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    };
-    for value in row {
-        match value {
-            Value::Json(json) => take(json.to_string().as_bytes()),
-            other => take(other.as_text().unwrap_or("\u{0}").as_bytes()),
-        }
-        take(&[0x1f]);
-    }
-    format_compact!("#{hash:016x}")
-}
-
-/// A row id of its own for a row whose id is taken: the journal has one line a row.
-fn apart(shared: &Shared, step: usize, id: &str, origin: &Origin) -> Result<CompactString, StateError> {
-    let tail = match id == origin.tail {
-        true => "",
-        false => origin.tail.as_str(),
-    };
-    let mut nth = 1;
-    loop {
-        let own = match nth {
-            1 => format_compact!("{id}{tail}"),
-            nth => format_compact!("{id}{tail}-{nth}"),
-        };
-        let claimed = claimed_id(&own, origin.owner.clone());
-        let fresh = shared
-            .store
-            .claim_keys(shared.books[step].step, shared.sitting, &[claimed])?;
-        if fresh == [true] {
-            return Ok(own);
-        }
-        nth += 1;
-    }
-}
-
-fn duplicate_key(plan: &PlanStep, row: &WriteRow) -> ParkReason {
-    let key = plan.write.key.as_ref();
-    ParkReason {
-        code: "duplicate_key".into(),
-        message: format!(
-            "an earlier row of this step has the same {} `{}`",
-            key.map_or_else(|| "key".to_owned(), TargetKey::names),
-            row.key_text(&plan.write)
-        ),
-        field: key.and_then(|k| Some(k.fields.first()?.field.as_str().into())),
-        help: "make the keys differ, or let `when` choose one of the rows".into(),
     }
 }
 
@@ -888,15 +683,8 @@ async fn found_again(
     if lost.is_empty() {
         return Ok(());
     }
-    let by: Vec<FieldPath> = key.fields.iter().map(|f| f.field.as_str().into()).collect();
-    let search = Search {
-        object: &write.object,
-        by: &by,
-        condition: None,
-        select: &[],
-    };
-    let keys: Vec<_> = lost.iter().map(|at| rows[*at].0.key(write)).collect();
-    let found = find(shared, &write.connection, &search, &keys).await?;
+    let asked = lost.iter().map(|at| &rows[*at].0);
+    let found = by_key(shared, write, key, asked, &[]).await?;
     for (at, found) in lost.into_iter().zip(found) {
         if let [one] = found.as_slice() {
             rows[at].1 = Written::Created(one.id.clone());
@@ -914,37 +702,36 @@ fn end_of(
     aside: &mut Vec<ParkedRow>,
     deferred: &mut Vec<Deferred>,
 ) -> RowResult {
-    let (outcome, id) = match written {
-        Written::Created(id) => (Outcome::Created, id),
-        Written::Updated(id) => (Outcome::Updated, id),
-        Written::Unchanged(id) => (Outcome::Unchanged, id),
-        Written::Deleted(id) => (Outcome::Deleted, id),
-        // Nothing is left that a row could have become.
-        Written::Gone => {
-            return RowResult {
-                source_id: row.source_id,
-                target_id: None,
-                outcome: Outcome::Unchanged,
-                reason: None,
-            };
-        }
-        Written::Failed { id, reason } => {
-            aside.push(shared.parked_row(&shared.plan.steps[step], &row.source_id, &row.source));
-            return parked(row.source_id, id, reason);
-        }
-    };
-    if row.later {
+    if let Written::Failed { .. } = written {
+        aside.push(shared.parked_row(&shared.plan.steps[step], &row.source_id, &row.source));
+    }
+    let result = result(row.source_id, written);
+    if let (true, Some(target_id), None) = (row.later, &result.target_id, &result.reason) {
         let values: Vec<_> = row.source.iter().map(crate::record::Value::to_json).collect();
         deferred.push(Deferred {
-            source_id: row.source_id.clone(),
-            target_id: id.clone(),
-            outcome,
+            source_id: result.source_id.clone(),
+            target_id: target_id.clone(),
+            outcome: result.outcome,
             payload: serde_json::Value::Array(values).to_string(),
         });
     }
+    result
+}
+
+/// What a row has become.
+pub(super) fn result(source_id: CompactString, written: Written) -> RowResult {
+    let (outcome, target_id) = match written {
+        Written::Created(id) => (Outcome::Created, Some(id)),
+        Written::Updated(id) => (Outcome::Updated, Some(id)),
+        Written::Unchanged(id) => (Outcome::Unchanged, Some(id)),
+        Written::Deleted(id) => (Outcome::Deleted, Some(id)),
+        // Nothing is left that a row could have become.
+        Written::Gone => (Outcome::Unchanged, None),
+        Written::Failed { id, reason } => return parked(source_id, id, reason),
+    };
     RowResult {
-        source_id: row.source_id,
-        target_id: Some(id),
+        source_id,
+        target_id,
         outcome,
         reason: None,
     }

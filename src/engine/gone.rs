@@ -15,7 +15,7 @@ use compact_str::CompactString;
 use super::{
     EngineError, RunRequest,
     connect::{Connections, Signed},
-    shared::{Shared, blocking},
+    shared::{Shared, blocking, links_of},
 };
 use crate::{
     event::Event,
@@ -60,14 +60,7 @@ pub(super) async fn forget_lost(
         let Some(client) = signed.orgs.get(&step.write.connection) else {
             continue;
         };
-        let (store, pipeline, name) = (
-            Arc::clone(&request.store),
-            request.pipeline.name.clone(),
-            step.name.clone(),
-        );
-        let source = connections.identity(&step.read.connection);
-        let target = connections.identity(&step.write.connection);
-        let links = blocking(move || store.link_set(&pipeline, &name, &source, &target)).await?;
+        let links = links_of(request, connections, step).await?;
         let lost = lost(&request.store, links, client, step).await?;
         if let Some((gone, all)) = lost {
             any = true;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     EngineError,
-    answers::{Found, Search, find, same_value},
+    answers::{Found, by_key, same_value},
     first_pass::parked,
     reconcile,
     shared::{Phase, Shared, blocking},
@@ -16,7 +16,6 @@ use crate::{
     plan::{PlanStep, TargetKey},
     record::{FieldPath, Outcome, ParkReason, RowResult},
     salesforce::FieldType,
-    transform::LookupKey,
 };
 
 /// Settles what is done with each row; rows that are at their end already are recorded and not given back.
@@ -37,16 +36,8 @@ pub(super) async fn look_first(
     if asked.is_empty() {
         return Ok(ready);
     }
-    let by: Vec<FieldPath> = key.fields.iter().map(|f| f.field.as_str().into()).collect();
-    let keys: Vec<LookupKey> = asked.iter().map(|row| row.key(&plan.write)).collect();
     let select = compared(shared, plan);
-    let search = Search {
-        object: &plan.write.object,
-        by: &by,
-        condition: None,
-        select: &select,
-    };
-    let found = find(shared, &plan.write.connection, &search, &keys).await?;
+    let found = by_key(shared, &plan.write, key, asked.iter(), &select).await?;
     let (mut ended, mut aside, mut left_alone) = (Vec::new(), Vec::new(), Vec::new());
     for (mut row, found) in asked.into_iter().zip(found) {
         match settle(plan, key, &mut row, &found) {

@@ -8,6 +8,7 @@
 mod answers;
 mod budget;
 mod checks;
+mod claim;
 mod connect;
 mod describes;
 mod disguise;

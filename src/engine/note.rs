@@ -1,6 +1,6 @@
 //! What a later sitting of a run cannot find out again of a step that it need not read again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::{
 #[serde(default)]
 struct Note {
     /// What its checks came to.
-    told: Vec<Told>,
+    told: Vec<CheckEnd>,
     /// How many rows each check of single rows has parked.
     parked: Vec<u64>,
     /// What its source sums up to.
@@ -32,14 +32,6 @@ struct Note {
     read_from: Option<i64>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Told {
-    words: String,
-    place: String,
-    passed: bool,
-    found: String,
-}
-
 /// Takes up what an earlier sitting has noted of a step, and tells it again.
 pub(super) fn take_up(shared: &Shared, step: usize) {
     let book = &shared.books[step];
@@ -47,13 +39,7 @@ pub(super) fn take_up(shared: &Shared, step: usize) {
         Some(text) => serde_json::from_str(text).unwrap_or_default(),
         None => return,
     };
-    for told in note.told {
-        let check = CheckEnd {
-            words: told.words,
-            place: told.place,
-            passed: told.passed,
-            found: told.found,
-        };
+    for check in note.told {
         checks::tell_end(shared, step, check);
     }
     if let (Some(incremental), Some(at)) = (&book.incremental, note.read_from) {
@@ -67,23 +53,21 @@ pub(super) fn take_up(shared: &Shared, step: usize) {
     if let (Some(incremental), Some(cursor)) = (&book.incremental, note.cursor) {
         incremental.restore(cursor);
     }
-    book.with_second_pass(|rows| *rows = note.second_pass);
+    book.second_pass.store(note.second_pass, Ordering::Relaxed);
 }
 
 /// Notes how far a step is.
 pub(super) async fn set(shared: &Arc<Shared>, step: usize, stage: StepStage) -> Result<(), EngineError> {
     let book = &shared.books[step];
-    let mut second_pass = 0;
-    book.with_second_pass(|rows| second_pass = *rows);
     let note = Note {
-        told: told(&book.told),
+        told: book.told.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         parked: book.checks.counts(),
         sums: book.sums.note(),
         cursor: book
             .incremental
             .as_ref()
             .map(|incremental| incremental.note_down()),
-        second_pass,
+        second_pass: book.second_pass.load(Ordering::Relaxed),
         read_from: book
             .incremental
             .as_ref()
@@ -97,19 +81,6 @@ pub(super) async fn set(shared: &Arc<Shared>, step: usize, stage: StepStage) -> 
     };
     let (store, of) = (Arc::clone(&shared.store), book.step);
     blocking(move || store.set_step_place(of, &place)).await
-}
-
-fn told(checks: &Mutex<Vec<CheckEnd>>) -> Vec<Told> {
-    let checks = checks.lock().unwrap_or_else(PoisonError::into_inner);
-    checks
-        .iter()
-        .map(|check| Told {
-            words: check.words.clone(),
-            place: check.place.clone(),
-            passed: check.passed,
-            found: check.found.clone(),
-        })
-        .collect()
 }
 
 /// Tells what earlier sittings have done of each step.

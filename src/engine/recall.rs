@@ -12,14 +12,13 @@ use compact_str::CompactString;
 
 use super::{
     EngineError,
-    answers::{Search, find},
-    first_pass::{end_units, parked},
+    answers::by_key,
+    first_pass::{end_units, result},
     shared::{Phase, Shared, blocking},
 };
 use crate::{
     event::Event,
     load::{self, LoadError, Remembered, WriteRow, Written},
-    record::{FieldPath, Outcome, RowResult},
     state::{ParkedRow, UnitId, UnitRecord},
 };
 
@@ -99,15 +98,7 @@ pub(super) async fn look_for_lost(
     if lost.is_empty() {
         return Ok((Vec::new(), told));
     }
-    let by: Vec<FieldPath> = key.fields.iter().map(|f| f.field.as_str().into()).collect();
-    let search = Search {
-        object: &write.object,
-        by: &by,
-        condition: None,
-        select: &[],
-    };
-    let keys: Vec<_> = lost.iter().map(|(row, _)| row.key(write)).collect();
-    let found = find(shared, &write.connection, &search, &keys).await?;
+    let found = by_key(shared, write, key, lost.iter().map(|(row, _)| row), &[]).await?;
     let mut fresh = Vec::new();
     for ((row, remembered), found) in lost.into_iter().zip(found) {
         match found.as_slice() {
@@ -181,21 +172,4 @@ pub(super) async fn forget(shared: &Arc<Shared>, step: usize) -> Result<(), Engi
     recalled.rows().clear();
     let units = recalled.units().drain(..).collect();
     end_units(shared, units).await
-}
-
-fn result(source_id: CompactString, end: Written) -> RowResult {
-    let (outcome, target_id) = match end {
-        Written::Created(id) => (Outcome::Created, Some(id)),
-        Written::Updated(id) => (Outcome::Updated, Some(id)),
-        Written::Unchanged(id) => (Outcome::Unchanged, Some(id)),
-        Written::Deleted(id) => (Outcome::Deleted, Some(id)),
-        Written::Gone => (Outcome::Unchanged, None),
-        Written::Failed { id, reason } => return parked(source_id, id, reason),
-    };
-    RowResult {
-        source_id,
-        target_id,
-        outcome,
-        reason: None,
-    }
 }

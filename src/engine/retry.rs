@@ -14,7 +14,8 @@ use compact_str::CompactString;
 
 use super::{
     EngineError,
-    answers::{Search, find},
+    answers::by_key,
+    claim,
     first_pass::{context, parked, row_id},
     shared::{Phase, Shared, blocking},
 };
@@ -23,9 +24,9 @@ use crate::{
     load::{Action, WriteRow},
     pipeline::{Pipeline, model::Operation},
     plan::{Plan, PlanCheckKind, PlanStep, Read, TargetKey},
-    record::{FieldPath, Outcome, ParkReason, Row, id18},
+    record::{Outcome, ParkReason, Row, id18},
     state::{LinkSet, RetryOf, RunRecord, StateError, Store},
-    transform::{Known, LookupKey, Mapping},
+    transform::{Known, Mapping},
 };
 
 /// Parked rows that are taken from the state at a time.
@@ -111,7 +112,11 @@ impl Chosen {
                 if !meant {
                     continue;
                 }
-                let mut left_out = why_not(pipeline, &step, &row.source_id, &reason, choice);
+                let twin = match claim::first_of(&row.source_id) {
+                    Some(first) => store.outcome(&run.id, &step, first)?.is_some(),
+                    None => false,
+                };
+                let mut left_out = why_not(pipeline, &step, &row.source_id, &reason, choice, twin);
                 for retry in &retries {
                     let end = store.outcome(retry, &step, &row.source_id)?;
                     if end.is_some_and(|end| end.outcome != Outcome::Parked) {
@@ -280,12 +285,14 @@ pub(super) fn reads(shared: &Shared, step: usize) -> Vec<Read> {
     }
 }
 
+/// `twin`: another row of the run has its id.
 fn why_not(
     pipeline: &Pipeline,
     step: &str,
     source_id: &str,
     reason: &ParkReason,
     choice: &RetryOf,
+    twin: bool,
 ) -> Option<LeftOut> {
     let Some(known) = pipeline.steps.iter().find(|known| known.name == step) else {
         let of = step.strip_suffix(".deleted");
@@ -301,19 +308,13 @@ fn why_not(
         && known.target.key.is_none();
     if known.target.file.is_some() {
         Some(LeftOut::File)
-    } else if source_id.starts_with('#') || is_apart(source_id) {
+    } else if source_id.starts_with('#') || twin {
         Some(LeftOut::NoId)
     } else if unknown && !choice.unknown {
         Some(LeftOut::Unknown)
     } else {
         None
     }
-}
-
-/// Whether a row has an id of the engine's own making, because the source gave its id twice: `ID#0a1b2c3d`.
-fn is_apart(id: &str) -> bool {
-    id.rsplit_once('#')
-        .is_some_and(|(_, tail)| tail.len() == 8 && tail.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Leaves out rows that are not retried. Before the questions of a batch are answered (`last` false), those of which
@@ -410,15 +411,7 @@ async fn records(
             .map(|row| row.record_id.as_deref().map(id18))
             .collect());
     }
-    let by: Vec<FieldPath> = key.fields.iter().map(|f| f.field.as_str().into()).collect();
-    let keys: Vec<LookupKey> = rows.iter().map(|row| row.key(&plan.write)).collect();
-    let search = Search {
-        object: &plan.write.object,
-        by: &by,
-        condition: None,
-        select: &[],
-    };
-    let found = find(shared, &plan.write.connection, &search, &keys).await?;
+    let found = by_key(shared, &plan.write, key, rows.iter(), &[]).await?;
     Ok(found
         .into_iter()
         .map(|found| found.first().map(|found| found.id.clone()))
@@ -480,18 +473,5 @@ mod tests {
         assert!(chosen.takes("a", "z/2", "z", true));
         assert_eq!(chosen.missed("a"), None);
         assert!(!chosen.takes("b", "x", "x", true));
-    }
-
-    #[test]
-    fn ids_of_the_engines_own_are_known() {
-        for (id, apart) in [
-            ("001#0a1b2c3d", true),
-            ("001", false),
-            ("a#b", false),
-            ("a#0a1b2c3", false),
-            ("#7", false),
-        ] {
-            assert_eq!(is_apart(id), apart, "{id}");
-        }
     }
 }

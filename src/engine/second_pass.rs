@@ -1,6 +1,9 @@
 //! References that loop: rows that were written without them get them now, and nothing else.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use compact_str::CompactString;
 
@@ -32,7 +35,7 @@ pub(super) async fn count(shared: &Arc<Shared>, step: usize) -> Result<(), Engin
         return Ok(());
     }
     let count = left(shared, step).await?;
-    shared.books[step].with_second_pass(|rows| *rows = count);
+    shared.books[step].second_pass.store(count, Ordering::Relaxed);
     Ok(())
 }
 
@@ -44,8 +47,7 @@ async fn left(shared: &Arc<Shared>, step: usize) -> Result<u64, EngineError> {
 /// Writes the looping references of all rows that were put aside.
 pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
-    let mut count = 0;
-    shared.books[step].with_second_pass(|rows| count = *rows);
+    let count = shared.books[step].second_pass.load(Ordering::Relaxed);
     if count == 0 {
         return Ok(());
     }

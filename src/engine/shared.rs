@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -87,7 +87,7 @@ pub(super) struct Book {
     /// What its checks have come to.
     pub(super) told: std::sync::Mutex<Vec<CheckEnd>>,
     /// Rows that its second pass has to write, all sittings together.
-    second_pass: std::sync::Mutex<u64>,
+    pub(super) second_pass: AtomicU64,
     tally: std::sync::Mutex<Tally>,
 }
 
@@ -100,17 +100,6 @@ struct Tally {
     /// Of those, rows that ended there, and rows that were parked there.
     mapped_ended: u64,
     mapped_parked: u64,
-}
-
-impl Book {
-    pub(super) fn with_second_pass(&self, then: impl FnOnce(&mut u64)) {
-        then(
-            &mut self
-                .second_pass
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
-    }
 }
 
 /// Where rows ended.
@@ -184,20 +173,14 @@ impl Shared {
         let (mut units, counts) = before(request).await?;
         for (planned, incremental) in plan.steps.iter().zip(incremental) {
             let store = Arc::clone(&request.store);
-            let (id, pipeline, name) = (
-                request.id.clone(),
-                request.pipeline.name.clone(),
-                planned.name.clone(),
-            );
-            let source = connections.identity(&planned.read.connection);
-            let target = connections.identity(&planned.write.connection);
+            let (id, name) = (request.id.clone(), planned.name.clone());
+            let links = links_of(request, &connections, planned).await?;
             // A file is in place when its step has ended, or not at all.
             let whole = planned.write.file.is_some();
-            let (step, links, place, anew) = blocking(move || {
-                let links = store.link_set(&pipeline, &name, &source, &target)?;
+            let (step, place, anew) = blocking(move || {
                 // Who only looks has no run in the history.
                 if !recorded {
-                    return Ok((StepRun(-1), links, StepPlace::default(), false));
+                    return Ok((StepRun(-1), StepPlace::default(), false));
                 }
                 let step = store.begin_step(&id, &name)?;
                 let place = store.step_place(step)?;
@@ -205,7 +188,7 @@ impl Shared {
                 if anew {
                     store.restart_step(step)?;
                 }
-                Ok((step, links, place, anew))
+                Ok((step, place, anew))
             })
             .await?;
             let (store, chosen, name) = (
@@ -240,7 +223,7 @@ impl Shared {
                 units: own,
                 recalled: Recalled::default(),
                 told: std::sync::Mutex::default(),
-                second_pass: std::sync::Mutex::default(),
+                second_pass: AtomicU64::default(),
                 tally: std::sync::Mutex::new(tally.unwrap_or_default()),
             });
         }
@@ -595,6 +578,22 @@ async fn before(request: &RunRequest) -> Result<(Vec<UnitRecord>, Vec<StepCounts
     }
     let (store, run) = (Arc::clone(&request.store), request.id.clone());
     blocking(move || Ok((store.units(&run)?, store.counts(&run)?))).await
+}
+
+/// The id map of a step between its orgs.
+pub(super) async fn links_of(
+    request: &RunRequest,
+    connections: &Connections,
+    step: &PlanStep,
+) -> Result<LinkSet, EngineError> {
+    let (store, pipeline, name) = (
+        Arc::clone(&request.store),
+        request.pipeline.name.clone(),
+        step.name.clone(),
+    );
+    let source = connections.identity(&step.read.connection);
+    let target = connections.identity(&step.write.connection);
+    blocking(move || store.link_set(&pipeline, &name, &source, &target)).await
 }
 
 /// Runs blocking work off the runtime's threads.

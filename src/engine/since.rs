@@ -10,7 +10,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{EngineError, RunRequest, connect::Connections, shared::blocking};
+use super::{
+    EngineError, RunRequest,
+    connect::Connections,
+    shared::{blocking, links_of},
+};
 use crate::{
     plan::{Cursor, CursorKind, Orgs, Plan, PlanStep},
     record::{Batch, Outcome, RowResult, id18},
@@ -85,16 +89,10 @@ async fn begin_step(
     full: bool,
 ) -> Result<Incremental, EngineError> {
     let scope = fingerprint(&cursor.scope);
-    let (store, pipeline, name) = (
-        Arc::clone(&request.store),
-        request.pipeline.name.clone(),
-        step.name.clone(),
-    );
-    let source = connections.identity(&step.read.connection);
-    let target = connections.identity(&step.write.connection);
+    let links = links_of(request, connections, step).await?;
+    let store = Arc::clone(&request.store);
     let asked = scope.clone();
     let (last, waiting) = blocking(move || {
-        let links = store.link_set(&pipeline, &name, &source, &target)?;
         Ok((
             store.cursor(links, &asked)?,
             store.waiting(links, &asked, MOST_BY_ID + 1)?,

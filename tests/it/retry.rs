@@ -301,3 +301,37 @@ fn a_run_that_stopped_is_gone_on_with_first() {
         .exits(2)
         .says("there is no run `nonsense`");
 }
+
+/// Their own id is another row's: nothing that is read again could be taken for them.
+#[test]
+fn rows_that_have_lost_their_id_to_another_are_told() {
+    let runtime = runtime();
+    let src = Org::start(
+        &runtime,
+        "src",
+        "records:\n  - object: Contact\n    rows: [{ LastName: Twin, Email: a@x.example }, { LastName: Twin, Email: b@x.example }, { LastName: \"Solo#7\", Title: Boss }]\n",
+    );
+    let dst = Org::start(&runtime, "dst", &target(""));
+    let project = Project::new(&src, &dst);
+    let of = |source: &str| {
+        format!(
+            "version: 1\nfrom: src\nto: dst\nsteps:\n  people:\n    source: {{ {source} }}\n    target: {{ object: Contact, key: Legacy_Id__c }}\n    copy: [LastName]\n    map: {{ Legacy_Id__c: Email }}\n"
+        )
+    };
+    project.write(
+        "people.csv",
+        "LastName,Email\nTwin,c@x.example\nTwin,d@x.example\nSolo#7,\n",
+    );
+    for source in ["object: Contact, id: LastName", "csv: people.csv, id: LastName"] {
+        project.write("twins.yaml", &of(source));
+        let report = project.run_pipeline("twins.yaml", &[], 4);
+        report.1.says("duplicate_id").says("empty_key");
+        // An id that only looks like one of those is taken again.
+        project
+            .run(&["retry", "last"])
+            .exits(4)
+            .says("not retried: 1 row of `people`")
+            .says("no id tells them apart from other rows")
+            .says("retrying 1 parked row");
+    }
+}
