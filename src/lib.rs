@@ -13,9 +13,11 @@
 //!    permission set opens).
 //! 5. [`plan`] asks both orgs for their describes and row counts, and decides as a pure function: columns, queries, order,
 //!    passes, REST or Bulk. What a describe proves wrong is a finding that points into the YAML. Nothing is written yet.
-//! 6. [`engine`] runs the steps, side by side where nothing keeps them apart. In each step three stages work at once,
-//!    joined by short channels: [`extract`] reads pages, [`transform`] maps batches, [`load`] writes units (collections
-//!    calls or Bulk jobs). What the org says of each row goes to [`state`] before anything else hears of it.
+//! 6. [`engine`] runs the steps, side by side where nothing keeps them apart. In each step four stages work at once,
+//!    joined by short channels: [`extract`] reads pages, [`transform`] maps batches, `engine` settles what is done with
+//!    each row (some ask the target for that, several batches at once), [`load`] writes units (collections calls or Bulk
+//!    jobs). What the org says of each row goes to [`state`] before anything else hears of it. Bulk queries are made ahead of
+//!    their step's turn, and the links of steps that others refer to are kept in memory, up to a bound.
 //! 7. References that loop (an account's parent among accounts that are still on their way) wait: their rows are put
 //!    aside in `state`, and a second pass writes only those fields of only those rows.
 //! 8. [`event`]s tell what happens; [`report`] folds them into a result, and `cli` shows it and picks the exit code.

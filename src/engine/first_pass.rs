@@ -1,64 +1,76 @@
-//! Extraction, transformation and loading of one step, at the same time, in bounded batches.
+//! Extraction, transformation and loading of one step, at the same time, in bounded batches. How rows are sent is said in
+//! `writing`.
 
 use std::{collections::HashSet, sync::Arc};
 
 use compact_str::{CompactString, format_compact};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+};
 
 use super::{
     EngineError,
-    answers::{by_key, resolve},
+    answers::resolve,
     checks::{self, Gate},
     claim::{Origin, claim, ids_may_repeat, nameless},
     each::{self, Entries},
-    gone, into_file,
     look_first::look_first,
     note, recall, reconcile, retry,
     rows::{Divided, divide},
     sent,
     shared::{Phase, Shared, blocking},
+    writing::{Ready, load},
 };
 use crate::{
     event::Event,
     extract::{self, ExtractError},
-    load::{Journal, Loader, Plain, Remembered, Unit, WriteRow, Written, prepare},
+    load::{Remembered, WriteRow, prepare},
     pipeline::{expr::Context, model::Nulls},
-    plan::{PlanStep, ReadFrom, RowIdPlan, Write},
+    plan::{PlanStep, ReadFrom, RowIdPlan},
     record::{Batch, Outcome, ParkReason, Row, RowResult},
-    state::{Deferred, ParkedRow, StepStage, UnitId},
+    salesforce::JobInfo,
+    state::{ParkedRow, StepStage},
     transform::{Cell, Known, Mapping, RowEnd},
 };
 
 /// Lookups whose answers are kept between batches; beyond, they are asked again.
 const MOST_LOOKUPS: usize = 50_000;
 
-/// Rows that the loader takes at a time, at most.
-const PIECE: usize = 200;
-
 /// Records that are asked for in one query.
 const READ_AGAIN: usize = 200;
 
-/// Rows on their way to whoever writes.
-pub(super) enum Ready {
+/// Batches of which it is settled at once what is done with them: some ask the target, which takes its time.
+const MOST_ASKED: usize = 4;
+
+/// Rows of which it is being settled what is done with them.
+enum Settling {
     /// Rows to be sent.
-    Rows(Vec<WriteRow>),
+    Rows(JoinHandle<Result<Vec<WriteRow>, EngineError>>),
     /// Rows that an earlier sitting had sent.
     Remembered(Vec<(WriteRow, Remembered)>),
 }
 
-/// Runs the first pass of a step: every source row ends in an outcome, or the run stops.
-pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineError> {
+/// Runs the first pass of a step: every source row ends in an outcome, or the run stops. `ahead` is the job of its query,
+/// where that was made before.
+pub(super) async fn run(
+    shared: &Arc<Shared>,
+    step: usize,
+    ahead: Option<JobInfo>,
+) -> Result<(), EngineError> {
     recall::ask(shared, step, 1).await?;
     let (batches, incoming) = mpsc::channel(2);
+    let (mapped, settling) = mpsc::channel(MOST_ASKED);
     let (ready, outgoing) = mpsc::channel(2);
-    // All three run to their end even when one fails: what is in flight has to be written down.
-    let (read, mapped, loaded) = tokio::join!(
-        extract(shared, step, batches),
-        transform(shared, step, incoming, ready),
+    // All run to their end even when one fails: what is in flight has to be written down.
+    let (read, transformed, settled, loaded) = tokio::join!(
+        extract(shared, step, ahead, batches),
+        transform(shared, step, incoming, mapped),
+        pass_on(shared, settling, ready),
         load(shared, step, outgoing),
     );
     // A stage that stops because another one failed says `Interrupted`; the cause is what counts.
-    let cause = [loaded, mapped, read]
+    let cause = [loaded, settled, transformed, read]
         .into_iter()
         .filter_map(Result::err)
         .reduce(|a, b| {
@@ -75,10 +87,15 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
     }
 }
 
-async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>) -> Result<(), EngineError> {
+async fn extract(
+    shared: &Arc<Shared>,
+    step: usize,
+    ahead: Option<JobInfo>,
+    batches: mpsc::Sender<Batch>,
+) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
-    let from = match &plan.read.from {
-        ReadFrom::Query { .. } => extract::From::Org(shared.org(&plan.read.connection)?),
+    let mut from = match &plan.read.from {
+        ReadFrom::Query { .. } => extract::From::Org(shared.org(&plan.read.connection)?, ahead.as_ref()),
         ReadFrom::Http { .. } => extract::From::Callout(shared.callout(&plan.read.connection)?),
         ReadFrom::File { .. } => extract::From::File,
     };
@@ -96,6 +113,7 @@ async fn extract(shared: &Arc<Shared>, step: usize, batches: mpsc::Sender<Batch>
     let mut end = Ok(());
     for read in retry::reads(shared, step) {
         end = extract::read(&read, from, &shared.vars, &halted, &restarted, &mut take).await;
+        from = from.without_job();
         if end.is_err() {
             break;
         }
@@ -145,9 +163,9 @@ async fn transform(
     shared: &Arc<Shared>,
     step: usize,
     mut incoming: mpsc::Receiver<Batch>,
-    ready: mpsc::Sender<Ready>,
+    mapped: mpsc::Sender<Settling>,
 ) -> Result<(), EngineError> {
-    let result = transform_all(shared, step, &mut incoming, &ready).await;
+    let result = transform_all(shared, step, &mut incoming, &mapped).await;
     // Before the next stage sees the end of its channel: after a stop it sends nothing more.
     if result.is_err() {
         shared.halt();
@@ -159,7 +177,7 @@ async fn transform_all(
     shared: &Arc<Shared>,
     step: usize,
     incoming: &mut mpsc::Receiver<Batch>,
-    ready: &mpsc::Sender<Ready>,
+    mapped: &mpsc::Sender<Settling>,
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
     let mapping = Arc::new(plan.mapping.clone());
@@ -205,13 +223,13 @@ async fn transform_all(
             if !divided.remembered.is_empty() {
                 let (fresh, told) = recall::look_for_lost(shared, step, divided.remembered).await?;
                 rows.extend(fresh);
-                if !told.is_empty() && ready.send(Ready::Remembered(told)).await.is_err() {
+                if !told.is_empty() && mapped.send(Settling::Remembered(told)).await.is_err() {
                     return Err(EngineError::Interrupted);
                 }
             }
             match gate.take() {
                 Some(held) => gate = Some(held.take(shared, step, rows).await?),
-                None => pass_on(shared, step, rows, ready).await?,
+                None => settle(shared, step, rows, mapped).await?,
             }
         }
     }
@@ -226,26 +244,70 @@ async fn transform_all(
         if shared.halted() {
             return Err(EngineError::Interrupted);
         }
-        pass_on(shared, step, rows, ready).await?;
+        settle(shared, step, rows, mapped).await?;
     }
     Ok(())
 }
 
-/// Settles what is done with rows, and hands them to whoever writes.
-async fn pass_on(
+/// Settles what is done with rows, while others are mapped.
+async fn settle(
     shared: &Arc<Shared>,
     step: usize,
     rows: Vec<WriteRow>,
-    ready: &mpsc::Sender<Ready>,
+    mapped: &mpsc::Sender<Settling>,
 ) -> Result<(), EngineError> {
-    let rows = sent::skip(shared, step, rows).await?;
-    let rows = look_first(shared, step, rows).await?;
-    let rows = retry::keep_apart(shared, step, rows).await?;
-    let rows = settle_held(shared, step, rows).await?;
-    if !rows.is_empty() && ready.send(Ready::Rows(rows)).await.is_err() {
+    let shared_too = Arc::clone(shared);
+    let work = async move {
+        let rows = sent::skip(&shared_too, step, rows).await?;
+        let rows = look_first(&shared_too, step, rows).await?;
+        let rows = retry::keep_apart(&shared_too, step, rows).await?;
+        settle_held(&shared_too, step, rows).await
+    };
+    // A place is taken before the work begins, or there would be one more at once.
+    let Ok(place) = mapped.reserve().await else {
         return Err(EngineError::Interrupted);
+    };
+    let mut work = tokio::spawn(work);
+    if shared.retry.is_some() {
+        // Two rows that meet in one record: the second has to see what became of the first.
+        let rows = joined((&mut work).await)?;
+        work = tokio::spawn(async move { Ok(rows) });
     }
+    place.send(Settling::Rows(work));
     Ok(())
+}
+
+fn joined<T>(ended: Result<Result<T, EngineError>, JoinError>) -> Result<T, EngineError> {
+    ended.unwrap_or_else(|error| Err(EngineError::Broken(error.to_string())))
+}
+
+/// Hands rows to whoever writes, in their order, as soon as it is settled what is done with them.
+async fn pass_on(
+    shared: &Arc<Shared>,
+    mut settling: mpsc::Receiver<Settling>,
+    ready: mpsc::Sender<Ready>,
+) -> Result<(), EngineError> {
+    let mut result = Ok(());
+    // To the end even after an error: what has begun writes down what becomes of its rows.
+    while let Some(batch) = settling.recv().await {
+        let ended = match batch {
+            Settling::Remembered(rows) => Ok(Ready::Remembered(rows)),
+            Settling::Rows(work) => joined(work.await).map(Ready::Rows),
+        };
+        let passed = match ended {
+            _ if result.is_err() => continue,
+            Ok(Ready::Rows(rows)) if rows.is_empty() => continue,
+            Ok(batch) => ready.send(batch).await.map_err(|_| EngineError::Interrupted),
+            Err(error) => Err(error),
+        };
+        if passed.is_err() {
+            result = passed;
+            // Before the next stage sees the end of its channel.
+            shared.halt();
+            settling.close();
+        }
+    }
+    result
 }
 
 /// Gathers the answers that a batch needs.
@@ -514,226 +576,6 @@ async fn settle_held(
             source_id: source_id.to_string(),
             reason: Box::new(reason),
         }),
-    }
-}
-
-async fn load(
-    shared: &Arc<Shared>,
-    step: usize,
-    mut outgoing: mpsc::Receiver<Ready>,
-) -> Result<(), EngineError> {
-    let plan = &shared.plan.steps[step];
-    if let Some(file) = &plan.write.file {
-        return into_file::load(shared, step, file, outgoing).await;
-    }
-    let write = Arc::new(plan.write.clone());
-    let client = shared.org(&write.connection)?.clone();
-    let retrying = retrying(shared, step);
-    let source = shared.org(&plan.read.connection).ok().cloned();
-    let journal = Journal::new(Arc::clone(&shared.store), shared.books[step].step, 1);
-    let mut loader = Loader::new(
-        client,
-        source,
-        Arc::clone(&write),
-        &plan.policy,
-        journal,
-        retrying,
-    );
-    let mut result = Ok(());
-    while let Some(ready) = outgoing.recv().await {
-        if shared.halted() {
-            break;
-        }
-        match ready {
-            // What has ended is written down soon, not when the whole batch is on its way.
-            Ready::Rows(rows) => {
-                for piece in pieces(rows, &write) {
-                    if shared.halted() || result.is_err() {
-                        break;
-                    }
-                    for unit in loader.push(piece).await {
-                        result = result.and(settle(shared, step, unit).await);
-                    }
-                }
-            }
-            Ready::Remembered(rows) => {
-                for unit in loader.push_remembered(rows).await {
-                    result = result.and(settle(shared, step, unit).await);
-                }
-            }
-        }
-        if result.is_err() {
-            break;
-        }
-    }
-    // Whoever still sends hears that nobody listens.
-    drop(outgoing);
-    let stop = shared.halted() || result.is_err();
-    for unit in loader.finish(stop).await {
-        result = result.and(settle(shared, step, unit).await);
-    }
-    if result.is_err() {
-        shared.halt();
-    }
-    result
-}
-
-/// Rows in pieces of as many as a collections call of the step takes.
-pub(super) fn pieces(rows: Vec<WriteRow>, write: &Write) -> impl Iterator<Item = Vec<WriteRow>> + use<> {
-    let most = write.batch.unwrap_or(PIECE).clamp(1, PIECE);
-    let mut rows = rows.into_iter();
-    std::iter::from_fn(move || {
-        let piece: Vec<WriteRow> = rows.by_ref().take(most).collect();
-        (!piece.is_empty()).then_some(piece)
-    })
-}
-
-/// Tells the user that rows are sent again.
-pub(super) fn retrying(
-    shared: &Arc<Shared>,
-    step: usize,
-) -> impl Fn(u64, &str, std::time::Duration) + Send + Sync + 'static {
-    let events = shared.events.clone();
-    move |rows, code, wait| {
-        events.send(Event::Retrying {
-            step,
-            rows,
-            code: code.to_owned(),
-            wait,
-        })
-    }
-}
-
-/// Turns what the org said of a unit into outcomes.
-async fn settle(shared: &Arc<Shared>, step: usize, unit: Unit) -> Result<(), EngineError> {
-    let mut rows = unit.rows;
-    // Whatever comes of the question, the unit's rows are written down.
-    let asked = found_again(shared, step, &mut rows).await;
-    let suspects = gone::suspects(shared, step, &rows);
-    if unit.remembered {
-        // The parent that is known now was still under way when the row was sent: it went without.
-        let fields = &shared.plan.steps[step].mapping.fields;
-        for (row, _) in &mut rows {
-            let mut cells = row.cells.iter().zip(fields);
-            row.later |= cells.any(|(cell, field)| field.looping && matches!(cell, Plain::Value(_)));
-        }
-    }
-    let shared_too = Arc::clone(shared);
-    let (ended, aside, marks) = blocking(move || {
-        let marks = match unit.remembered {
-            // The row may be another one now than the one that was sent.
-            true => Vec::new(),
-            false => sent::marks(&shared_too, step, &rows),
-        };
-        let (mut ended, mut aside, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
-        let there = rows
-            .iter()
-            .filter_map(|(row, written)| Some((row, written.record()?, true)));
-        reconcile::note(&shared_too, step, there)?;
-        for (row, written) in rows {
-            ended.push(end_of(&shared_too, step, row, written, &mut aside, &mut deferred));
-        }
-        if !deferred.is_empty() {
-            shared_too.store.defer(shared_too.books[step].step, &deferred)?;
-        }
-        Ok((ended, aside, marks))
-    })
-    .await?;
-    let mut recorded = shared.record(step, Phase::Written, ended, aside).await;
-    // Even when too many rows have failed: those that have not are in the target.
-    recorded = recorded.and(sent::set(shared, step, marks).await);
-    if recorded.is_ok() {
-        recorded = end_units(shared, unit.journaled).await;
-    }
-    if recorded.is_ok() && unit.error.is_none() {
-        recorded = gone::forget(shared, suspects).await;
-    }
-    recorded.and(asked).and(match unit.error {
-        None => Ok(()),
-        Some(error) => Err(recall::of_target(shared, step, error)),
-    })
-}
-
-/// Forgets units whose outcomes are recorded.
-pub(super) async fn end_units(shared: &Arc<Shared>, units: Vec<UnitId>) -> Result<(), EngineError> {
-    if units.is_empty() {
-        return Ok(());
-    }
-    let store = Arc::clone(&shared.store);
-    blocking(move || store.end_units(&units)).await
-}
-
-/// New records of which the answer was lost: where they have a key, the target is asked whether they are there. They
-/// were not before, or they would not have been sent as new ones.
-async fn found_again(
-    shared: &Arc<Shared>,
-    step: usize,
-    rows: &mut [(WriteRow, Written)],
-) -> Result<(), EngineError> {
-    let write = &shared.plan.steps[step].write;
-    let Some(key) = write.key.as_ref().filter(|key| !key.is_id && write.look_first) else {
-        return Ok(());
-    };
-    let lost: Vec<usize> = rows
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, written))| written.is_unknown())
-        .map(|(at, _)| at)
-        .collect();
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let asked = lost.iter().map(|at| &rows[*at].0);
-    let found = by_key(shared, write, key, asked, &[]).await?;
-    for (at, found) in lost.into_iter().zip(found) {
-        if let [one] = found.as_slice() {
-            rows[at].1 = Written::Created(one.id.clone());
-        }
-    }
-    Ok(())
-}
-
-/// A row's end; rows that are parked or wait for the second pass leave their source values behind.
-fn end_of(
-    shared: &Shared,
-    step: usize,
-    row: WriteRow,
-    written: Written,
-    aside: &mut Vec<ParkedRow>,
-    deferred: &mut Vec<Deferred>,
-) -> RowResult {
-    if let Written::Failed { .. } = written {
-        aside.push(shared.parked_row(&shared.plan.steps[step], &row.source_id, &row.source));
-    }
-    let result = result(row.source_id, written);
-    if let (true, Some(target_id), None) = (row.later, &result.target_id, &result.reason) {
-        let values: Vec<_> = row.source.iter().map(crate::record::Value::to_json).collect();
-        deferred.push(Deferred {
-            source_id: result.source_id.clone(),
-            target_id: target_id.clone(),
-            outcome: result.outcome,
-            payload: serde_json::Value::Array(values).to_string(),
-        });
-    }
-    result
-}
-
-/// What a row has become.
-pub(super) fn result(source_id: CompactString, written: Written) -> RowResult {
-    let (outcome, target_id) = match written {
-        Written::Created(id) => (Outcome::Created, Some(id)),
-        Written::Updated(id) => (Outcome::Updated, Some(id)),
-        Written::Unchanged(id) => (Outcome::Unchanged, Some(id)),
-        Written::Deleted(id) => (Outcome::Deleted, Some(id)),
-        // Nothing is left that a row could have become.
-        Written::Gone => (Outcome::Unchanged, None),
-        Written::Failed { id, reason } => return parked(source_id, id, reason),
-    };
-    RowResult {
-        source_id,
-        target_id,
-        outcome,
-        reason: None,
     }
 }
 

@@ -11,9 +11,10 @@ use tokio::sync::mpsc;
 
 use super::{
     EngineError, checks,
-    first_pass::{Ready, parked},
+    first_pass::parked,
     shared::{Phase, Shared, blocking},
     spool::Spool,
+    writing::Ready,
 };
 use crate::{
     file::{Field, FileError, RowsWriter},

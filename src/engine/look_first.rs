@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     EngineError,
-    answers::{Found, by_key, same_value},
+    find::{Found, by_key, same_value},
     first_pass::parked,
     reconcile,
     shared::{Phase, Shared, blocking},

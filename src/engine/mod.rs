@@ -5,6 +5,7 @@
 //! engine speaks of them. Work that costs processor time, and the state's own blocking calls, run on blocking
 //! threads, never on the runtime's.
 
+mod ahead;
 mod answers;
 mod budget;
 mod checks;
@@ -14,9 +15,11 @@ mod describes;
 mod disguise;
 mod each;
 mod error;
+mod find;
 mod first_pass;
 mod gone;
 mod into_file;
+mod linked;
 mod look_first;
 mod note;
 mod recall;
@@ -29,6 +32,7 @@ mod sent;
 mod shared;
 mod since;
 mod spool;
+mod writing;
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -12,9 +12,9 @@ use compact_str::CompactString;
 
 use super::{
     EngineError,
-    answers::by_key,
-    first_pass::{end_units, result},
+    find::by_key,
     shared::{Phase, Shared, blocking},
+    writing::{end_units, result},
 };
 use crate::{
     event::Event,

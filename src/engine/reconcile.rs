@@ -12,8 +12,8 @@ use rust_decimal::Decimal;
 
 use super::{
     EngineError,
-    answers::{Found, Search, find, same_value},
     checks::{EXAMPLES, Written, failed, rows, tell},
+    find::{Found, Search, find, same_value},
     shared::{Shared, blocking},
 };
 use crate::{

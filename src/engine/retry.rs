@@ -13,9 +13,8 @@ use std::{
 use compact_str::CompactString;
 
 use super::{
-    EngineError,
-    answers::by_key,
-    claim,
+    EngineError, claim,
+    find::by_key,
     first_pass::{context, parked, row_id},
     shared::{Phase, Shared, blocking},
 };

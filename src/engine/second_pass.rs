@@ -9,9 +9,10 @@ use compact_str::CompactString;
 
 use super::{
     EngineError,
-    first_pass::{answer, context, end_units, parked, pieces, retrying, unanswered},
+    first_pass::{answer, context, parked, unanswered},
     recall, sent,
     shared::{Shared, blocking},
+    writing::{end_units, pieces, retrying},
 };
 use crate::{
     event::Event,
@@ -68,6 +69,7 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
         Arc::clone(&write),
         &plan.policy,
         Journal::new(Arc::clone(&shared.store), shared.books[step].step, 2),
+        Some(count),
         retrying(shared, step),
     );
     let mut before: HashMap<CompactString, Before> = HashMap::new();
@@ -107,8 +109,12 @@ pub(super) async fn run(shared: &Arc<Shared>, step: usize) -> Result<(), EngineE
         }
     }
     // Whatever happened, what is under way is waited for and written down.
-    let stop = shared.halted() || result.is_err();
-    for unit in loader.finish(stop).await {
+    if !shared.halted() && result.is_ok() {
+        for unit in loader.flush().await {
+            result = result.and(settle(shared, step, unit, &mut before).await);
+        }
+    }
+    while let Some(unit) = loader.next().await {
         result = result.and(settle(shared, step, unit, &mut before).await);
     }
     result?;
@@ -319,7 +325,7 @@ fn map_row(
                 Ok(mut row) => {
                     row.record_id = Some(deferred.target_id.clone());
                     row.action = Action::Update;
-                    let mark = was.map(|was| SentMark(was.0 ^ sent::mark(write, &row).0));
+                    let mark = was.map(|was| SentMark(was.0 ^ sent::mark(write, |_| true, &row).0));
                     // A record that the first pass made has nothing to clear.
                     if deferred.outcome == Outcome::Created {
                         // Nor does it get what only records that were there before get.

@@ -14,41 +14,72 @@ use super::{
 };
 use crate::{
     load::{Plain, WriteRow, Written},
-    plan::Write,
+    plan::{TargetField, Write},
     record::{Outcome, RowResult, Value},
     state::SentMark,
 };
 
-/// The mark of what a row sends: of each field its own, joined so that a field of the second pass can be added.
-pub(super) fn mark(write: &Write, row: &WriteRow) -> SentMark {
-    let mut all = 0u128;
-    for (field, cell) in write.fields.iter().zip(&row.cells) {
-        let (kind, text): (&[u8], String) = match cell {
-            Plain::Omit | Plain::Held(_) => continue,
-            Plain::Clear | Plain::Value(Value::Null) => (b"0", String::new()),
-            Plain::Value(Value::Bool(flag)) => (b"b", flag.to_string()),
-            Plain::Value(Value::Number(number)) => (b"n", number.as_str().to_owned()),
-            Plain::Value(Value::Text(text)) => (b"t", text.to_string()),
-            Plain::Value(Value::Json(json)) => (b"j", json.to_string()),
-        };
-        let parent = field.parent.as_ref().map_or("", |parent| parent.field.as_str());
-        let mut digest = Sha256::new();
-        for part in [
-            write.object.as_bytes(),
-            field.name.as_bytes(),
-            parent.as_bytes(),
-            kind,
-            text.as_bytes(),
-        ] {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
+/// The mark of what a row sends. Fields that the second pass may write have a mark each, joined with that of all others,
+/// so that they can be added later.
+pub(super) fn mark(write: &Write, looping: impl Fn(usize) -> bool, row: &WriteRow) -> SentMark {
+    let mut others = None;
+    let mut all = 0;
+    for (at, (field, cell)) in write.fields.iter().zip(&row.cells).enumerate() {
+        if matches!(cell, Plain::Omit | Plain::Held(_)) {
+            continue;
         }
-        let bytes = digest.finalize();
-        let mut half = [0; 16];
-        half.copy_from_slice(&bytes[..16]);
-        all ^= u128::from_be_bytes(half);
+        if looping(at) {
+            let mut own = Sha256::new();
+            add(&mut own, &write.object, field, cell);
+            all ^= half(own);
+        } else {
+            add(others.get_or_insert_with(Sha256::new), &write.object, field, cell);
+        }
     }
-    SentMark(all)
+    SentMark(all ^ others.map_or(0, half))
+}
+
+/// Adds a field to a digest, each part behind its length.
+fn add(digest: &mut Sha256, object: &str, field: &TargetField, cell: &Plain) {
+    let json;
+    let (kind, text): (&[u8], &str) = match cell {
+        Plain::Value(Value::Json(value)) => {
+            json = value.to_string();
+            (b"j", &json)
+        }
+        Plain::Value(value) => match (value, value.as_text()) {
+            (_, None) => (b"0", ""),
+            (Value::Bool(_), Some(text)) => (b"b", text),
+            (Value::Number(_), Some(text)) => (b"n", text),
+            (_, Some(text)) => (b"t", text),
+        },
+        Plain::Clear | Plain::Omit | Plain::Held(_) => (b"0", ""),
+    };
+    let parent = field.parent.as_ref().map_or("", |parent| parent.field.as_str());
+    for part in [
+        object.as_bytes(),
+        field.name.as_bytes(),
+        parent.as_bytes(),
+        kind,
+        text.as_bytes(),
+    ] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+}
+
+fn half(digest: Sha256) -> u128 {
+    let bytes = digest.finalize();
+    let mut half = [0; 16];
+    half.copy_from_slice(&bytes[..16]);
+    u128::from_be_bytes(half)
+}
+
+/// The mark of a row of the first pass.
+fn first_mark(shared: &Shared, step: usize, row: &WriteRow) -> SentMark {
+    let plan = &shared.plan.steps[step];
+    let looping = |at: usize| plan.mapping.fields.get(at).is_some_and(|field| field.looping);
+    mark(&plan.write, looping, row)
 }
 
 /// Ends the rows that were last sent alike, and gives back the others.
@@ -63,13 +94,15 @@ pub(super) async fn skip(
     let shared_too = Arc::clone(shared);
     let (ready, ended) = blocking(move || {
         let shared = shared_too;
-        let (write, links) = (&shared.plan.steps[step].write, shared.books[step].links);
+        let links = shared.books[step].links;
         let ids: Vec<CompactString> = rows.iter().map(|row| row.source_id.clone()).collect();
         let sent = shared.store.sent(links, &ids)?;
         let (mut ready, mut alike, mut forget) = (Vec::new(), Vec::new(), Vec::new());
         for (row, sent) in rows.into_iter().zip(sent) {
             match sent {
-                Some((target, was)) if !shared.full && !row.later && mark(write, &row) == was => {
+                Some((target, was))
+                    if !shared.full && !row.later && first_mark(&shared, step, &row) == was =>
+                {
                     let end = RowResult {
                         source_id: row.source_id.clone(),
                         target_id: Some(target),
@@ -103,13 +136,12 @@ pub(super) fn marks(
     step: usize,
     rows: &[(WriteRow, Written)],
 ) -> Vec<(CompactString, Option<SentMark>)> {
-    let write = &shared.plan.steps[step].write;
-    if !write.compare_sent {
+    if !shared.plan.steps[step].write.compare_sent {
         return Vec::new();
     }
     rows.iter()
         .filter(|(_, written)| written.record().is_some())
-        .map(|(row, _)| (row.source_id.clone(), Some(mark(write, row))))
+        .map(|(row, _)| (row.source_id.clone(), Some(first_mark(shared, step, row))))
         .collect()
 }
 

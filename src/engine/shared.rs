@@ -11,9 +11,11 @@ use std::{
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
-    EngineError, RunRequest, checks,
+    EngineError, RunRequest, ahead, checks,
     connect::{Connections, Signed},
-    first_pass, note,
+    first_pass,
+    linked::Tables,
+    note,
     recall::Recalled,
     reconcile,
     retry::Chosen,
@@ -32,6 +34,9 @@ use crate::{
     state::{LinkSet, ParkedRow, StateError, StepCounts, StepPlace, StepRun, StepStage, Store, UnitRecord},
     transform::Masker,
 };
+
+/// Outcomes that are written down in one go.
+const RECORDED_AT_ONCE: usize = 4_000;
 
 /// What all steps of a run share.
 pub(super) struct Shared {
@@ -56,6 +61,8 @@ pub(super) struct Shared {
     pub(super) events: Events,
     /// In the order of the plan's steps.
     pub(super) books: Vec<Book>,
+    /// Id maps that are asked often.
+    pub(super) tables: Tables,
     /// The id maps of other files' steps that refs name, by their index and the named credential that is written.
     pub(super) foreign: HashMap<(usize, String), LinkSet>,
     /// Those steps.
@@ -76,6 +83,8 @@ pub(super) struct Book {
     pub(super) sums: reconcile::Sums,
     /// Where it has a cursor.
     pub(super) incremental: Option<Incremental>,
+    /// Whether what it reads is the same before the steps that it waits for have ended.
+    pub(super) reads_ahead: bool,
     /// How far it was before this sitting.
     pub(super) stage: StepStage,
     /// What was noted of it then.
@@ -146,6 +155,7 @@ impl Tally {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Waiting,
+    Begun,
     FirstPassEnded,
     Ended,
     Failed,
@@ -175,6 +185,7 @@ impl Shared {
             let store = Arc::clone(&request.store);
             let (id, name) = (request.id.clone(), planned.name.clone());
             let links = links_of(request, &connections, planned).await?;
+            let reads_ahead = reads_ahead(request, &connections, &plan, planned);
             // A file is in place when its step has ended, or not at all.
             let whole = planned.write.file.is_some();
             let (step, place, anew) = blocking(move || {
@@ -222,6 +233,7 @@ impl Shared {
                 note: place.note.filter(|_| !anew),
                 units: own,
                 recalled: Recalled::default(),
+                reads_ahead,
                 told: std::sync::Mutex::default(),
                 second_pass: AtomicU64::default(),
                 tally: std::sync::Mutex::new(tally.unwrap_or_default()),
@@ -239,6 +251,7 @@ impl Shared {
                 foreign.insert((at, (*connection).clone()), links);
             }
         }
+        let tables = Tables::of(&plan);
         Ok(Shared {
             foreign,
             foreign_steps: request.pipeline.foreign.clone(),
@@ -257,6 +270,7 @@ impl Shared {
             store: Arc::clone(&request.store),
             events: request.events.clone(),
             books,
+            tables,
             cancel: request.cancel.clone(),
             halted: AtomicBool::new(false),
         })
@@ -381,7 +395,17 @@ impl Shared {
     /// Writes outcomes down.
     fn keep(&self, step: usize, results: &[RowResult], parked: &[ParkedRow]) -> Result<(), StateError> {
         let book = &self.books[step];
-        self.store.record(book.step, book.links, results, parked)?;
+        match parked {
+            // In pieces, between which others come to the state: a unit that waits for its place in the journal is not
+            // sent meanwhile.
+            [] => {
+                for results in results.chunks(RECORDED_AT_ONCE) {
+                    self.store.record(book.step, book.links, results, &[])?;
+                }
+            }
+            parked => self.store.record(book.step, book.links, results, parked)?,
+        }
+        self.tables.learn(step, results);
         self.keep_again(step, results, parked)
     }
 
@@ -571,6 +595,20 @@ fn counted(results: &[RowResult]) -> Counts {
     counts
 }
 
+/// Whether a step reads the same before its turn: no step writes into the org that it reads, and the user has not said
+/// that others end first, for reasons that no file tells.
+fn reads_ahead(request: &RunRequest, connections: &Connections, plan: &Plan, step: &PlanStep) -> bool {
+    let source = connections.identity(&step.read.connection);
+    let written = |other: &PlanStep| {
+        other.write.file.is_none() && connections.identity(&other.write.connection) == source
+    };
+    let needs = |name: &str| {
+        let typed = request.pipeline.steps.iter().find(|typed| typed.name == name);
+        typed.is_some_and(|typed| !typed.needs.is_empty())
+    };
+    !plan.steps.iter().any(written) && !needs(&step.name)
+}
+
 /// What earlier sittings of the run have left: units whose outcomes are not recorded, and counts.
 async fn before(request: &RunRequest) -> Result<(Vec<UnitRecord>, Vec<StepCounts>), EngineError> {
     if request.sitting == 1 {
@@ -689,14 +727,25 @@ async fn run_step(
         Some(_) => Stage::Ended,
         None => Stage::FirstPassEnded,
     };
-    wait_for(stages, plan.after.iter(), stage).await?;
+    let mut ahead = None;
+    if ahead::may(shared, step) {
+        wait_for(stages, plan.after.iter(), Stage::Begun).await?;
+        ahead = ahead::query(shared, step).await;
+    }
+    if let Err(error) = wait_for(stages, plan.after.iter(), stage).await {
+        if let Some(job) = ahead {
+            ahead::give_up(shared, step, job).await;
+        }
+        return Err(error);
+    }
+    stages[step].send_replace(Stage::Begun);
     let started = std::time::Instant::now();
     shared.events.send(Event::StepStarted { step });
     let before = shared.books[step].stage;
     note::take_up(shared, step);
     if before < StepStage::FirstPassEnded {
         note::set(shared, step, before).await?;
-        first_pass::run(shared, step).await?;
+        first_pass::run(shared, step, ahead).await?;
         second_pass::count(shared, step).await?;
         note::set(shared, step, StepStage::FirstPassEnded).await?;
     }

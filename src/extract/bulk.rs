@@ -6,7 +6,7 @@ use super::ExtractError;
 use crate::{
     plan::Read,
     record::Batch,
-    salesforce::{Client, JobKind, JobState, Poll},
+    salesforce::{Client, JobInfo, JobKind, JobState, Poll},
 };
 
 /// How long it takes at most until a stop is noticed while a job runs.
@@ -16,12 +16,15 @@ pub(super) async fn read<F: Future<Output = bool>>(
     read: &Read,
     soql: &str,
     all: bool,
-    client: &Client,
+    (client, ahead): (&Client, Option<&JobInfo>),
     halted: &(dyn Fn() -> bool + Sync),
     take: &mut (dyn FnMut(Batch) -> F + Send),
 ) -> Result<(), ExtractError> {
-    let job = client.bulk_query(soql, all).await?;
-    let waiting = client.bulk_wait(JobKind::Query, &job.id, Poll::SOON, |_| {});
+    let (job, poll) = match ahead {
+        Some(job) => (job.clone(), Poll::AT_ONCE),
+        None => (client.bulk_query(soql, all).await?, Poll::SOON),
+    };
+    let waiting = client.bulk_wait(JobKind::Query, &job.id, poll, |_| {});
     let info = tokio::select! {
         info = waiting => info?,
         () = until(halted) => {

@@ -14,7 +14,7 @@ use crate::{
     },
     plan::{Read, ReadFrom, Road},
     record::{Batch, FieldPath, Value},
-    salesforce::{Callout, Client, ClientError},
+    salesforce::{Callout, Client, ClientError, JobInfo},
 };
 
 /// Rows that travel together from a source that gives them one by one.
@@ -62,7 +62,7 @@ pub async fn read<F: Future<Output = bool>>(
             ReadFrom::Query {
                 soql, ordered, chunk, ..
             },
-            From::Org(client),
+            From::Org(client, ahead),
         ) => {
             let by_id = ordered.is_some();
             let soql = match &read.from {
@@ -73,7 +73,7 @@ pub async fn read<F: Future<Output = bool>>(
                 (Chunk::Rows(rows), Some(ordered)) => {
                     in_pieces(read, ordered, *rows, client, halted, restarted, take).await
                 }
-                _ => query(read, soql, by_id, client, halted, restarted, take).await,
+                _ => query(read, soql, by_id, (client, ahead), halted, restarted, take).await,
             }
         }
         (ReadFrom::Http { source, whole_row }, From::Callout(callout)) => {
@@ -103,7 +103,7 @@ async fn query<F: Future<Output = bool>>(
     read: &Read,
     soql: &str,
     by_id: bool,
-    client: &Client,
+    (client, ahead): (&Client, Option<&JobInfo>),
     halted: &(dyn Fn() -> bool + Sync),
     restarted: &(dyn Fn() + Sync),
     take: &mut (dyn FnMut(Batch) -> F + Send),
@@ -113,7 +113,7 @@ async fn query<F: Future<Output = bool>>(
             road: Road::Bulk,
             all,
             ..
-        } => bulk::read(read, soql, *all, client, halted, take).await,
+        } => bulk::read(read, soql, *all, (client, ahead), halted, take).await,
         _ => rest::read(read, soql, by_id, client, halted, restarted, take).await,
     }
 }
@@ -145,7 +145,7 @@ async fn in_pieces<F: Future<Output = bool>>(
             read,
             &piece,
             true,
-            client,
+            (client, None),
             halted,
             restarted,
             &mut |batch: Batch| {
@@ -175,11 +175,21 @@ fn behind(ordered: &str, last: &str) -> Option<String> {
     Some(query.with_extra_condition(&format!("Id > {}", quote(last))))
 }
 
+impl From<'_> {
+    /// For another query than the first one.
+    pub fn without_job(self) -> Self {
+        match self {
+            From::Org(client, _) => From::Org(client, None),
+            From::Callout(_) | From::File => self,
+        }
+    }
+}
+
 /// Who is read.
 #[derive(Clone, Copy)]
 pub enum From<'c> {
-    /// An org.
-    Org(&'c Client),
+    /// An org, and the job of the query where that was made before.
+    Org(&'c Client, Option<&'c JobInfo>),
     /// Any JSON API.
     Callout(&'c Callout),
     /// A file, which needs nobody.

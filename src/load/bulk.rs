@@ -1,9 +1,14 @@
 //! Bulk 2.0 ingest: one job a unit. Results come in any order and find their rows by a key that travels with them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use compact_str::CompactString;
+use foldhash::quality::RandomState;
 
 use super::{
     Action, Plain, WriteRow,
@@ -22,94 +27,128 @@ use crate::{
     state::UnitId,
 };
 
-/// Sends rows of one action as one job, and waits for its end. `unit` is its place in the journal; an upload that
-/// breaks off is tried `attempts` times.
-///
-/// # Errors
-/// When the org refuses the job, or does not answer; when the journal cannot be written. What the org says of single
-/// rows is no error.
-pub(super) async fn send(
-    client: &Client,
-    write: &Arc<Write>,
-    action: Action,
-    crlf: bool,
-    rows: &Arc<Vec<WriteRow>>,
-    (journal, unit): (&Journal, UnitId),
-    attempts: u32,
-) -> Result<Vec<Answer>, LoadError> {
-    let line_ending = if crlf { LineEnding::CrLf } else { LineEnding::Lf };
-    let (data, mut answers) = written(write, action, line_ending, rows).await?;
-    if answers.iter().all(Option::is_some) {
-        return Ok(answers.into_iter().flatten().collect());
-    }
-    let operation = match (action, &write.key) {
-        (Action::Delete, _) => IngestOperation::Delete,
-        (Action::HardDelete, _) => IngestOperation::HardDelete,
-        (Action::Update, _) | (_, None) => IngestOperation::Update,
-        (Action::Insert, Some(_)) => IngestOperation::Insert,
-        (Action::Upsert, Some(key)) => IngestOperation::Upsert { key: key.names() },
-    };
-    let job = IngestJob {
-        object: write.object.clone(),
-        operation,
-        line_ending,
-        assignment_rule: match &write.assignment_rule {
-            // `Default` never comes here: a job knows rules by their Id only.
-            model::AssignmentRule::None | model::AssignmentRule::Default => AssignmentRule::None,
-            model::AssignmentRule::Id(id) => AssignmentRule::Id(id.as_str().into()),
-        },
-    };
-    let started = start(client, &job, data.into(), (journal, unit), attempts).await?;
-    let info = client
-        .bulk_wait(JobKind::Ingest, &started.id, Poll::SOON, |_| {})
-        .await?;
-    let places: HashMap<CompactString, usize> = rows
-        .iter()
-        .enumerate()
-        .filter_map(|(at, row)| Some((row.traveller(write)?, at)))
-        .collect();
-    let all = [
-        IngestRows::Successful,
-        IngestRows::Failed,
-        IngestRows::Unprocessed,
-    ];
-    results(client, write, action, &info, &all, &places, &mut answers).await?;
-    Ok(answers
-        .into_iter()
-        .map(|answer| answer.unwrap_or_else(|| Answer::Refused(None, unnamed(&info))))
-        .collect())
+/// How jobs are sent.
+pub(super) struct Jobs<'s> {
+    pub(super) client: &'s Client,
+    pub(super) write: &'s Arc<Write>,
+    pub(super) journal: &'s Journal,
+    /// How often an upload is tried that breaks off.
+    pub(super) attempts: u32,
+    pub(super) pace: &'s Pace,
 }
 
-/// Creates a job, uploads its data and closes it. Its id is in the journal before the data go: of a job that nobody
-/// knows nothing is taken. An upload whose end is not known costs that job and a new one.
-async fn start(
-    client: &Client,
-    job: &IngestJob,
-    data: Bytes,
-    (journal, unit): (&Journal, UnitId),
-    attempts: u32,
-) -> Result<JobInfo, LoadError> {
-    let mut attempt = 1;
-    loop {
-        let open = client.bulk_ingest(job).await?;
-        if let Err(error) = journal.job(unit, &open.id).await {
-            give_up(client, &open.id).await;
-            return Err(error.into());
+/// How long the last jobs took, with their rows: the next one of their size takes about as long.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Mutex<VecDeque<(usize, Duration)>>);
+
+impl Pace {
+    /// As many as there are side by side by default: of those that waited for each other one did not.
+    const LAST: usize = 3;
+
+    fn poll(&self, rows: usize) -> Poll {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What a job costs beside its rows is not known.
+        let alike = last.iter().filter(|(of, _)| rows >= of / 2 && rows <= of * 2);
+        match alike.map(|(_, took)| *took).min() {
+            Some(took) => Poll::expecting(took),
+            None => Poll::SOON,
         }
-        match client.bulk_upload(&open, data.clone(), false).await {
-            Ok(()) => match client.bulk_close(&open.id).await {
-                Ok(info) => return Ok(info),
+    }
+
+    fn learn(&self, rows: usize, took: Duration) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.push_back((rows, took));
+        if last.len() > Pace::LAST {
+            last.pop_front();
+        }
+    }
+}
+
+impl Jobs<'_> {
+    /// Sends rows of one action as one job, and waits for its end. `unit` is its place in the journal.
+    ///
+    /// # Errors
+    /// When the org refuses the job, or does not answer; when the journal cannot be written. What the org says of single
+    /// rows is no error.
+    pub(super) async fn send(
+        &self,
+        action: Action,
+        crlf: bool,
+        rows: &Arc<Vec<WriteRow>>,
+        unit: UnitId,
+    ) -> Result<Vec<Answer>, LoadError> {
+        let Jobs { client, write, .. } = *self;
+        let line_ending = if crlf { LineEnding::CrLf } else { LineEnding::Lf };
+        let (data, mut answers) = written(write, action, line_ending, rows).await?;
+        if answers.iter().all(Option::is_some) {
+            return Ok(answers.into_iter().flatten().collect());
+        }
+        let operation = match (action, &write.key) {
+            (Action::Delete, _) => IngestOperation::Delete,
+            (Action::HardDelete, _) => IngestOperation::HardDelete,
+            (Action::Update, _) | (_, None) => IngestOperation::Update,
+            (Action::Insert, Some(_)) => IngestOperation::Insert,
+            (Action::Upsert, Some(key)) => IngestOperation::Upsert { key: key.names() },
+        };
+        let job = IngestJob {
+            object: write.object.clone(),
+            operation,
+            line_ending,
+            assignment_rule: match &write.assignment_rule {
+                // `Default` never comes here: a job knows rules by their Id only.
+                model::AssignmentRule::None | model::AssignmentRule::Default => AssignmentRule::None,
+                model::AssignmentRule::Id(id) => AssignmentRule::Id(id.as_str().into()),
+            },
+        };
+        let started = self.start(&job, data.into(), unit).await?;
+        let begun = Instant::now();
+        let info = client
+            .bulk_wait(JobKind::Ingest, &started.id, self.pace.poll(rows.len()), |_| {})
+            .await?;
+        self.pace.learn(rows.len(), begun.elapsed());
+        let places: Places = rows
+            .iter()
+            .enumerate()
+            .filter_map(|(at, row)| Some((row.traveller(write)?, at)))
+            .collect();
+        let all = [
+            IngestRows::Successful,
+            IngestRows::Failed,
+            IngestRows::Unprocessed,
+        ];
+        results(client, write, action, &info, &all, &places, &mut answers).await?;
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(|| Answer::Refused(None, unnamed(&info))))
+            .collect())
+    }
+
+    /// Creates a job, uploads its data and closes it. Its id is in the journal before the data go: of a job that nobody
+    /// knows nothing is taken. An upload whose end is not known costs that job and a new one.
+    async fn start(&self, job: &IngestJob, data: Bytes, unit: UnitId) -> Result<JobInfo, LoadError> {
+        let client = self.client;
+        let mut attempt = 1;
+        loop {
+            let open = client.bulk_ingest(job).await?;
+            if let Err(error) = self.journal.job(unit, &open.id).await {
+                give_up(client, &open.id).await;
+                return Err(error.into());
+            }
+            match client.bulk_upload(&open, data.clone(), false).await {
+                Ok(()) => match client.bulk_close(&open.id).await {
+                    Ok(info) => return Ok(info),
+                    Err(error) => {
+                        give_up(client, &open.id).await;
+                        return Err(error.into());
+                    }
+                },
                 Err(error) => {
                     give_up(client, &open.id).await;
-                    return Err(error.into());
+                    if !matches!(error, ClientError::OutcomeUnknown { .. }) || attempt >= self.attempts {
+                        return Err(error.into());
+                    }
+                    attempt += 1;
                 }
-            },
-            Err(error) => {
-                give_up(client, &open.id).await;
-                if !matches!(error, ClientError::OutcomeUnknown { .. }) || attempt >= attempts {
-                    return Err(error.into());
-                }
-                attempt += 1;
             }
         }
     }
@@ -128,6 +167,9 @@ async fn give_up(client: &Client, job: &str) {
     }
 }
 
+/// Rows by what travels with them.
+pub(super) type Places = HashMap<CompactString, usize, RandomState>;
+
 /// Fills in what a job's result files of some `kinds` say of its rows; `places` finds rows by what travelled with them.
 ///
 /// # Errors
@@ -138,7 +180,7 @@ pub(super) async fn results(
     action: Action,
     info: &JobInfo,
     kinds: &[IngestRows],
-    places: &HashMap<CompactString, usize>,
+    places: &Places,
     answers: &mut [Option<Answer>],
 ) -> Result<(), ClientError> {
     let keys = match (action, &write.key) {

@@ -1,6 +1,6 @@
 //! What the org says of rows that an earlier sitting of the run had sent, and whose outcomes it had not recorded.
 
-use std::{collections::HashMap, io};
+use std::io;
 
 use compact_str::CompactString;
 
@@ -110,7 +110,7 @@ pub async fn recall(
     if untouched {
         return Ok(Vec::new());
     }
-    let places: HashMap<CompactString, usize> = entries
+    let places: bulk::Places = entries
         .iter()
         .enumerate()
         .filter_map(|(at, entry)| Some((entry.traveller.clone()?, at)))
@@ -140,7 +140,9 @@ async fn ended(client: &Client, job: &str) -> Result<JobInfo, ClientError> {
         // Its close may have arrived in this moment: then it works, and is waited for.
         tracing::debug!(job, %error, "an open job could not be aborted");
     }
-    client.bulk_wait(JobKind::Ingest, job, Poll::SOON, |_| {}).await
+    client
+        .bulk_wait(JobKind::Ingest, job, Poll::AT_ONCE, |_| {})
+        .await
 }
 
 /// Ends a job of which nobody will read the results: the next run of the pipeline sends its rows itself, and they
@@ -162,7 +164,7 @@ pub async fn abandon(client: &Client, job: &str) -> Result<(), ClientError> {
         tracing::debug!(job, %error, "a job could not be aborted");
     }
     client
-        .bulk_wait(JobKind::Ingest, job, Poll::SOON, |_| {})
+        .bulk_wait(JobKind::Ingest, job, Poll::AT_ONCE, |_| {})
         .await
         .map(|_| ())
 }

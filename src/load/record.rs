@@ -105,9 +105,9 @@ pub fn prepare(
             plain.push(Plain::Omit);
             continue;
         }
-        let is_key = write.key.as_ref().is_some_and(|k| k.has(at));
+        let is_key = || write.key.as_ref().is_some_and(|k| k.has(at));
         let null = |ordered: bool| match field.null {
-            _ if is_key => Ok(Plain::Clear),
+            _ if is_key() => Ok(Plain::Clear),
             _ if !ordered && nulls == Nulls::Keep => Ok(Plain::Omit),
             NullRule::Clears => Ok(Plain::Clear),
             NullRule::LeftOut => Ok(Plain::Omit),
@@ -402,7 +402,7 @@ impl WriteRow {
             if text == "#N/A" {
                 return Breaks::Unsafe;
             }
-            let found = if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_none() {
+            let found = if !has_breaks(text.as_bytes()) {
                 continue;
             } else {
                 let bare = text.replace("\r\n", "");
@@ -503,6 +503,15 @@ pub(super) fn joined<'k>(parts: impl IntoIterator<Item = (Option<&'k str>, bool)
         }
     }
     key
+}
+
+/// Whether a text has a line break. Most texts are so short that a search by vectors costs more than it saves.
+fn has_breaks(text: &[u8]) -> bool {
+    const SHORT: usize = 64;
+    match text.len() {
+        0..SHORT => text.iter().any(|byte| matches!(byte, b'\r' | b'\n')),
+        _ => memchr::memchr2(b'\r', b'\n', text).is_some(),
+    }
 }
 
 /// An Id of another object would touch a record that nobody meant: an org's calls by Id do not ask for the object.

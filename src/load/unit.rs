@@ -12,7 +12,8 @@ use compact_str::CompactString;
 use tokio::task::JoinSet;
 
 use super::{
-    Action, Remembered, WriteRow, body, bulk,
+    Action, Remembered, WriteRow, body,
+    bulk::{Jobs, Pace},
     gathered::{Gathered, Load, Most},
     journal::{Journal, LoadError},
     record::Breaks,
@@ -33,6 +34,10 @@ const REST_ROWS: usize = 200;
 /// Rows of a Bulk job by default: large enough that polling does not count, small enough to be held in memory while
 /// the job runs, for its results are paired with them.
 const BULK_ROWS: usize = 20_000;
+
+/// The first jobs of a step that has at least three of the usual size: the target begins while most rows are on their
+/// way still, and what is wrong with all of them shows after few.
+const FIRST_BULK_ROWS: [usize; 2] = [BULK_ROWS / 4, BULK_ROWS / 2];
 
 /// Rows of a Bulk job whose rows travel in groups: an org cuts a job into chunks of so many, and works on several of
 /// them at once.
@@ -117,6 +122,10 @@ type Retrying = Arc<dyn Fn(u64, &str, Duration) + Send + Sync>;
 pub struct Loader {
     sender: Arc<Sender>,
     parallel: usize,
+    /// Whether so many rows are expected that the first jobs are small ones.
+    many: bool,
+    /// Bulk jobs that have been begun.
+    jobs: usize,
     slots: BTreeMap<Slot, Gathered>,
     under_way: JoinSet<(Vec<u64>, Unit)>,
     /// Groups of rows that are under way: no two batches at once hold rows of one group.
@@ -132,16 +141,18 @@ struct Sender {
     /// For rows that are sent again.
     retry: Retry,
     retrying: Retrying,
+    pace: Pace,
 }
 
 impl Loader {
-    /// A loader for one pass of a step. `retrying` hears how many rows are sent again, for which code, after which pause.
+    /// A loader for one pass of a step, of which so many rows are `expected`. `retrying` hears how many rows are sent again, for which code, after which pause.
     pub fn new(
         client: Client,
         source: Option<Client>,
         write: Arc<Write>,
         policy: &Policy,
         journal: Journal,
+        expected: Option<u64>,
         retrying: impl Fn(u64, &str, Duration) + Send + Sync + 'static,
     ) -> Self {
         let parallel = write.parallel.unwrap_or(match write.road {
@@ -160,10 +171,13 @@ impl Loader {
             write,
             retry,
             retrying: Arc::new(retrying),
+            pace: Pace::default(),
         });
         Loader {
             sender,
             parallel: parallel.max(1),
+            many: expected.is_some_and(|rows| rows >= 3 * BULK_ROWS as u64),
+            jobs: 0,
             slots: BTreeMap::new(),
             under_way: JoinSet::new(),
             busy: HashSet::new(),
@@ -215,21 +229,21 @@ impl Loader {
         ended
     }
 
-    /// Sends what is gathered (unless the run stops), waits for all that is under way, and gives it.
-    pub async fn finish(&mut self, stop: bool) -> Vec<Unit> {
+    /// Sends what is gathered, and gives units that have ended meanwhile.
+    pub async fn flush(&mut self) -> Vec<Unit> {
         let mut ended = Vec::new();
         for (slot, gathered) in std::mem::take(&mut self.slots) {
-            if stop {
-                break;
-            }
             for load in gathered.finish(self.most(slot)) {
                 self.start(slot, load, &mut ended).await;
             }
         }
-        while let Some(unit) = self.under_way.join_next().await {
-            ended.push(self.arrived(unit));
-        }
         ended
+    }
+
+    /// The next unit that ends; `None` where none is under way.
+    pub async fn next(&mut self) -> Option<Unit> {
+        let unit = self.under_way.join_next().await?;
+        Some(self.arrived(unit))
     }
 
     fn slot(&self, row: &WriteRow) -> Slot {
@@ -255,7 +269,10 @@ impl Loader {
                 _ if slot.body => 1,
                 (true, Some(batch)) => batch.max(1),
                 (true, None) if write.group.is_some() => BULK_CHUNK,
-                (true, None) => BULK_ROWS,
+                (true, None) => match FIRST_BULK_ROWS.get(self.jobs) {
+                    Some(few) if self.many => *few,
+                    _ => BULK_ROWS,
+                },
                 (false, batch) => batch.unwrap_or(REST_ROWS).clamp(1, REST_ROWS),
             },
             bytes: if slot.bulk { BULK_BYTES } else { REST_BYTES },
@@ -265,6 +282,7 @@ impl Loader {
     async fn start(&mut self, slot: Slot, load: Load, ended: &mut Vec<Unit>) {
         self.make_room(&load.groups, ended).await;
         self.busy.extend(&load.groups);
+        self.jobs += usize::from(slot.bulk);
         let sender = Arc::clone(&self.sender);
         self.under_way
             .spawn(async move { (load.groups, sender.deliver(slot, load.rows, None).await) });
@@ -415,17 +433,14 @@ impl Sender {
                 request_id: None,
             })),
             (_, Some(place)) if slot.bulk => {
-                let place = (&self.journal, place);
-                bulk::send(
-                    &self.client,
-                    &self.write,
-                    slot.action,
-                    slot.crlf,
-                    rows,
-                    place,
-                    self.retry.attempts,
-                )
-                .await
+                let jobs = Jobs {
+                    client: &self.client,
+                    write: &self.write,
+                    journal: &self.journal,
+                    attempts: self.retry.attempts,
+                    pace: &self.pace,
+                };
+                jobs.send(slot.action, slot.crlf, rows, place).await
             }
             _ => Ok(rest::send(&self.client, &self.write, slot.action, rows).await?),
         }
@@ -479,6 +494,7 @@ impl Sender {
         unit: &mut Unit,
     ) -> Judged {
         let mut judged = Judged::default();
+        unit.rows.reserve(rows.len());
         for (row, answer) in rows.into_iter().zip(answers) {
             match answer {
                 // Bulk jobs have no word for it.

@@ -21,6 +21,14 @@ impl Id {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// The Id of fifteen letters and digits.
+    pub(super) fn of_fifteen(fifteen: &[u8; 15]) -> Id {
+        let mut id = [0; 18];
+        id[..15].copy_from_slice(fifteen);
+        id[15..].copy_from_slice(&suffix(fifteen));
+        Id(id)
+    }
+
     /// The three characters that tell the object, `001` for Account.
     pub fn prefix(&self) -> &str {
         &self.as_str()[..3]
@@ -35,14 +43,13 @@ impl FromStr for Id {
         if !matches!(bytes.len(), 15 | 18) || !bytes.iter().all(u8::is_ascii_alphanumeric) {
             return Err(IdError::Shape(text.to_owned()));
         }
-        let mut id = [0; 18];
-        id[..15].copy_from_slice(&bytes[..15]);
-        let suffix = suffix(&bytes[..15]);
-        id[15..].copy_from_slice(&suffix);
-        if bytes.len() == 18 && !bytes[15..].eq_ignore_ascii_case(&suffix) {
+        let mut fifteen = [0; 15];
+        fifteen.copy_from_slice(&bytes[..15]);
+        let id = Id::of_fifteen(&fifteen);
+        if bytes.len() == 18 && !bytes[15..].eq_ignore_ascii_case(&id.0[15..]) {
             return Err(IdError::Suffix(text.to_owned()));
         }
-        Ok(Id(id))
+        Ok(id)
     }
 }
 
@@ -74,15 +81,15 @@ pub fn same_id(a: &str, b: &str) -> bool {
 }
 
 /// Five letters a character: bit i says whether letter i is a capital.
-fn suffix(fifteen: &[u8]) -> [u8; 3] {
+pub(super) fn suffix(fifteen: &[u8; 15]) -> [u8; 3] {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
     let mut out = [0; 3];
-    for (slot, group) in out.iter_mut().zip(fifteen.chunks(5)) {
-        let bits = group
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| c.is_ascii_uppercase())
-            .fold(0usize, |bits, (i, _)| bits | 1 << i);
+    let (groups, _) = fifteen.as_chunks::<5>();
+    for (slot, group) in out.iter_mut().zip(groups) {
+        let mut bits = 0;
+        for (i, c) in group.iter().enumerate() {
+            bits |= usize::from(c.is_ascii_uppercase()) << i;
+        }
         *slot = ALPHABET[bits];
     }
     out

@@ -5,6 +5,7 @@
 
 mod batch;
 mod id;
+mod links;
 mod number;
 mod outcome;
 mod path;
@@ -12,6 +13,7 @@ mod value;
 
 pub use batch::{Batch, Row};
 pub use id::{Id, IdError, id18, same_id};
+pub use links::Links;
 pub use number::Number;
 pub use outcome::{Outcome, ParkReason, RefAnswer, RowResult};
 pub use path::FieldPath;

@@ -5,7 +5,6 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::Write as _,
     sync::Arc,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -170,12 +169,12 @@ impl Client {
     ) -> Result<JobInfo, ClientError> {
         let mut waits = poll.waits();
         loop {
+            tokio::time::sleep(waits.next().unwrap_or(Poll::SOON.longest)).await;
             let info = self.bulk_job(kind, job).await?;
             look(&info);
             if info.state.is_final() {
                 return Ok(info);
             }
-            tokio::time::sleep(waits.next().unwrap_or(Duration::from_secs(10))).await;
         }
     }
 

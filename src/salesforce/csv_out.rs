@@ -142,10 +142,9 @@ impl CsvWriter {
 
     /// Quotes where needed. Line breaks become the file's own: an org refuses a file that mixes them.
     fn text(&mut self, text: &str) {
-        let plain = !text.bytes().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r'))
-            && !text.starts_with([' ', '\t'])
-            && !text.ends_with([' ', '\t']);
-        if plain {
+        let bytes = text.as_bytes();
+        let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        if !is_special(bytes) && !blank(bytes.first()) && !blank(bytes.last()) {
             self.out.extend_from_slice(text.as_bytes());
             return;
         }
@@ -163,6 +162,24 @@ impl CsvWriter {
             }
         }
         self.out.push(b'"');
+    }
+}
+
+/// Whether a text has a byte that must not stand outside quotes.
+fn is_special(text: &[u8]) -> bool {
+    // Below that a search by vectors costs more than it saves.
+    const SHORT: usize = 64;
+    const SPECIAL: [bool; 256] = {
+        let mut special = [false; 256];
+        special[b',' as usize] = true;
+        special[b'"' as usize] = true;
+        special[b'\n' as usize] = true;
+        special[b'\r' as usize] = true;
+        special
+    };
+    match text.len() {
+        0..SHORT => text.iter().any(|byte| SPECIAL[usize::from(*byte)]),
+        _ => memchr::memchr3(b',', b'"', b'\n', text).is_some() || memchr::memchr(b'\r', text).is_some(),
     }
 }
 

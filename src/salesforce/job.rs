@@ -189,12 +189,14 @@ pub(super) fn query_body(soql: &str, all: bool) -> Json {
     })
 }
 
-/// How long is waited between two looks at a job: longer each time.
+/// How long is waited before each look at a job: longer each time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Poll {
-    /// The first wait.
+    /// Before the first look.
     pub first: Duration,
-    /// Each wait is so many times the one before.
+    /// Before the second.
+    pub step: Duration,
+    /// From then on each wait is so many times the one before.
     pub factor: f64,
     /// The longest wait at first ...
     pub cap: Duration,
@@ -204,34 +206,50 @@ pub struct Poll {
     pub longest: Duration,
 }
 
-impl Default for Poll {
-    fn default() -> Self {
-        Poll {
-            first: Duration::from_millis(500),
-            factor: 1.5,
-            ..Poll::SOON
-        }
-    }
-}
-
 impl Poll {
     /// Soon at first, for small jobs are done in a moment; then less and less, for each look is a call: a job of an hour
     /// costs less than a hundred, and its end is seen late by a tenth of its time at most.
     pub const SOON: Poll = Poll {
         first: Duration::from_millis(40),
-        factor: 2.5,
+        step: Duration::from_millis(50),
+        factor: 2.0,
         cap: Duration::from_secs(10),
         share: 0.1,
         longest: Duration::from_secs(60),
     };
 
+    /// For a job that may have ended long ago.
+    pub const AT_ONCE: Poll = Poll {
+        first: Duration::ZERO,
+        step: Duration::from_millis(40),
+        ..Poll::SOON
+    };
+
+    /// For a job that is like one which took so long: the first look is some time before, for that one's end was not
+    /// seen at once either.
+    pub fn expecting(like: Duration) -> Poll {
+        let first = like.mul_f64(0.75).clamp(Poll::SOON.first, Poll::SOON.longest);
+        Poll {
+            first,
+            step: first
+                .mul_f64(0.2)
+                .clamp(Duration::from_millis(25), Poll::SOON.cap),
+            factor: 1.7,
+            ..Poll::SOON
+        }
+    }
+
     /// The waits, one after the other, without end.
     pub fn waits(self) -> impl Iterator<Item = Duration> {
-        let mut next = self.first.min(self.cap);
+        let mut next = Some(self.first);
+        let mut after = self.step.min(self.cap);
         let mut waited = Duration::ZERO;
         std::iter::from_fn(move || {
-            let wait = next.max(waited.mul_f64(self.share.max(0.0)).min(self.longest));
-            next = next.mul_f64(self.factor.max(1.0)).min(self.cap);
+            let wait = next.take().unwrap_or_else(|| {
+                let wait = after.max(waited.mul_f64(self.share.max(0.0)).min(self.longest));
+                after = after.mul_f64(self.factor.max(1.0)).min(self.cap);
+                wait
+            });
             waited = waited.saturating_add(wait);
             Some(wait)
         })
@@ -310,25 +328,63 @@ mod tests {
 
     #[test]
     fn waits_grow_to_the_cap() {
-        let waits: Vec<_> = Poll::default().waits().take(10).map(|w| w.as_millis()).collect();
-        assert_eq!(&waits[..3], [500, 750, 1125]);
-        assert_eq!(waits[9], 10_000);
+        let waits =
+            |poll: Poll| -> Vec<u128> { poll.waits().take(10).map(|wait| wait.as_millis()).collect() };
+        assert_eq!(&waits(Poll::SOON)[..4], [40, 50, 100, 200]);
+        assert_eq!(waits(Poll::SOON)[9], 10_000);
+        assert_eq!(&waits(Poll::AT_ONCE)[..3], [0, 40, 80]);
     }
 
     #[test]
     fn a_long_job_costs_few_calls() {
-        for (seconds, most) in [(1, 5), (60, 16), (3600, 100), (4 * 3600, 280)] {
-            let mut left = Duration::from_secs(seconds);
-            let mut late = Duration::ZERO;
-            let looks = Poll::SOON.waits().take_while(|wait| {
-                let on = !left.is_zero();
-                late = wait.saturating_sub(left);
-                left = left.saturating_sub(*wait);
-                on
-            });
-            let looks = 1 + looks.count();
+        for (seconds, most) in [(1, 6), (60, 16), (3600, 100), (4 * 3600, 280)] {
+            let (looks, late) = watched(Poll::SOON, Duration::from_secs(seconds));
             assert!(looks <= most, "{seconds} s: {looks} looks");
             assert!(late <= Duration::from_secs(60), "{seconds} s: {late:?} late");
         }
+    }
+
+    #[test]
+    fn a_job_like_the_one_before_is_seen_at_its_end() {
+        for (like, takes) in [
+            (90, 90),
+            (90, 110),
+            (2_000, 2_100),
+            (2_000, 1_500),
+            (50_000, 50_500),
+        ] {
+            let takes = Duration::from_millis(takes);
+            let (looks, late) = watched(Poll::expecting(Duration::from_millis(like)), takes);
+            assert!(looks <= 3, "like {like} ms, {takes:?}: {looks} looks");
+            assert!(
+                late <= takes.mul_f64(0.25),
+                "like {like} ms, {takes:?}: {late:?} late"
+            );
+        }
+        // The one before says little of this one.
+        let (looks, late) = watched(
+            Poll::expecting(Duration::from_millis(100)),
+            Duration::from_secs(60),
+        );
+        assert!(
+            looks <= 18 && late <= Duration::from_secs(10),
+            "{looks} looks, {late:?} late"
+        );
+        let (looks, late) = watched(Poll::expecting(Duration::from_secs(3600)), Duration::from_secs(1));
+        assert!(
+            looks == 1 && late <= Duration::from_secs(60),
+            "{looks} looks, {late:?} late"
+        );
+        assert_eq!(watched(Poll::AT_ONCE, Duration::ZERO), (1, Duration::ZERO));
+    }
+
+    /// The looks at a job that takes so long, and how late its end is seen.
+    fn watched(poll: Poll, takes: Duration) -> (usize, Duration) {
+        let mut waited = Duration::ZERO;
+        let looks = poll.waits().position(|wait| {
+            waited += wait;
+            waited >= takes
+        });
+        (looks.map_or(0, |at| at + 1), waited - takes)
     }
 }

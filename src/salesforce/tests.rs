@@ -562,7 +562,8 @@ async fn a_bulk_query_is_read_page_by_page_and_survives_a_broken_one() {
     let client = connect(&server).await;
     let poll = Poll {
         first: Duration::from_millis(1),
-        ..Poll::default()
+        step: Duration::from_millis(1),
+        ..Poll::SOON
     };
     let info = client.bulk_query("SELECT Id FROM A", false).await.unwrap();
     let mut states = Vec::new();

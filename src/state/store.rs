@@ -90,6 +90,15 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(CompactString, CompactString)>, StateError>;
 
+    /// Which records rows of a step became, ordered by row, those after `after` (`None`: from the start), `limit` at
+    /// most: row, record.
+    fn links(
+        &self,
+        links: LinkSet,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(CompactString, CompactString)>, StateError>;
+
     /// Forgets which records all rows of a step became.
     fn unlink_all(&self, links: LinkSet) -> Result<(), StateError>;
 

@@ -10,7 +10,7 @@ use foldhash::quality::RandomState;
 use super::Masker;
 use crate::{
     pipeline::model::{Lookup, StepRef},
-    record::{FieldPath, RefAnswer, Value, id18},
+    record::{FieldPath, Links, RefAnswer, Value, id18},
 };
 
 /// What a mapping asks of the world outside its row.
@@ -78,6 +78,8 @@ pub enum Demand {
 #[derive(Default)]
 pub struct Known {
     refs: HashMap<(StepRef, CompactString), RefAnswer, RandomState>,
+    /// Links of whole steps.
+    links: Vec<(StepRef, Arc<Links>)>,
     gives: HashMap<GiveKey, Option<Value>, RandomState>,
     lookups: HashMap<(usize, LookupKey), LookupAnswer, RandomState>,
     record_types: Arc<HashMap<String, CompactString>>,
@@ -116,6 +118,17 @@ impl Known {
     /// Learns what became of a source row.
     pub fn learn_ref(&mut self, step: StepRef, id: &str, answer: RefAnswer) {
         self.refs.insert((step, id18(id)), answer);
+    }
+
+    /// Learns what became of many rows of a step at once. What is not among them is asked for.
+    pub fn learn_links(&mut self, step: StepRef, links: Arc<Links>) {
+        self.links.retain(|(of, _)| *of != step);
+        self.links.push((step, links));
+    }
+
+    fn links_of(&self, step: StepRef) -> Option<&Links> {
+        let mut links = self.links.iter();
+        links.find(|(of, _)| *of == step).map(|(_, links)| links.as_ref())
     }
 
     /// Learns a field of a record; `None`: there is no such record.
@@ -161,6 +174,9 @@ fn identity(lookup: &Arc<Lookup>) -> usize {
 
 impl Answers for Known {
     fn reference(&self, step: StepRef, id: &str) -> Option<RefAnswer> {
+        if let Some(record) = self.links_of(step).and_then(|links| links.get(id)) {
+            return Some(RefAnswer::Linked(record.as_str().into()));
+        }
         let key = (step, id18(id));
         let answer = self.refs.get(&key).cloned();
         if answer.is_none() {

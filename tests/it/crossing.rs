@@ -262,3 +262,36 @@ fn the_road_is_chosen_by_size() {
         (&"rest".into(), &"bulk".into())
     );
 }
+
+/// Of the accounts only what has changed is read: their links are those of the first run.
+#[test]
+fn parents_of_an_earlier_run_are_found_for_thousands_of_rows() {
+    let runtime = runtime();
+    let src = Org::start(&runtime, "src", &source(4_000, 12_000, 0));
+    let dst = Org::start(&runtime, "dst", TARGET);
+    let project = Project::new(&src, &dst);
+    let with_cursor = pipeline("bulk")
+        .replace("to: dst\n", "to: dst\npolicy: { changes: { overlap: 0s } }\n")
+        .replace(" FROM Account\n", " FROM Account\n      cursor: SystemModstamp\n");
+    project.write("crossing.yaml", &with_cursor);
+    src.emulator.advance_clock(std::time::Duration::from_secs(3600));
+    let touched = src.dump("Account", "Id").into_keys().next().expect("an account");
+    src.ask(
+        &runtime,
+        reqwest::Method::PATCH,
+        &format!("/sobjects/Account/{touched}"),
+        &serde_json::json!({ "Phone": "1" }),
+    );
+    project.run_pipeline("crossing.yaml", &[], 0).adds_up();
+    compare(&src, &dst);
+    let again = project.run_pipeline("crossing.yaml", &[], 0);
+    again.adds_up();
+    assert_eq!(
+        (
+            again.count("accounts", "read"),
+            again.count("contacts", "updated")
+        ),
+        (1, 12_000)
+    );
+    compare(&src, &dst);
+}

@@ -1,5 +1,6 @@
 //! The integration tests, as one program: a module a subject.
 
+mod ahead;
 mod behaviour;
 mod breaking;
 mod budget;

@@ -324,6 +324,25 @@ impl Store for Postgres {
         Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
     }
 
+    fn links(
+        &self,
+        links: LinkSet,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
+        let (after, limit) = (after.unwrap_or(""), as_limit(limit));
+        let rows = self.read(async |session| {
+            session
+                .rows(
+                    "SELECT source_id, target_id FROM links WHERE link_set = $1 AND source_id > $2 \
+                     ORDER BY source_id LIMIT $3",
+                    &[&links.0, &after, &limit],
+                )
+                .await
+        })?;
+        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
     fn unlink_all(&self, links: LinkSet) -> Result<(), StateError> {
         self.write(async |session| {
             session

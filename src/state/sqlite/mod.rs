@@ -208,9 +208,10 @@ impl Sqlite {
                     e => Err(fail(e)),
                 })?;
         }
-        // Kibibytes: the id map of half a million rows stays at hand; pages beyond come from the system's own cache.
+        // Kibibytes: rows are written where the last ones were, and links that are asked for often are in tables of
+        // their own; other pages come from the system's own cache.
         connection
-            .pragma_update(None, "cache_size", -32_768)
+            .pragma_update(None, "cache_size", -8_192)
             .map_err(fail)?;
         if version < VERSION {
             let tx = connection

@@ -262,6 +262,24 @@ impl Store for Sqlite {
         })
     }
 
+    fn links(
+        &self,
+        links: LinkSet,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
+        self.read(|db| {
+            db.prepare_cached(
+                "SELECT source_id, target_id FROM links WHERE link_set = ?1 AND source_id > ?2 \
+                 ORDER BY source_id LIMIT ?3",
+            )?
+            .query_map(params![links.0, after.unwrap_or(""), as_limit(limit)], |row| {
+                Ok((text(row, 0)?, text(row, 1)?))
+            })?
+            .collect()
+        })
+    }
+
     fn unlink_all(&self, links: LinkSet) -> Result<(), StateError> {
         self.write(|tx| {
             tx.prepare_cached("DELETE FROM links WHERE link_set = ?1")?
@@ -297,18 +315,20 @@ impl Store for Sqlite {
         if !ended.is_sorted_by(|a, b| a.0 <= b.0) {
             ended.sort_by(|a, b| a.0.cmp(&b.0));
         }
-        let rows = EndedRows::new(step, links, &ended);
+        let rows = EndedRows::new(&ended);
         self.write(|tx| {
             many::insert(
                 tx,
                 "INSERT INTO outcomes (step_run, source_id, outcome, target_id)",
                 "ON CONFLICT DO UPDATE SET outcome = excluded.outcome, target_id = excluded.target_id",
+                step.0,
                 &rows.outcomes,
             )?;
             many::insert(
                 tx,
                 "INSERT INTO links (link_set, source_id, target_id)",
                 "ON CONFLICT DO UPDATE SET target_id = excluded.target_id",
+                links.0,
                 &rows.found,
             )?;
             // What was written is another than what was sent before; who keeps marks sets a new one.
@@ -316,6 +336,7 @@ impl Store for Sqlite {
                 tx,
                 "INSERT INTO links (link_set, source_id, target_id)",
                 "ON CONFLICT DO UPDATE SET target_id = excluded.target_id, sent = NULL",
+                links.0,
                 &rows.written,
             )?;
             // A row that failed has to be sent again, whatever it was last sent.
@@ -506,12 +527,11 @@ impl Store for Sqlite {
             .into_iter()
             .map(|(id, step)| {
                 let mut ended = [0; 6];
-                let mut count = db.prepare_cached(
-                    "SELECT outcome, count(*) FROM outcomes WHERE step_run = ?1 GROUP BY outcome",
-                )?;
-                let mut rows = count.query([id])?;
+                // Grouped by SQLite, all of them would be sorted first.
+                let mut all = db.prepare_cached("SELECT outcome FROM outcomes WHERE step_run = ?1")?;
+                let mut rows = all.query([id])?;
                 while let Some(row) = rows.next()? {
-                    ended[outcome_at(row, 0)? as usize] = row.get::<_, i64>(1)?.unsigned_abs();
+                    ended[outcome_at(row, 0)? as usize] += 1;
                 }
                 Ok(StepCounts { step, ended })
             })
@@ -587,15 +607,15 @@ impl Store for Sqlite {
 
 /// The rows of [`Store::record`] for each of its tables.
 struct EndedRows<'r> {
-    outcomes: Vec<[ValueRef<'r>; 4]>,
+    outcomes: Vec<[ValueRef<'r>; 3]>,
     /// Links of rows that the target had already.
-    found: Vec<[ValueRef<'r>; 3]>,
+    found: Vec<[ValueRef<'r>; 2]>,
     /// Links of rows that were written.
-    written: Vec<[ValueRef<'r>; 3]>,
+    written: Vec<[ValueRef<'r>; 2]>,
 }
 
 impl<'r> EndedRows<'r> {
-    fn new(step: StepRun, links: LinkSet, ended: &'r [(CompactString, &'r RowResult)]) -> EndedRows<'r> {
+    fn new(ended: &'r [(CompactString, &'r RowResult)]) -> EndedRows<'r> {
         let mut rows = EndedRows {
             outcomes: Vec::with_capacity(ended.len()),
             found: Vec::new(),
@@ -606,17 +626,16 @@ impl<'r> EndedRows<'r> {
             let id = text(id);
             let target = result.target_id.as_deref().map(text);
             rows.outcomes.push([
-                ValueRef::Integer(step.0),
                 id,
                 ValueRef::Integer(result.outcome as i64),
                 target.unwrap_or(ValueRef::Null),
             ]);
             match (result.outcome, target) {
                 (Outcome::Created | Outcome::Updated, Some(target)) => {
-                    rows.written.push([ValueRef::Integer(links.0), id, target]);
+                    rows.written.push([id, target]);
                 }
                 (Outcome::Unchanged, Some(target)) => {
-                    rows.found.push([ValueRef::Integer(links.0), id, target]);
+                    rows.found.push([id, target]);
                 }
                 _ => {}
             }

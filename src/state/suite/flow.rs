@@ -1,8 +1,10 @@
 //! Checks of whole steps, cursors, and what was last sent.
 
+use compact_str::CompactString;
+
 use super::{result, stage};
 use crate::{
-    record::Outcome,
+    record::{Outcome, RowResult},
     state::{ClaimedValue, CursorMove, CursorRecord, Expected, SentMark, Store, WaitingRow},
 };
 
@@ -126,4 +128,30 @@ pub(crate) fn a_mark_lasts_until_the_row_is_written_without_one_or_fails(store: 
     set();
     store.mark_sent(links, &[("a".into(), None)]).expect("forgotten");
     assert_eq!(of("a"), None);
+}
+
+pub(crate) fn marks_are_found_for_rows_near_and_far_in_any_order(store: &dyn Store) {
+    let (step, links) = stage(store);
+    let id = |n: usize| CompactString::from(format!("row {n:05}"));
+    let all: Vec<RowResult> = (0..3000)
+        .map(|n| result(&id(n), Outcome::Created, Some(&format!("t{n}"))))
+        .collect();
+    store.record(step, links, &all, &[]).expect("recorded");
+    // Every third row has none.
+    let marks: Vec<_> = (0..3000)
+        .filter(|n| n % 3 != 0)
+        .map(|n| (id(n), Some(SentMark(n as u128))))
+        .collect();
+    store.mark_sent(links, &marks).expect("marked");
+    let near: Vec<usize> = (100..400).collect();
+    let mixed: Vec<usize> = (0..300).map(|n| (n * 7919) % 3100).collect();
+    let far = vec![2999, 0, 5000, 1, 1, 4000];
+    for asked in [near, mixed, far, vec![7], vec![4000], vec![]] {
+        let ids: Vec<CompactString> = asked.iter().map(|n| id(*n)).collect();
+        let expected: Vec<Option<(CompactString, SentMark)>> = asked
+            .iter()
+            .map(|n| (*n < 3000 && n % 3 != 0).then(|| (format!("t{n}").into(), SentMark(*n as u128))))
+            .collect();
+        assert_eq!(store.sent(links, &ids).expect("an answer"), expected, "{asked:?}");
+    }
 }

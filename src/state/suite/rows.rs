@@ -328,6 +328,15 @@ pub(crate) fn links_are_found_by_their_records_and_from_the_newest_on(store: &dy
     };
     assert_eq!(newest(None, 3), ["a 001T0a", "c 001T0Z", "d 001T09"]);
     assert_eq!(newest(Some("001T09"), 3), ["b 001T00"]);
+    let page = |after: Option<&str>, limit: usize| -> Vec<String> {
+        let page = store.links(links, after, limit).unwrap();
+        page.into_iter()
+            .map(|(row, record)| format!("{row} {record}"))
+            .collect()
+    };
+    assert_eq!(page(None, 3), ["a 001T0a", "b 001T00", "c 001T0Z"]);
+    assert_eq!(page(Some("c"), 3), ["d 001T09"]);
+    assert_eq!(page(Some("d"), 3), [""; 0]);
     store.unlink_all(links).unwrap();
     assert_eq!(
         (store.linked(links).unwrap(), store.linked(other).unwrap()),
