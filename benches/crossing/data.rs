@@ -49,6 +49,14 @@ pub(crate) fn pipeline(compare: &str) -> String {
     format!("version: 1\nfrom: src\nto: dst\npolicy: {{ compare: {compare} }}\n{STEPS}")
 }
 
+/// The pipeline whose steps read only what has changed.
+pub(crate) fn incremental() -> String {
+    pipeline("none").replace(
+        "api: bulk }\n    target",
+        "api: bulk, cursor: SystemModstamp }\n    target",
+    )
+}
+
 /// A token as orgs give them: the Salesforce CLI takes no other.
 pub(crate) fn token(org: &str) -> String {
     format!("00D9f000000Bench!AQEAQ.{org}.0123456789.abcdefghijklmnopqrstuvwxyz")
@@ -111,7 +119,7 @@ pub(crate) fn org(name: &str, accounts: usize) -> String {
     };
     let key = "Ext__c: { type: Text(20), external_id: true, unique: true, case_sensitive: true }";
     format!(
-        "version: 1\nname: {name}\nlimits: {{ daily_api_requests: 100000000 }}\nusers: [{{ username: {name}@bench.example, name: Bench Bench }}]\naccess_tokens: [{{ token: \"{}\", user: {name}@bench.example }}]\nsobjects:\n  Account: {{ fields: {{ {key} }} }}\n  Contact: {{ fields: {{ {key} }} }}\n{records}",
+        "version: 1\nname: {name}\nlimits: {{ daily_api_requests: 100000000 }}\nusers: [{{ username: {name}@bench.example, name: Bench Bench }}]\naccess_tokens: [{{ token: \"{}\", user: {name}@bench.example, lifetime: 365d }}]\nsobjects:\n  Account: {{ fields: {{ {key} }} }}\n  Contact: {{ fields: {{ {key} }} }}\n{records}",
         token(name)
     )
 }

@@ -16,18 +16,15 @@ use crate::{
 };
 
 /// An org as curl is pointed at it.
-struct Org<'o> {
-    jobs: String,
+pub(crate) struct Org<'o> {
+    api: String,
     name: &'o str,
 }
 
 /// Accounts, then contacts, whose parents the target finds by their keys. Nothing is mapped, no result is read.
 pub(crate) fn run(dir: &Path, src: &str, dst: &str, rows: usize) -> Result<Figures, Box<dyn Error>> {
     let orgs = [src, dst];
-    let [source, target] = [("src", src), ("floor", dst)].map(|(name, url)| Org {
-        jobs: format!("{url}/services/data/v66.0/jobs"),
-        name,
-    });
+    let [source, target] = [Org::new("src", src), Org::new("floor", dst)];
     let (before, cpu) = (calls(orgs)?, children_time()?);
     let started = Instant::now();
     for (object, columns) in PLAIN {
@@ -37,10 +34,9 @@ pub(crate) fn run(dir: &Path, src: &str, dst: &str, rows: usize) -> Result<Figur
         let mut loads = Vec::new();
         let mut page = format!("{job}/results");
         loop {
-            let load = json!({ "object": object, "operation": "upsert", "externalIdFieldName": KEY });
-            let load = target.make("ingest", &load)?;
+            let load = target.make_upsert(object)?;
             let next = pipe(dir, &source, &page, &target, &format!("{load}/batches"))?;
-            target.ask(&load, &["-X", "PATCH", "-d", r#"{"state":"UploadComplete"}"#])?;
+            target.close(&load)?;
             loads.push(load);
             match next {
                 Some(locator) => page = format!("{job}/results?locator={locator}"),
@@ -101,7 +97,59 @@ fn pipe(
     Ok(named.filter(|locator| locator != "null"))
 }
 
-impl Org<'_> {
+impl<'o> Org<'o> {
+    pub(crate) fn new(name: &'o str, url: &str) -> Self {
+        Org {
+            api: format!("{url}/services/data/v66.0"),
+            name,
+        }
+    }
+
+    /// Writes a CSV by the key field of its rows.
+    pub(crate) fn upsert(&self, dir: &Path, object: &str, csv: &str) -> Result<(), Box<dyn Error>> {
+        let file = dir.join("upsert.csv");
+        fs::write(&file, csv)?;
+        let load = self.make_upsert(object)?;
+        let data = format!("@{}", file.display());
+        let words = [
+            "-X",
+            "PUT",
+            "-H",
+            "Content-Type: text/csv",
+            "--data-binary",
+            &data,
+        ];
+        if !self
+            .curl(&format!("{load}/batches"))
+            .args(words)
+            .status()?
+            .success()
+        {
+            return Err(format!("{} was not taken", file.display()).into());
+        }
+        self.close(&load)?;
+        self.wait(&load)
+    }
+
+    /// How many records of an object there are with this phone.
+    pub(crate) fn with_phone(&self, object: &str, phone: &str) -> Result<u64, Box<dyn Error>> {
+        let soql = format!("q=SELECT COUNT() FROM {object} WHERE Phone = '{phone}'");
+        let found = self.ask(&format!("{}/query", self.api), &["-G", "--data-urlencode", &soql])?;
+        found["totalSize"]
+            .as_u64()
+            .ok_or_else(|| found.to_string().into())
+    }
+
+    fn make_upsert(&self, object: &str) -> Result<String, Box<dyn Error>> {
+        let load = json!({ "object": object, "operation": "upsert", "externalIdFieldName": KEY });
+        self.make("ingest", &load)
+    }
+
+    fn close(&self, load: &str) -> Result<(), Box<dyn Error>> {
+        self.ask(load, &["-X", "PATCH", "-d", r#"{"state":"UploadComplete"}"#])?;
+        Ok(())
+    }
+
     fn curl(&self, url: &str) -> Command {
         let mut curl = Command::new("curl");
         curl.args(["-sS", "--fail", "-H"])
@@ -122,7 +170,7 @@ impl Org<'_> {
 
     /// Makes a job; gives its URL.
     fn make(&self, kind: &str, job: &Value) -> Result<String, Box<dyn Error>> {
-        let url = format!("{}/{kind}", self.jobs);
+        let url = format!("{}/jobs/{kind}", self.api);
         let made = self.ask(&url, &["-d", &job.to_string()])?;
         Ok(format!("{url}/{}", made["id"].as_str().ok_or("no job")?))
     }

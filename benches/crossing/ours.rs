@@ -3,21 +3,21 @@
 use std::{error::Error, fs, path::Path, process::Command};
 
 use crate::{
-    data::{credentials, pipeline},
+    data::credentials,
     measure::{Figures, arrived, calls, watched},
     orgs::ORGFERRY,
 };
 
-/// A run of the pipeline; `compare` is its policy.
+/// A run of a pipeline.
 pub(crate) fn run(
     dir: &Path,
     what: &str,
-    compare: &str,
+    pipeline: &str,
     (src, dst): (&str, &str),
     rows: usize,
 ) -> Result<Figures, Box<dyn Error>> {
     fs::write(dir.join("credentials.yaml"), credentials(src, dst))?;
-    fs::write(dir.join("bench.yaml"), pipeline(compare))?;
+    fs::write(dir.join("bench.yaml"), pipeline)?;
     let before = calls([src, dst])?;
     let mut command = Command::new(ORGFERRY);
     command

@@ -94,8 +94,8 @@ async fn extract(
     batches: mpsc::Sender<Batch>,
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
-    let mut from = match &plan.read.from {
-        ReadFrom::Query { .. } => extract::From::Org(shared.org(&plan.read.connection)?, ahead.as_ref()),
+    let from = match &plan.read.from {
+        ReadFrom::Query { .. } => extract::From::Org(shared.org(&plan.read.connection)?),
         ReadFrom::Http { .. } => extract::From::Callout(shared.callout(&plan.read.connection)?),
         ReadFrom::File { .. } => extract::From::File,
     };
@@ -110,10 +110,14 @@ async fn extract(
     };
     let halted = || shared.halted();
     let restarted = || shared.events.send(Event::CursorRestarted { step });
+    let mut made = match (from, &ahead) {
+        (extract::From::Org(client), Some(job)) => Some(extract::From::Job(client, job)),
+        _ => None,
+    };
     let mut end = Ok(());
     for read in retry::reads(shared, step) {
+        let from = made.take().unwrap_or(from);
         end = extract::read(&read, from, &shared.vars, &halted, &restarted, &mut take).await;
-        from = from.without_job();
         if end.is_err() {
             break;
         }
@@ -277,7 +281,8 @@ async fn settle(
     Ok(())
 }
 
-fn joined<T>(ended: Result<Result<T, EngineError>, JoinError>) -> Result<T, EngineError> {
+/// What a task came to.
+pub(super) fn joined<T>(ended: Result<Result<T, EngineError>, JoinError>) -> Result<T, EngineError> {
     ended.unwrap_or_else(|error| Err(EngineError::Broken(error.to_string())))
 }
 

@@ -120,27 +120,39 @@ pub(super) async fn table(
     if !table.whole && table.questions >= table.look {
         let so_far = table.questions;
         table.look = so_far * 2;
-        let (store, links) = (Arc::clone(&shared.store), shared.books[of].links);
-        let found = blocking(move || {
-            let all = store.linked(links)?;
-            let most = MOST.saturating_sub(others);
-            match usize::try_from(all) {
-                Ok(rows) if rows <= most && all <= so_far * CHEAPER => {
-                    read(store.as_ref(), links, rows).map(Some)
-                }
-                _ => Ok(None),
-            }
-        })
-        .await?;
-        if let Some(links) = found {
+        // Steps that are being written put their links in meanwhile.
+        drop(tables);
+        let found = all(shared, of, so_far, MOST.saturating_sub(others)).await?;
+        tables = shared.tables.0.lock().await;
+        if let (Some(links), Some(table)) = (found, tables.get_mut(&of)) {
             table.links = Kept::Held(Arc::new(links));
             table.whole = true;
         }
     }
-    Ok(match &table.links {
-        Kept::Held(links) if !links.is_empty() => Some(Arc::clone(links)),
-        Kept::Held(_) | Kept::Growing(_) => None,
+    Ok(match tables.get(&of).map(|table| &table.links) {
+        Some(Kept::Held(links)) if !links.is_empty() => Some(Arc::clone(links)),
+        _ => None,
     })
+}
+
+/// All links of a step, where there are no more than `most`, and reading them pays after so many questions.
+async fn all(
+    shared: &Arc<Shared>,
+    of: usize,
+    questions: u64,
+    most: usize,
+) -> Result<Option<Links>, EngineError> {
+    let (store, links) = (Arc::clone(&shared.store), shared.books[of].links);
+    blocking(move || {
+        let all = store.linked(links)?;
+        match usize::try_from(all) {
+            Ok(rows) if rows <= most && all <= questions * CHEAPER => {
+                read(store.as_ref(), links, rows).map(Some)
+            }
+            _ => Ok(None),
+        }
+    })
+    .await
 }
 
 fn read(store: &dyn Store, links: LinkSet, all: usize) -> Result<Links, StateError> {

@@ -32,6 +32,7 @@ mod sent;
 mod shared;
 mod since;
 mod spool;
+mod steps;
 mod writing;
 
 use std::{borrow::Cow, sync::Arc};
@@ -220,7 +221,7 @@ async fn attempt(
     if let Some(run) = &request.abandoned {
         recall::abandon(&shared, run).await?;
     }
-    let parked = shared::run_steps(Arc::clone(&shared)).await?;
+    let parked = steps::run_steps(Arc::clone(&shared)).await?;
     match &request.retry {
         None => shared.move_cursors().await?,
         // They wait where they are.

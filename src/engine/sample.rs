@@ -203,7 +203,7 @@ async fn read(shared: &Arc<Shared>, at: usize, most: usize) -> Result<Vec<Row>, 
         (*chunk, *road) = (Chunk::Auto, Road::Rest);
     }
     let from = match &read.from {
-        ReadFrom::Query { .. } => extract::From::Org(shared.org(&read.connection)?, None),
+        ReadFrom::Query { .. } => extract::From::Org(shared.org(&read.connection)?),
         ReadFrom::Http { .. } => extract::From::Callout(shared.callout(&read.connection)?),
         ReadFrom::File { .. } => extract::From::File,
     };

@@ -1,4 +1,4 @@
-//! What all steps of a run share, and the order in which they run.
+//! What all steps of a run share.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,19 +8,16 @@ use std::{
     },
 };
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::sync::watch;
 
 use super::{
-    EngineError, RunRequest, ahead, checks,
+    EngineError, RunRequest, checks,
     connect::{Connections, Signed},
-    first_pass,
     linked::Tables,
-    note,
     recall::Recalled,
     reconcile,
     retry::Chosen,
     rows::Rows,
-    second_pass,
     since::Incremental,
 };
 use crate::{
@@ -34,9 +31,6 @@ use crate::{
     state::{LinkSet, ParkedRow, StateError, StepCounts, StepPlace, StepRun, StepStage, Store, UnitRecord},
     transform::Masker,
 };
-
-/// Outcomes that are written down in one go.
-const RECORDED_AT_ONCE: usize = 4_000;
 
 /// What all steps of a run share.
 pub(super) struct Shared {
@@ -149,16 +143,6 @@ impl Tally {
         let mapped = self.mapped.max(1) as f64;
         self.mapped_parked as f64 / mapped + (1.0 - self.mapped_ended as f64 / mapped) * of_written
     }
-}
-
-/// How far a step is; later steps watch it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Waiting,
-    Begun,
-    FirstPassEnded,
-    Ended,
-    Failed,
 }
 
 impl Shared {
@@ -395,16 +379,7 @@ impl Shared {
     /// Writes outcomes down.
     fn keep(&self, step: usize, results: &[RowResult], parked: &[ParkedRow]) -> Result<(), StateError> {
         let book = &self.books[step];
-        match parked {
-            // In pieces, between which others come to the state: a unit that waits for its place in the journal is not
-            // sent meanwhile.
-            [] => {
-                for results in results.chunks(RECORDED_AT_ONCE) {
-                    self.store.record(book.step, book.links, results, &[])?;
-                }
-            }
-            parked => self.store.record(book.step, book.links, results, parked)?,
-        }
+        self.store.record(book.step, book.links, results, parked)?;
         self.tables.learn(step, results);
         self.keep_again(step, results, parked)
     }
@@ -642,162 +617,4 @@ pub(super) async fn blocking<T: Send + 'static>(
         Ok(result) => Ok(result?),
         Err(error) => Err(EngineError::Broken(error.to_string())),
     }
-}
-
-/// Runs all steps, each as soon as those that it waits for have ended, and gives the number of parked rows.
-pub(super) async fn run_steps(shared: Arc<Shared>) -> Result<u64, EngineError> {
-    let stages: Arc<Vec<watch::Sender<Stage>>> = Arc::new(
-        shared
-            .plan
-            .steps
-            .iter()
-            .map(|_| watch::channel(Stage::Waiting).0)
-            .collect(),
-    );
-    let mut tasks = JoinSet::new();
-    for step in 0..shared.plan.steps.len() {
-        let (shared, stages) = (Arc::clone(&shared), Arc::clone(&stages));
-        tasks.spawn(async move {
-            // Even when a step breaks: those that wait for it must not wait for ever.
-            let mut failing = Failing {
-                shared: Arc::clone(&shared),
-                stages: Arc::clone(&stages),
-                step,
-                armed: true,
-            };
-            let result = run_step(&shared, step, &stages).await;
-            failing.armed = result.is_err();
-            result
-        });
-    }
-    let mut first = None;
-    while let Some(ended) = tasks.join_next().await {
-        let error = match ended {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => error,
-            Err(error) => {
-                shared.halt();
-                EngineError::Broken(error.to_string())
-            }
-        };
-        // Steps that stop because another one failed say so; the cause is what counts.
-        let keep = first
-            .as_ref()
-            .is_none_or(|f| matches!(f, EngineError::Interrupted));
-        if keep {
-            first = Some(error);
-        }
-    }
-    match first {
-        Some(EngineError::Interrupted) if !shared.cancelled() => {
-            Err(EngineError::Broken("a step stopped without a reason".into()))
-        }
-        Some(error) => Err(error),
-        None => Ok((0..shared.plan.steps.len())
-            .map(|s| shared.counts(s).of(Outcome::Parked))
-            .sum()),
-    }
-}
-
-/// Tells the other steps that a step has failed, when it is dropped.
-struct Failing {
-    shared: Arc<Shared>,
-    stages: Arc<Vec<watch::Sender<Stage>>>,
-    step: usize,
-    armed: bool,
-}
-
-impl Drop for Failing {
-    fn drop(&mut self) {
-        if self.armed {
-            self.shared.halt();
-            self.stages[self.step].send_replace(Stage::Failed);
-        }
-    }
-}
-
-async fn run_step(
-    shared: &Arc<Shared>,
-    step: usize,
-    stages: &[watch::Sender<Stage>],
-) -> Result<(), EngineError> {
-    let plan = &shared.plan.steps[step];
-    // What is deleted in the source goes when everything is where it belongs, looping references too.
-    let stage = match plan.deletes_of {
-        Some(_) => Stage::Ended,
-        None => Stage::FirstPassEnded,
-    };
-    let mut ahead = None;
-    if ahead::may(shared, step) {
-        wait_for(stages, plan.after.iter(), Stage::Begun).await?;
-        ahead = ahead::query(shared, step).await;
-    }
-    if let Err(error) = wait_for(stages, plan.after.iter(), stage).await {
-        if let Some(job) = ahead {
-            ahead::give_up(shared, step, job).await;
-        }
-        return Err(error);
-    }
-    stages[step].send_replace(Stage::Begun);
-    let started = std::time::Instant::now();
-    shared.events.send(Event::StepStarted { step });
-    let before = shared.books[step].stage;
-    note::take_up(shared, step);
-    if before < StepStage::FirstPassEnded {
-        note::set(shared, step, before).await?;
-        first_pass::run(shared, step, ahead).await?;
-        second_pass::count(shared, step).await?;
-        note::set(shared, step, StepStage::FirstPassEnded).await?;
-    }
-    if before < StepStage::Ended {
-        finish(shared, step, stages).await?;
-    }
-    stages[step].send_replace(Stage::Ended);
-    shared.events.send(Event::StepEnded {
-        step,
-        counts: shared.counts(step),
-        elapsed: started.elapsed(),
-    });
-    Ok(())
-}
-
-/// What comes behind the first pass.
-async fn finish(
-    shared: &Arc<Shared>,
-    step: usize,
-    stages: &[watch::Sender<Stage>],
-) -> Result<(), EngineError> {
-    let plan = &shared.plan.steps[step];
-    let again = !plan.second_pass_after.is_empty();
-    if !again {
-        // Before others build on its records.
-        reconcile::run(shared, step).await?;
-    }
-    stages[step].send_replace(Stage::FirstPassEnded);
-    if again {
-        wait_for(stages, plan.second_pass_after.iter(), Stage::FirstPassEnded).await?;
-        second_pass::run(shared, step).await?;
-        reconcile::run(shared, step).await?;
-    }
-    checks::tell_rows(shared, step);
-    if !plan.checks.is_empty() {
-        note::set(shared, step, StepStage::FirstPassEnded).await?;
-    }
-    let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
-    blocking(move || store.end_step(book)).await
-}
-
-async fn wait_for(
-    stages: &[watch::Sender<Stage>],
-    steps: impl Iterator<Item = &usize>,
-    least: Stage,
-) -> Result<(), EngineError> {
-    for step in steps {
-        let mut watched = stages[*step].subscribe();
-        let stage = watched.wait_for(|stage| *stage >= least).await;
-        if stage.as_deref().map_or(true, |stage| *stage == Stage::Failed) {
-            return Err(EngineError::Interrupted);
-        }
-    }
-    Ok(())
 }

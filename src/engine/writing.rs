@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use compact_str::CompactString;
-use tokio::{
-    sync::mpsc,
-    task::{JoinError, JoinSet},
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     EngineError,
     find::by_key,
-    first_pass::parked,
+    first_pass::{joined, parked},
     gone, into_file, recall, reconcile, sent,
     shared::{Phase, Shared, blocking},
 };
@@ -25,9 +22,6 @@ use crate::{
 
 /// Rows that the loader takes at a time, at most.
 const PIECE: usize = 200;
-
-/// Units whose outcomes are written down at once, at most.
-const MOST_RECORDED: usize = 1;
 
 /// Rows on their way to whoever writes.
 pub(super) enum Ready {
@@ -109,11 +103,12 @@ pub(super) async fn load(
     result
 }
 
-/// Units whose outcomes are being written down, while others are gathered and sent.
+/// Writes down what became of units, one after the other, while others are gathered and sent.
 struct Recording<'s> {
     shared: &'s Arc<Shared>,
     step: usize,
-    under_way: JoinSet<Result<(), EngineError>>,
+    under_way: Option<JoinHandle<Result<(), EngineError>>>,
+    /// The first error counts.
     result: Result<(), EngineError>,
 }
 
@@ -122,48 +117,41 @@ impl<'s> Recording<'s> {
         Recording {
             shared,
             step,
-            under_way: JoinSet::new(),
+            under_way: None,
             result: Ok(()),
         }
     }
 
-    /// Takes units; waits where too many are under way, for their rows are in memory still.
+    /// Takes units; waits while another one is under way, for the rows of each are in memory still.
     async fn take(&mut self, units: Vec<Unit>) {
         for unit in units {
-            while self.under_way.len() >= MOST_RECORDED {
-                let ended = self.under_way.join_next().await;
-                self.ended(ended);
-            }
+            self.wait().await;
             let (shared, step) = (Arc::clone(self.shared), self.step);
-            self.under_way
-                .spawn(async move { record(&shared, step, unit).await });
+            self.under_way = Some(tokio::spawn(async move { record(&shared, step, unit).await }));
         }
-        while let Some(ended) = self.under_way.try_join_next() {
-            self.ended(Some(ended));
+        // An error is known as soon as there is one.
+        if self.under_way.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.wait().await;
         }
     }
 
+    /// Whether a unit could not be written down, as far as is known.
     fn failed(&self) -> bool {
         self.result.is_err()
     }
 
     /// Waits until everything is written down.
     async fn end(mut self) -> Result<(), EngineError> {
-        while let Some(ended) = self.under_way.join_next().await {
-            self.ended(Some(ended));
-        }
+        self.wait().await;
         self.result
     }
 
-    /// The first error counts.
-    fn ended(&mut self, ended: Option<Result<Result<(), EngineError>, JoinError>>) {
-        let ended = match ended {
-            None => Ok(()),
-            Some(Ok(ended)) => ended,
-            Some(Err(error)) => Err(EngineError::Broken(error.to_string())),
-        };
-        if self.result.is_ok() {
-            self.result = ended;
+    async fn wait(&mut self) {
+        if let Some(under_way) = self.under_way.take() {
+            let ended = joined(under_way.await);
+            if self.result.is_ok() {
+                self.result = ended;
+            }
         }
     }
 }

@@ -16,14 +16,23 @@ pub(super) async fn read<F: Future<Output = bool>>(
     read: &Read,
     soql: &str,
     all: bool,
-    (client, ahead): (&Client, Option<&JobInfo>),
+    client: &Client,
     halted: &(dyn Fn() -> bool + Sync),
     take: &mut (dyn FnMut(Batch) -> F + Send),
 ) -> Result<(), ExtractError> {
-    let (job, poll) = match ahead {
-        Some(job) => (job.clone(), Poll::AT_ONCE),
-        None => (client.bulk_query(soql, all).await?, Poll::SOON),
-    };
+    let job = client.bulk_query(soql, all).await?;
+    rows(read, client, &job, Poll::SOON, halted, take).await
+}
+
+/// Waits for a job, and reads what it has found.
+pub(super) async fn rows<F: Future<Output = bool>>(
+    read: &Read,
+    client: &Client,
+    job: &JobInfo,
+    poll: Poll,
+    halted: &(dyn Fn() -> bool + Sync),
+    take: &mut (dyn FnMut(Batch) -> F + Send),
+) -> Result<(), ExtractError> {
     let waiting = client.bulk_wait(JobKind::Query, &job.id, poll, |_| {});
     let info = tokio::select! {
         info = waiting => info?,

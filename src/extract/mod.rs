@@ -14,7 +14,7 @@ use crate::{
     },
     plan::{Read, ReadFrom, Road},
     record::{Batch, FieldPath, Value},
-    salesforce::{Callout, Client, ClientError, JobInfo},
+    salesforce::{Callout, Client, ClientError, JobInfo, Poll},
 };
 
 /// Rows that travel together from a source that gives them one by one.
@@ -62,7 +62,7 @@ pub async fn read<F: Future<Output = bool>>(
             ReadFrom::Query {
                 soql, ordered, chunk, ..
             },
-            From::Org(client, ahead),
+            From::Org(client),
         ) => {
             let by_id = ordered.is_some();
             let soql = match &read.from {
@@ -73,8 +73,11 @@ pub async fn read<F: Future<Output = bool>>(
                 (Chunk::Rows(rows), Some(ordered)) => {
                     in_pieces(read, ordered, *rows, client, halted, restarted, take).await
                 }
-                _ => query(read, soql, by_id, (client, ahead), halted, restarted, take).await,
+                _ => query(read, soql, by_id, client, halted, restarted, take).await,
             }
+        }
+        (ReadFrom::Query { .. }, From::Job(client, job)) => {
+            bulk::rows(read, client, job, Poll::AT_ONCE, halted, take).await
         }
         (ReadFrom::Http { source, whole_row }, From::Callout(callout)) => {
             let since = read.cursor.as_ref().and_then(|cursor| cursor.since.as_deref());
@@ -103,7 +106,7 @@ async fn query<F: Future<Output = bool>>(
     read: &Read,
     soql: &str,
     by_id: bool,
-    (client, ahead): (&Client, Option<&JobInfo>),
+    client: &Client,
     halted: &(dyn Fn() -> bool + Sync),
     restarted: &(dyn Fn() + Sync),
     take: &mut (dyn FnMut(Batch) -> F + Send),
@@ -113,7 +116,7 @@ async fn query<F: Future<Output = bool>>(
             road: Road::Bulk,
             all,
             ..
-        } => bulk::read(read, soql, *all, (client, ahead), halted, take).await,
+        } => bulk::read(read, soql, *all, client, halted, take).await,
         _ => rest::read(read, soql, by_id, client, halted, restarted, take).await,
     }
 }
@@ -145,7 +148,7 @@ async fn in_pieces<F: Future<Output = bool>>(
             read,
             &piece,
             true,
-            (client, None),
+            client,
             halted,
             restarted,
             &mut |batch: Batch| {
@@ -175,21 +178,13 @@ fn behind(ordered: &str, last: &str) -> Option<String> {
     Some(query.with_extra_condition(&format!("Id > {}", quote(last))))
 }
 
-impl From<'_> {
-    /// For another query than the first one.
-    pub fn without_job(self) -> Self {
-        match self {
-            From::Org(client, _) => From::Org(client, None),
-            From::Callout(_) | From::File => self,
-        }
-    }
-}
-
 /// Who is read.
 #[derive(Clone, Copy)]
 pub enum From<'c> {
-    /// An org, and the job of the query where that was made before.
-    Org(&'c Client, Option<&'c JobInfo>),
+    /// An org.
+    Org(&'c Client),
+    /// An org, by the Bulk query job that was made for the source before.
+    Job(&'c Client, &'c JobInfo),
     /// Any JSON API.
     Callout(&'c Callout),
     /// A file, which needs nobody.

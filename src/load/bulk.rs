@@ -134,7 +134,7 @@ impl Jobs<'_> {
                 give_up(client, &open.id).await;
                 return Err(error.into());
             }
-            match client.bulk_upload(&open, data.clone(), false).await {
+            match client.bulk_upload(&open, data.clone()).await {
                 Ok(()) => match client.bulk_close(&open.id).await {
                     Ok(info) => return Ok(info),
                     Err(error) => {

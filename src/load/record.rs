@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::{
     pipeline::model::{Nulls, Operation},
     plan::{KeyField, NullRule, TargetField, Write},
-    record::{Id, ParkReason, Row, Value},
+    record::{Id, ParkReason, Row, Value, any},
     transform::{Cell, LookupKey, MappedRow, RowEnd},
 };
 
@@ -402,7 +402,7 @@ impl WriteRow {
             if text == "#N/A" {
                 return Breaks::Unsafe;
             }
-            let found = if !has_breaks(text.as_bytes()) {
+            let found = if !has_breaks(text) {
                 continue;
             } else {
                 let bare = text.replace("\r\n", "");
@@ -505,13 +505,8 @@ pub(super) fn joined<'k>(parts: impl IntoIterator<Item = (Option<&'k str>, bool)
     key
 }
 
-/// Whether a text has a line break. Most texts are so short that a search by vectors costs more than it saves.
-fn has_breaks(text: &[u8]) -> bool {
-    const SHORT: usize = 64;
-    match text.len() {
-        0..SHORT => text.iter().any(|byte| matches!(byte, b'\r' | b'\n')),
-        _ => memchr::memchr2(b'\r', b'\n', text).is_some(),
-    }
+fn has_breaks(text: &str) -> bool {
+    any(text.as_bytes(), |eight| eight.is(b'\r') | eight.is(b'\n'))
 }
 
 /// An Id of another object would touch a record that nobody meant: an org's calls by Id do not ask for the object.

@@ -37,7 +37,11 @@ const BULK_ROWS: usize = 20_000;
 
 /// The first jobs of a step that has at least three of the usual size: the target begins while most rows are on their
 /// way still, and what is wrong with all of them shows after few.
-const FIRST_BULK_ROWS: [usize; 2] = [BULK_ROWS / 4, BULK_ROWS / 2];
+const FIRST_BULK_ROWS: [usize; 2] = [SMALL_BULK_ROWS, BULK_ROWS / 2];
+
+/// The least rows of its last jobs: each takes half of what is left, so that the step does not end with waiting for
+/// large ones.
+const SMALL_BULK_ROWS: usize = BULK_ROWS / 4;
 
 /// Rows of a Bulk job whose rows travel in groups: an org cuts a job into chunks of so many, and works on several of
 /// them at once.
@@ -122,10 +126,11 @@ type Retrying = Arc<dyn Fn(u64, &str, Duration) + Send + Sync>;
 pub struct Loader {
     sender: Arc<Sender>,
     parallel: usize,
-    /// Whether so many rows are expected that the first jobs are small ones.
-    many: bool,
-    /// Bulk jobs that have been begun.
+    /// Rows that are expected, where they are so many that the first and the last jobs are small ones.
+    many: Option<usize>,
+    /// Bulk jobs that have been begun, and their rows.
     jobs: usize,
+    of_jobs: usize,
     slots: BTreeMap<Slot, Gathered>,
     under_way: JoinSet<(Vec<u64>, Unit)>,
     /// Groups of rows that are under way: no two batches at once hold rows of one group.
@@ -176,8 +181,11 @@ impl Loader {
         Loader {
             sender,
             parallel: parallel.max(1),
-            many: expected.is_some_and(|rows| rows >= 3 * BULK_ROWS as u64),
+            many: expected
+                .and_then(|rows| usize::try_from(rows).ok())
+                .filter(|rows| *rows >= 3 * BULK_ROWS),
             jobs: 0,
+            of_jobs: 0,
             slots: BTreeMap::new(),
             under_way: JoinSet::new(),
             busy: HashSet::new(),
@@ -269,10 +277,9 @@ impl Loader {
                 _ if slot.body => 1,
                 (true, Some(batch)) => batch.max(1),
                 (true, None) if write.group.is_some() => BULK_CHUNK,
-                (true, None) => match FIRST_BULK_ROWS.get(self.jobs) {
-                    Some(few) if self.many => *few,
-                    _ => BULK_ROWS,
-                },
+                (true, None) => self.many.map_or(BULK_ROWS, |expected| {
+                    bulk_rows(self.jobs, expected.saturating_sub(self.of_jobs))
+                }),
                 (false, batch) => batch.unwrap_or(REST_ROWS).clamp(1, REST_ROWS),
             },
             bytes: if slot.bulk { BULK_BYTES } else { REST_BYTES },
@@ -282,7 +289,10 @@ impl Loader {
     async fn start(&mut self, slot: Slot, load: Load, ended: &mut Vec<Unit>) {
         self.make_room(&load.groups, ended).await;
         self.busy.extend(&load.groups);
-        self.jobs += usize::from(slot.bulk);
+        if slot.bulk {
+            self.jobs += 1;
+            self.of_jobs += load.rows.len();
+        }
         let sender = Arc::clone(&self.sender);
         self.under_way
             .spawn(async move { (load.groups, sender.deliver(slot, load.rows, None).await) });
@@ -315,6 +325,18 @@ impl Loader {
                 ..Unit::default()
             },
         }
+    }
+}
+
+/// Rows of the next job of a step that has many, when so many jobs are begun and so many rows are still expected.
+fn bulk_rows(jobs: usize, left: usize) -> usize {
+    match FIRST_BULK_ROWS.get(jobs) {
+        Some(few) => *few,
+        // More have come than were expected.
+        None if left == 0 => BULK_ROWS,
+        // The last one takes what would not be worth a job of its own.
+        None if left < 2 * SMALL_BULK_ROWS => left,
+        None => (left / 2).clamp(SMALL_BULK_ROWS, BULK_ROWS),
     }
 }
 
@@ -632,4 +654,44 @@ fn failed(row: WriteRow, id: Option<CompactString>, error: &RowError) -> (WriteR
     let id = id.or_else(|| row.record_id.clone());
     let reason = ours(&row, error).unwrap_or(reason);
     (row, Written::Failed { id, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The jobs of a step of which so many rows are expected, and so many come.
+    fn jobs(expected: usize, come: usize) -> Vec<usize> {
+        let mut jobs = Vec::new();
+        let mut sent = 0;
+        while sent < come {
+            let rows = bulk_rows(jobs.len(), expected.saturating_sub(sent)).min(come - sent);
+            jobs.push(rows);
+            sent += rows;
+        }
+        jobs
+    }
+
+    #[test]
+    fn jobs_are_small_at_the_beginning_and_at_the_end() {
+        assert_eq!(
+            jobs(100_000, 100_000),
+            [5_000, 10_000, 20_000, 20_000, 20_000, 12_500, 6_250, 6_250]
+        );
+        assert_eq!(
+            jobs(60_000, 60_000),
+            [5_000, 10_000, 20_000, 12_500, 6_250, 6_250]
+        );
+        // Fewer than were expected, and more.
+        assert_eq!(jobs(100_000, 50_000), [5_000, 10_000, 20_000, 15_000]);
+        assert_eq!(
+            jobs(60_000, 90_000),
+            [5_000, 10_000, 20_000, 12_500, 6_250, 6_250, 20_000, 10_000]
+        );
+        assert!(
+            jobs(1_000_003, 1_000_003)
+                .iter()
+                .all(|rows| (5_000..=20_000).contains(rows))
+        );
+    }
 }

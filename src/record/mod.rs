@@ -4,6 +4,7 @@
 //! the engine and the emulator may share it without sharing their ideas of the protocol.
 
 mod batch;
+mod eight;
 mod id;
 mod links;
 mod number;
@@ -12,6 +13,7 @@ mod path;
 mod value;
 
 pub use batch::{Batch, Row};
+pub(crate) use eight::{Eight, any};
 pub use id::{Id, IdError, id18, same_id};
 pub use links::Links;
 pub use number::Number;

@@ -3,13 +3,11 @@
 use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher},
-    io::Write as _,
     sync::Arc,
 };
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use csv::StringRecord;
 use serde_json::Value as Json;
 
 use super::{
@@ -18,6 +16,7 @@ use super::{
     canonical,
     client::JSON,
     csv_in::{CsvRows, Header, column},
+    csv_records::Record,
     job::query_body,
 };
 use crate::{
@@ -90,12 +89,13 @@ impl Client {
         self.create_job(JobKind::Ingest, job.body()).await
     }
 
-    /// Hands an open job its data, once and for all; packed when `gzip`.
+    /// Hands an open job its data, once and for all. They are not packed: the documents of Bulk 2.0 know that of answers
+    /// only.
     ///
     /// # Errors
     /// [`ClientError::OutcomeUnknown`] when the data may have arrived: abort the job and make another. Nothing is
     /// written before the job is closed.
-    pub async fn bulk_upload(&self, job: &JobInfo, data: Bytes, gzip: bool) -> Result<(), ClientError> {
+    pub async fn bulk_upload(&self, job: &JobInfo, data: Bytes) -> Result<(), ClientError> {
         let path = match &job.content_url {
             Some(url) => super::query::page_path(url),
             None => self.path(&format!("/jobs/ingest/{}/batches", job.id)),
@@ -104,19 +104,6 @@ impl Client {
         // A second upload is refused, whether the first one was whole or not.
         call.idempotent = false;
         call.finishes = true;
-        let data = if gzip {
-            call.headers.insert(
-                HeaderName::from_static("content-encoding"),
-                HeaderValue::from_static("gzip"),
-            );
-            pack(data).await.map_err(|detail| ClientError::NotUnderstood {
-                call: "packing the upload".into(),
-                detail,
-                request_id: None,
-            })?
-        } else {
-            data
-        };
         call.body = Body::Bytes("text/csv", data);
         self.caller.send(&call).await.map(|_| ())
     }
@@ -221,7 +208,7 @@ impl Client {
                     Ok((place, types.get(at).copied().unwrap_or_default()))
                 })
                 .collect::<Result<_, String>>()?;
-            Ok(Box::new(move |record: &StringRecord| -> Row {
+            Ok(Box::new(move |record: Record<'_>| -> Row {
                 places
                     .iter()
                     .map(|(place, kind)| {
@@ -257,7 +244,7 @@ impl Client {
             let id = column(header, "sf__Id");
             let created = column(header, "sf__Created");
             let error = column(header, "sf__Error");
-            Ok(Box::new(move |record: &StringRecord| {
+            Ok(Box::new(move |record: Record<'_>| {
                 let cell =
                     |at: Option<usize>| at.and_then(|at| record.get(at)).filter(|text| !text.is_empty());
                 IngestRow {
@@ -449,18 +436,4 @@ async fn open<T: Send + 'static>(
         announced,
         call: good.call,
     })
-}
-
-/// Packs beside the async runtime.
-async fn pack(data: Bytes) -> Result<Bytes, String> {
-    let packed = tokio::task::spawn_blocking(move || {
-        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packer.write_all(&data)?;
-        packer.finish()
-    });
-    match packed.await {
-        Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(error) => Err(error.to_string()),
-    }
 }

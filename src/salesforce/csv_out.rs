@@ -1,5 +1,5 @@
 use super::LineEnding;
-use crate::record::Value;
+use crate::record::{Value, any};
 
 /// The cell that empties a field.
 const CLEAR: &str = "#N/A";
@@ -167,20 +167,9 @@ impl CsvWriter {
 
 /// Whether a text has a byte that must not stand outside quotes.
 fn is_special(text: &[u8]) -> bool {
-    // Below that a search by vectors costs more than it saves.
-    const SHORT: usize = 64;
-    const SPECIAL: [bool; 256] = {
-        let mut special = [false; 256];
-        special[b',' as usize] = true;
-        special[b'"' as usize] = true;
-        special[b'\n' as usize] = true;
-        special[b'\r' as usize] = true;
-        special
-    };
-    match text.len() {
-        0..SHORT => text.iter().any(|byte| SPECIAL[usize::from(*byte)]),
-        _ => memchr::memchr3(b',', b'"', b'\n', text).is_some() || memchr::memchr(b'\r', text).is_some(),
-    }
+    any(text, |eight| {
+        eight.is(b',') | eight.is(b'"') | eight.is(b'\n') | eight.is(b'\r')
+    })
 }
 
 #[cfg(test)]

@@ -212,7 +212,7 @@ impl Poll {
     pub const SOON: Poll = Poll {
         first: Duration::from_millis(40),
         step: Duration::from_millis(50),
-        factor: 2.0,
+        factor: 1.5,
         cap: Duration::from_secs(10),
         share: 0.1,
         longest: Duration::from_secs(60),
@@ -329,15 +329,15 @@ mod tests {
     #[test]
     fn waits_grow_to_the_cap() {
         let waits =
-            |poll: Poll| -> Vec<u128> { poll.waits().take(10).map(|wait| wait.as_millis()).collect() };
-        assert_eq!(&waits(Poll::SOON)[..4], [40, 50, 100, 200]);
-        assert_eq!(waits(Poll::SOON)[9], 10_000);
-        assert_eq!(&waits(Poll::AT_ONCE)[..3], [0, 40, 80]);
+            |poll: Poll| -> Vec<u128> { poll.waits().take(20).map(|wait| wait.as_millis()).collect() };
+        assert_eq!(&waits(Poll::SOON)[..4], [40, 50, 75, 112]);
+        assert_eq!(waits(Poll::SOON)[15], 10_000);
+        assert_eq!(&waits(Poll::AT_ONCE)[..3], [0, 40, 60]);
     }
 
     #[test]
     fn a_long_job_costs_few_calls() {
-        for (seconds, most) in [(1, 6), (60, 16), (3600, 100), (4 * 3600, 280)] {
+        for (seconds, most) in [(1, 7), (60, 20), (3600, 105), (4 * 3600, 285)] {
             let (looks, late) = watched(Poll::SOON, Duration::from_secs(seconds));
             assert!(looks <= most, "{seconds} s: {looks} looks");
             assert!(late <= Duration::from_secs(60), "{seconds} s: {late:?} late");

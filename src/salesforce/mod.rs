@@ -19,6 +19,7 @@ mod codes;
 mod collections;
 mod csv_in;
 mod csv_out;
+mod csv_records;
 mod describe;
 mod error;
 mod field_type;

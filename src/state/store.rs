@@ -105,8 +105,8 @@ pub trait Store: Send + Sync {
     /// Forgets which records some rows became: they are there no more.
     fn unlink(&self, links: LinkSet, ids: &[CompactString]) -> Result<(), StateError>;
 
-    /// Stores outcomes, links of rows that reached the target, and the source values of parked rows: all or nothing.
-    /// An outcome of a row that had one replaces it.
+    /// Stores outcomes, links of rows that reached the target, and the source values of parked rows: of each row all or
+    /// nothing. An outcome of a row that had one replaces it.
     fn record(
         &self,
         step: StepRun,

@@ -14,20 +14,20 @@ use crate::support::{Org, Project, Ran, Report, runtime};
 const LEGACY: &str = "{ type: Text(40), external_id: true, unique: true, case_sensitive: true }";
 
 /// `count` contacts named P1, P2, ...
-fn people(count: usize) -> String {
+pub(crate) fn people(count: usize) -> String {
     format!(
         "seed: 3\nrecords:\n  - object: Contact\n    generate:\n      count: {count}\n      fields:\n        LastName: \"P{{n}}\"\n        Email: \"p{{n}}@people.example\"\n"
     )
 }
 
-fn target() -> String {
+pub(crate) fn target() -> String {
     format!(
         "seed: 4\nsobjects:\n  Contact:\n    fields:\n      Legacy_Id__c: {LEGACY}\n      First__c: {{ type: Text(40) }}\n      Second__c: {{ type: Text(40) }}\n  Account:\n    fields:\n      Legacy_Id__c: {LEGACY}\n"
     )
 }
 
 /// A pipeline of one step `contacts`; `rest` is more of the step.
-fn contacts(head: &str, source: &str, target: &str, rest: &str) -> String {
+pub(crate) fn contacts(head: &str, source: &str, target: &str, rest: &str) -> String {
     format!(
         "version: 1\nfrom: src\nto: dst\n{head}steps:\n  contacts:\n    source: {{ object: Contact{source} }}\n    target: {{ object: Contact, {target} }}\n    copy: [LastName, Email]\n    map: {{ Legacy_Id__c: Id }}\n{rest}"
     )
@@ -43,7 +43,7 @@ fn asked(org: &Org, method: &str, path: &str) -> usize {
 }
 
 /// Whether a fault of the org has begun to strike.
-fn struck(org: &Org) -> bool {
+pub(crate) fn struck(org: &Org) -> bool {
     org.emulator.faults().iter().any(|armed| armed.hit > 0)
 }
 
@@ -58,7 +58,7 @@ fn wait(what: &str, until: impl Fn() -> bool) {
 }
 
 /// Starts a command and kills it when it has come so far.
-fn kill(project: &Project, args: &[&str], what: &str, until: impl Fn() -> bool) {
+pub(crate) fn kill(project: &Project, args: &[&str], what: &str, until: impl Fn() -> bool) {
     let mut child = project
         .command(args)
         .stdout(Stdio::null())
@@ -70,14 +70,14 @@ fn kill(project: &Project, args: &[&str], what: &str, until: impl Fn() -> bool) 
     child.wait().expect("it ends");
 }
 
-fn last_run(project: &Project) -> Json {
+pub(crate) fn last_run(project: &Project) -> Json {
     let ran = project.run(&["runs", "--format", "json", "--limit", "1"]);
     let runs: Json = serde_json::from_str(&ran.stdout).expect("JSON");
     runs["runs"][0].clone()
 }
 
 /// Goes on with the last run, which has died, and gives its report.
-fn resume(project: &Project, expected: i32) -> Report {
+pub(crate) fn resume(project: &Project, expected: i32) -> Report {
     let died = last_run(project);
     assert_eq!(
         (&died["status"], &died["resumable"]),
@@ -106,7 +106,7 @@ fn slow() -> Span {
     Span::from_millis(120_000)
 }
 
-fn delay(org: &Org, method: &str, path: &str, after: u64) {
+pub(crate) fn delay(org: &Org, method: &str, path: &str, after: u64) {
     let fault = Fault::new(Effect::Delay(slow()))
         .on_method(method)
         .on_path(path)

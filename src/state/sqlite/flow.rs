@@ -3,7 +3,10 @@
 use compact_str::CompactString;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, params};
 
-use super::store::text;
+use super::{
+    found::{self, LINKS},
+    store::text,
+};
 use crate::{
     record::id18,
     state::{ClaimedValue, CursorMove, CursorRecord, Expected, LinkSet, SentMark, StepRun, WaitingRow},
@@ -174,58 +177,12 @@ pub(super) fn sent(
     links: LinkSet,
     ids: &[CompactString],
 ) -> Result<Vec<Option<(CompactString, SentMark)>>> {
-    /// Rows that are read for each that is asked for, at most: finding one costs as much.
-    const CHEAPER: usize = 6;
-
-    let mut asked: Vec<(CompactString, usize)> =
-        ids.iter().enumerate().map(|(at, id)| (id18(id), at)).collect();
-    if !asked.is_sorted() {
-        asked.sort_unstable();
-    }
-    let mut found = vec![None; ids.len()];
-    // Sources mostly give their rows in the order of their ids: then those of a batch lie close together here.
-    let mut rest = asked.as_slice();
-    if let [(first, _), .., (last, _)] = asked.as_slice() {
-        let mut range = db.prepare_cached(
-            "SELECT source_id, target_id, sent FROM links \
-             WHERE link_set = ?1 AND source_id BETWEEN ?2 AND ?3 ORDER BY source_id LIMIT ?4",
-        )?;
-        let most = asked.len() * CHEAPER;
-        let mut rows = range.query(params![links.0, first.as_str(), last.as_str(), most as i64])?;
-        let mut read = 0;
-        while let Some(row) = rows.next()? {
-            read += 1;
-            let id = row.get_ref(0)?.as_str()?;
-            while let [(asked, _), more @ ..] = rest
-                && asked.as_str() < id
-            {
-                rest = more;
-            }
-            while let [(asked, at), more @ ..] = rest
-                && asked.as_str() == id
-            {
-                found[*at] = match row.get(2)? {
-                    Some(mark) => Some((text(row, 1)?, SentMark(u128::from_be_bytes(mark)))),
-                    None => None,
-                };
-                rest = more;
-            }
-        }
-        if read < most {
-            return Ok(found);
-        }
-    }
-    let mut find = db.prepare_cached(
-        "SELECT target_id, sent FROM links WHERE link_set = ?1 AND source_id = ?2 AND sent IS NOT NULL",
-    )?;
-    for (id, at) in rest {
-        found[*at] = find
-            .query_row(params![links.0, id.as_str()], |row| {
-                Ok((text(row, 0)?, SentMark(u128::from_be_bytes(row.get(1)?))))
-            })
-            .optional()?;
-    }
-    Ok(found)
+    let marks = found::by_ids(db, LINKS, "sent, target_id", links.0, ids, |row| {
+        let mark: Option<[u8; 16]> = row.get(1)?;
+        mark.map(|mark| Ok((text(row, 2)?, SentMark(u128::from_be_bytes(mark)))))
+            .transpose()
+    })?;
+    Ok(marks.into_iter().map(Option::flatten).collect())
 }
 
 pub(super) fn mark_sent(

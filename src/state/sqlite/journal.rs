@@ -2,11 +2,14 @@
 
 use compact_str::CompactString;
 use rusqlite::{
-    Connection, Error, OptionalExtension, Result, Row, Transaction, params,
+    Connection, Error, Result, Row, Transaction, params,
     types::{Type, ValueRef},
 };
 
-use super::store::{optional_text, outcome_at, text, wrong};
+use super::{
+    found::{self, OUTCOMES},
+    store::{optional_text, outcome_at, text, wrong},
+};
 use crate::{
     record::id18,
     state::{
@@ -88,19 +91,12 @@ fn forget(tx: &Transaction<'_>, step: StepRun, tables: &[&str]) -> Result<()> {
 }
 
 pub(super) fn ended(db: &Connection, step: StepRun, ids: &[CompactString]) -> Result<Vec<Option<Ended>>> {
-    let mut find =
-        db.prepare_cached("SELECT outcome, target_id FROM outcomes WHERE step_run = ?1 AND source_id = ?2")?;
-    ids.iter()
-        .map(|id| {
-            find.query_row(params![step.0, id18(id).as_str()], |row| {
-                Ok(Ended {
-                    outcome: outcome_at(row, 0)?,
-                    target_id: optional_text(row, 1)?,
-                })
-            })
-            .optional()
+    found::by_ids(db, OUTCOMES, "outcome, target_id", step.0, ids, |row| {
+        Ok(Ended {
+            outcome: outcome_at(row, 1)?,
+            target_id: optional_text(row, 2)?,
         })
-        .collect()
+    })
 }
 
 pub(super) fn claim_keys(

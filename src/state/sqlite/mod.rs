@@ -1,9 +1,11 @@
 //! State in one SQLite file.
 
 mod flow;
+mod found;
 mod journal;
 mod lock;
 mod many;
+mod outcomes;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,14 @@ use std::path::PathBuf;
 use compact_str::CompactString;
 use rusqlite::{
     Connection, OptionalExtension, Row, params,
-    types::{FromSqlError, Type, ValueRef},
+    types::{FromSqlError, Type},
 };
 
-use super::{Sqlite, flow, journal, lock, many};
+use super::{
+    Sqlite, flow,
+    found::{self, LINKS, OUTCOMES},
+    journal, lock, outcomes,
+};
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult, id18},
     state::{
@@ -188,29 +192,24 @@ impl Store for Sqlite {
         ids: &[CompactString],
     ) -> Result<Vec<RefAnswer>, StateError> {
         self.read(|db| {
-            let mut link =
-                db.prepare_cached("SELECT target_id FROM links WHERE link_set = ?1 AND source_id = ?2")?;
-            let mut outcome =
-                db.prepare_cached("SELECT outcome FROM outcomes WHERE step_run = ?1 AND source_id = ?2")?;
-            ids.iter()
-                .map(|id| {
-                    let id = id18(id);
-                    let target = link
-                        .query_row(params![links.0, id.as_str()], |row| text(row, 0))
-                        .optional()?;
-                    if let Some(target) = target {
-                        return Ok(RefAnswer::Linked(target));
-                    }
-                    let ended = outcome
-                        .query_row(params![step.0, id.as_str()], |row| outcome_at(row, 0))
-                        .optional()?;
-                    Ok(match ended {
-                        Some(Outcome::Parked) => RefAnswer::Parked,
-                        Some(Outcome::Filtered) => RefAnswer::Filtered,
-                        _ => RefAnswer::Unknown,
-                    })
-                })
-                .collect()
+            let targets = found::by_ids(db, LINKS, "target_id", links.0, ids, |row| text(row, 1))?;
+            let unlinked: Vec<CompactString> = (ids.iter().zip(&targets))
+                .filter(|(_, target)| target.is_none())
+                .map(|(id, _)| id.clone())
+                .collect();
+            let mut ended = found::by_ids(db, OUTCOMES, "outcome", step.0, &unlinked, |row| {
+                outcome_at(row, 1)
+            })?
+            .into_iter();
+            let answer = |target| match target {
+                Some(target) => RefAnswer::Linked(target),
+                None => match ended.next().flatten() {
+                    Some(Outcome::Parked) => RefAnswer::Parked,
+                    Some(Outcome::Filtered) => RefAnswer::Filtered,
+                    _ => RefAnswer::Unknown,
+                },
+            };
+            Ok(targets.into_iter().map(answer).collect())
         })
     }
 
@@ -255,9 +254,7 @@ impl Store for Sqlite {
                 "SELECT source_id, target_id FROM links WHERE link_set = ?1 AND (?2 IS NULL OR target_id < ?2) \
                  ORDER BY target_id DESC LIMIT ?3",
             )?
-            .query_map(params![links.0, before, as_limit(limit)], |row| {
-                Ok((text(row, 0)?, text(row, 1)?))
-            })?
+            .query_map(params![links.0, before, as_limit(limit)], pair)?
             .collect()
         })
     }
@@ -273,9 +270,7 @@ impl Store for Sqlite {
                 "SELECT source_id, target_id FROM links WHERE link_set = ?1 AND source_id > ?2 \
                  ORDER BY source_id LIMIT ?3",
             )?
-            .query_map(params![links.0, after.unwrap_or(""), as_limit(limit)], |row| {
-                Ok((text(row, 0)?, text(row, 1)?))
-            })?
+            .query_map(params![links.0, after.unwrap_or(""), as_limit(limit)], pair)?
             .collect()
         })
     }
@@ -305,83 +300,8 @@ impl Store for Sqlite {
         results: &[RowResult],
         parked: &[ParkedRow],
     ) -> Result<(), StateError> {
-        let values: std::collections::HashMap<CompactString, &ParkedRow> =
-            parked.iter().map(|row| (id18(&row.source_id), row)).collect();
-        // In the order of the tables, where neighbours lie on one page. Sources mostly have it already.
-        let mut ended: Vec<(CompactString, &RowResult)> = results
-            .iter()
-            .map(|result| (id18(&result.source_id), result))
-            .collect();
-        if !ended.is_sorted_by(|a, b| a.0 <= b.0) {
-            ended.sort_by(|a, b| a.0.cmp(&b.0));
-        }
-        let rows = EndedRows::new(&ended);
-        self.write(|tx| {
-            many::insert(
-                tx,
-                "INSERT INTO outcomes (step_run, source_id, outcome, target_id)",
-                "ON CONFLICT DO UPDATE SET outcome = excluded.outcome, target_id = excluded.target_id",
-                step.0,
-                &rows.outcomes,
-            )?;
-            many::insert(
-                tx,
-                "INSERT INTO links (link_set, source_id, target_id)",
-                "ON CONFLICT DO UPDATE SET target_id = excluded.target_id",
-                links.0,
-                &rows.found,
-            )?;
-            // What was written is another than what was sent before; who keeps marks sets a new one.
-            many::insert(
-                tx,
-                "INSERT INTO links (link_set, source_id, target_id)",
-                "ON CONFLICT DO UPDATE SET target_id = excluded.target_id, sent = NULL",
-                links.0,
-                &rows.written,
-            )?;
-            // A row that failed has to be sent again, whatever it was last sent.
-            let mut unmark =
-                tx.prepare_cached("UPDATE links SET sent = NULL WHERE link_set = ?1 AND source_id = ?2")?;
-            let mut unlink = tx.prepare_cached("DELETE FROM links WHERE link_set = ?1 AND source_id = ?2")?;
-            let mut park = tx.prepare_cached(
-                "INSERT OR REPLACE INTO parked_rows (step_run, source_id, code, message, field, help, row) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?;
-            let mut unpark =
-                tx.prepare_cached("DELETE FROM parked_rows WHERE step_run = ?1 AND source_id = ?2")?;
-            // Most steps have parked nothing: then no row needs a look.
-            let may_unpark: bool = tx
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM parked_rows WHERE step_run = ?1)")?
-                .query_row([step.0], |row| row.get(0))?;
-            for (id, result) in &ended {
-                match result.outcome {
-                    Outcome::Deleted => {
-                        unlink.execute(params![links.0, id.as_str()])?;
-                    }
-                    Outcome::Parked => {
-                        unmark.execute(params![links.0, id.as_str()])?;
-                        let reason = result.reason.as_ref();
-                        let row = values
-                            .get(id)
-                            .map_or_else(|| Ok("[]".to_owned()), |row| to_json(row))?;
-                        park.execute(params![
-                            step.0,
-                            id.as_str(),
-                            reason.map_or("unknown", |r| r.code.as_str()),
-                            reason.map_or("", |r| r.message.as_str()),
-                            reason.and_then(|r| r.field.as_deref()),
-                            reason.map_or("", |r| r.help.as_str()),
-                            row,
-                        ])?;
-                        continue;
-                    }
-                    _ => {}
-                }
-                if may_unpark {
-                    unpark.execute(params![step.0, id.as_str()])?;
-                }
-            }
-            Ok(())
+        outcomes::in_pieces(results, parked, |ended, values| {
+            self.write(|tx| outcomes::record(tx, step, links, ended, values))
         })
     }
 
@@ -605,43 +525,8 @@ impl Store for Sqlite {
     }
 }
 
-/// The rows of [`Store::record`] for each of its tables.
-struct EndedRows<'r> {
-    outcomes: Vec<[ValueRef<'r>; 3]>,
-    /// Links of rows that the target had already.
-    found: Vec<[ValueRef<'r>; 2]>,
-    /// Links of rows that were written.
-    written: Vec<[ValueRef<'r>; 2]>,
-}
-
-impl<'r> EndedRows<'r> {
-    fn new(ended: &'r [(CompactString, &'r RowResult)]) -> EndedRows<'r> {
-        let mut rows = EndedRows {
-            outcomes: Vec::with_capacity(ended.len()),
-            found: Vec::new(),
-            written: Vec::new(),
-        };
-        let text = |text: &'r str| ValueRef::Text(text.as_bytes());
-        for (id, result) in ended {
-            let id = text(id);
-            let target = result.target_id.as_deref().map(text);
-            rows.outcomes.push([
-                id,
-                ValueRef::Integer(result.outcome as i64),
-                target.unwrap_or(ValueRef::Null),
-            ]);
-            match (result.outcome, target) {
-                (Outcome::Created | Outcome::Updated, Some(target)) => {
-                    rows.written.push([id, target]);
-                }
-                (Outcome::Unchanged, Some(target)) => {
-                    rows.found.push([id, target]);
-                }
-                _ => {}
-            }
-        }
-        rows
-    }
+fn pair(row: &Row<'_>) -> rusqlite::Result<(CompactString, CompactString)> {
+    Ok((text(row, 0)?, text(row, 1)?))
 }
 
 fn steps(db: &Connection, sql: &str, run: &str) -> rusqlite::Result<Vec<(i64, String)>> {
@@ -694,10 +579,6 @@ fn reason_at(row: &Row<'_>, first: usize) -> rusqlite::Result<ParkReason> {
         field: optional_text(row, first + 2)?,
         help: row.get(first + 3)?,
     })
-}
-
-fn to_json(row: &ParkedRow) -> rusqlite::Result<String> {
-    serde_json::to_string(&row.values).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
 fn from_json(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<(String, Option<String>)>> {
