@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Rows of a unit, as a run has them by default.
-const UNIT: usize = 20_000;
+const UNIT: usize = 15_000;
 /// Rows whose references are asked for together, as a run has them.
 const BATCH: usize = 1_000;
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::WriteRow;
 
-/// As many rows as wait for others of their group, at most: as many as a Bulk job holds by default.
+/// As many rows as wait for others of their group, at most: as many as two Bulk jobs of such rows hold by default.
 const MOST_WAITING: usize = 20_000;
 
 /// Rows that travel in one batch, and the groups that are in it.

@@ -33,15 +33,15 @@ const REST_ROWS: usize = 200;
 
 /// Rows of a Bulk job by default: large enough that polling does not count, small enough to be held in memory while
 /// the job runs, for its results are paired with them.
-const BULK_ROWS: usize = 20_000;
+const BULK_ROWS: usize = 15_000;
 
 /// The first jobs of a step that has at least three of the usual size: the target begins while most rows are on their
 /// way still, and what is wrong with all of them shows after few.
-const FIRST_BULK_ROWS: [usize; 2] = [SMALL_BULK_ROWS, BULK_ROWS / 2];
+const FIRST_BULK_ROWS: [usize; 2] = [SMALL_BULK_ROWS, 2 * SMALL_BULK_ROWS];
 
 /// The least rows of its last jobs: each takes half of what is left, so that the step does not end with waiting for
 /// large ones.
-const SMALL_BULK_ROWS: usize = BULK_ROWS / 4;
+const SMALL_BULK_ROWS: usize = BULK_ROWS / 3;
 
 /// Rows of a Bulk job whose rows travel in groups: an org cuts a job into chunks of so many, and works on several of
 /// them at once.
@@ -56,8 +56,8 @@ const REST_BYTES: usize = 10 << 20;
 /// Calls side by side by default. Orgs limit only calls that last 20 seconds or more.
 const REST_PARALLEL: usize = 4;
 
-/// Jobs side by side by default.
-const BULK_PARALLEL: usize = 3;
+/// Jobs side by side by default: some are on their way to the org or back while it works on others.
+const BULK_PARALLEL: usize = 4;
 
 /// What the org said of a row.
 #[derive(Clone, Debug)]
@@ -676,22 +676,21 @@ mod tests {
     fn jobs_are_small_at_the_beginning_and_at_the_end() {
         assert_eq!(
             jobs(100_000, 100_000),
-            [5_000, 10_000, 20_000, 20_000, 20_000, 12_500, 6_250, 6_250]
+            [
+                5_000, 10_000, 15_000, 15_000, 15_000, 15_000, 12_500, 6_250, 6_250
+            ]
         );
-        assert_eq!(
-            jobs(60_000, 60_000),
-            [5_000, 10_000, 20_000, 12_500, 6_250, 6_250]
-        );
+        assert_eq!(jobs(45_000, 45_000), [5_000, 10_000, 15_000, 7_500, 7_500]);
         // Fewer than were expected, and more.
-        assert_eq!(jobs(100_000, 50_000), [5_000, 10_000, 20_000, 15_000]);
+        assert_eq!(jobs(100_000, 50_000), [5_000, 10_000, 15_000, 15_000, 5_000]);
         assert_eq!(
-            jobs(60_000, 90_000),
-            [5_000, 10_000, 20_000, 12_500, 6_250, 6_250, 20_000, 10_000]
+            jobs(45_000, 65_000),
+            [5_000, 10_000, 15_000, 7_500, 7_500, 15_000, 5_000]
         );
         assert!(
             jobs(1_000_003, 1_000_003)
                 .iter()
-                .all(|rows| (5_000..=20_000).contains(rows))
+                .all(|rows| (5_000..=15_000).contains(rows))
         );
     }
 }

@@ -5,8 +5,11 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use crate::record::id18;
 
-/// Rows that are read for each that is asked for, at most: finding one costs as much.
+/// Rows that are read for each that is found: finding one by itself costs as much.
 const CHEAPER: usize = 6;
+
+/// Rows that are read before it is looked whether any of them was asked for.
+const TRIED: usize = 64;
 
 /// A table of rows by whose they are and by their source ids.
 #[derive(Clone, Copy)]
@@ -45,13 +48,16 @@ pub(super) fn by_ids<T>(
     // Sources mostly give their rows in the order of their ids: then those of a batch lie close together here.
     let mut rest = asked.as_slice();
     if let [(first, _), .., (last, _)] = asked.as_slice() {
-        let most = asked.len() * CHEAPER;
-        let mut range =
-            db.prepare_cached(&format!("{select} BETWEEN ?2 AND ?3 ORDER BY source_id LIMIT ?4"))?;
-        let mut rows = range.query(params![owner, first.as_str(), last.as_str(), most as i64])?;
-        let mut read = 0;
-        while let Some(row) = rows.next()? {
-            read += 1;
+        let mut range = db.prepare_cached(&format!("{select} BETWEEN ?2 AND ?3 ORDER BY source_id"))?;
+        let mut rows = range.query(params![owner, first.as_str(), last.as_str()])?;
+        // How many more may be read. Parents, say, lie anywhere.
+        let mut most = TRIED;
+        let whole = loop {
+            if most == 0 {
+                break false;
+            }
+            let Some(row) = rows.next()? else { break true };
+            most -= 1;
             let id = row.get_ref(0)?.as_str()?;
             while let [(asked, _), more @ ..] = rest
                 && asked.as_str() < id
@@ -63,9 +69,10 @@ pub(super) fn by_ids<T>(
             {
                 found[*at] = Some(take(row)?);
                 rest = more;
+                most += CHEAPER;
             }
-        }
-        if read < most {
+        };
+        if whole {
             return Ok(found);
         }
     }

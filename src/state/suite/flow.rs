@@ -4,7 +4,7 @@ use compact_str::CompactString;
 
 use super::{result, stage};
 use crate::{
-    record::{Outcome, RowResult},
+    record::{Outcome, RefAnswer, RowResult},
     state::{ClaimedValue, CursorMove, CursorRecord, Expected, SentMark, Store, WaitingRow},
 };
 
@@ -130,7 +130,7 @@ pub(crate) fn a_mark_lasts_until_the_row_is_written_without_one_or_fails(store: 
     assert_eq!(of("a"), None);
 }
 
-pub(crate) fn marks_are_found_for_rows_near_and_far_in_any_order(store: &dyn Store) {
+pub(crate) fn rows_near_and_far_are_found_in_any_order(store: &dyn Store) {
     let (step, links) = stage(store);
     let id = |n: usize| CompactString::from(format!("row {n:05}"));
     let all: Vec<RowResult> = (0..3000)
@@ -146,12 +146,29 @@ pub(crate) fn marks_are_found_for_rows_near_and_far_in_any_order(store: &dyn Sto
     let near: Vec<usize> = (100..400).collect();
     let mixed: Vec<usize> = (0..300).map(|n| (n * 7919) % 3100).collect();
     let far = vec![2999, 0, 5000, 1, 1, 4000];
-    for asked in [near, mixed, far, vec![7], vec![4000], vec![]] {
+    let thin: Vec<usize> = (0..80).map(|n| n * 40).collect();
+    for asked in [near, mixed, far, thin, vec![7], vec![4000], vec![]] {
         let ids: Vec<CompactString> = asked.iter().map(|n| id(*n)).collect();
         let expected: Vec<Option<(CompactString, SentMark)>> = asked
             .iter()
             .map(|n| (*n < 3000 && n % 3 != 0).then(|| (format!("t{n}").into(), SentMark(*n as u128))))
             .collect();
         assert_eq!(store.sent(links, &ids).expect("an answer"), expected, "{asked:?}");
+        let there = |n: &usize| (*n < 3000).then(|| CompactString::from(format!("t{n}")));
+        let linked: Vec<_> = asked
+            .iter()
+            .map(|n| there(n).map_or(RefAnswer::Unknown, RefAnswer::Linked))
+            .collect();
+        assert_eq!(
+            store.refs(links, step, &ids).expect("an answer"),
+            linked,
+            "{asked:?}"
+        );
+        let ended = store.ended(step, &ids).expect("an answer");
+        let ended: Vec<_> = ended
+            .into_iter()
+            .map(|ended| ended.and_then(|e| e.target_id))
+            .collect();
+        assert_eq!(ended, asked.iter().map(there).collect::<Vec<_>>(), "{asked:?}");
     }
 }

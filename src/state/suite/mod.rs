@@ -38,7 +38,7 @@ macro_rules! behaves_as_a_store {
             expectations_come_by_target_record
             a_cursor_moves_with_what_waits_beside_it
             a_mark_lasts_until_the_row_is_written_without_one_or_fails
-            marks_are_found_for_rows_near_and_far_in_any_order
+            rows_near_and_far_are_found_in_any_order
             a_run_sits_down_again_with_what_it_was_started_with
             the_last_run_is_the_newest_that_began_a_step
             a_step_knows_its_place
