@@ -62,7 +62,7 @@
 //!   for loopback hosts, which are nobody's).
 //! - Nothing holds all rows: batches are bounded, stages wait for each other, ids and outcomes are on disk. (One
 //!   exception, said where it is: a REST query with an ORDER BY of its own keeps 8 bytes a row.) What is in flight is at
-//!   most a few Bulk jobs of 20,000 rows or 50 MB each; `benches/crossing/` measures what that comes to.
+//!   most a few Bulk jobs of 15,000 rows or 50 MB each; `benches/crossing/` measures what that comes to.
 //! - A row that fails is an outcome, not an error. Every source row ends in exactly one: `created`, `updated`, `unchanged`,
 //!   `deleted`, `filtered`, `parked`; read is their sum.
 //! - What cannot be sent twice (a Bulk job, a call that makes records) is in the journal before it is sent, and leaves it

@@ -49,7 +49,7 @@ pub(crate) fn run(dir: &Path, src: &str, rows: usize) -> Result<Figures, Box<dyn
 fn change(dir: &Path, src: &str, rows: usize, one_in: usize) -> Result<(), Box<dyn Error>> {
     for (object, prefix, count) in [("Account", 'A', rows / 3), ("Contact", 'C', rows / 3 * 2)] {
         let lines: Vec<String> = (1..=count)
-            .step_by(one_in)
+            .step_by(one_in.max(1))
             .map(|n| format!("{prefix}-{n:08},{CHANGED}\n"))
             .collect();
         Org::new("src", src).upsert(dir, object, &format!("Ext__c,Phone\n{}", lines.concat()))?;

@@ -49,12 +49,11 @@ pub(crate) fn pipeline(compare: &str) -> String {
     format!("version: 1\nfrom: src\nto: dst\npolicy: {{ compare: {compare} }}\n{STEPS}")
 }
 
-/// The pipeline whose steps read only what has changed.
+/// The pipeline whose steps read only what has changed. Which API that takes is left to orgferry.
 pub(crate) fn incremental() -> String {
-    pipeline("none").replace(
-        "api: bulk }\n    target",
-        "api: bulk, cursor: SystemModstamp }\n    target",
-    )
+    pipeline("none")
+        .replace("api: bulk }\n    target", "cursor: SystemModstamp }\n    target")
+        .replace(", api: bulk }", " }")
 }
 
 /// A token as orgs give them: the Salesforce CLI takes no other.

@@ -105,7 +105,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ("orgferry's first load", true, Some(first.rate())),
             ("orgferry's fastest second run over all rows", false, fastest),
             (
-                "orgferry, of which a hundredth has changed",
+                "orgferry by cursor, a hundredth has changed",
                 false,
                 changes.as_ref().map(Figures::rate),
             ),

@@ -105,11 +105,7 @@ pub(super) async fn table(
     questions: usize,
 ) -> Result<Option<Arc<Links>>, EngineError> {
     let mut tables = shared.tables.0.lock().await;
-    let others: usize = tables
-        .iter()
-        .filter(|(step, _)| **step != of)
-        .map(|(_, table)| table.len())
-        .sum();
+    let others = all_but(&tables, of);
     let Some(table) = tables.get_mut(&of) else {
         return Ok(None);
     };
@@ -124,7 +120,11 @@ pub(super) async fn table(
         drop(tables);
         let found = all(shared, of, so_far, MOST.saturating_sub(others)).await?;
         tables = shared.tables.0.lock().await;
-        if let (Some(links), Some(table)) = (found, tables.get_mut(&of)) {
+        // Others may have grown meanwhile.
+        let others = all_but(&tables, of);
+        if let (Some(links), Some(table)) = (found, tables.get_mut(&of))
+            && links.len() + others <= MOST
+        {
             table.links = Kept::Held(Arc::new(links));
             table.whole = true;
         }
@@ -133,6 +133,12 @@ pub(super) async fn table(
         Some(Kept::Held(links)) if !links.is_empty() => Some(Arc::clone(links)),
         _ => None,
     })
+}
+
+/// Links of the tables of other steps.
+fn all_but(tables: &HashMap<usize, Table>, of: usize) -> usize {
+    let others = tables.iter().filter(|(step, _)| **step != of);
+    others.map(|(_, table)| table.len()).sum()
 }
 
 /// All links of a step, where there are no more than `most`, and reading them pays after so many questions.

@@ -127,10 +127,10 @@ pub struct Loader {
     sender: Arc<Sender>,
     parallel: usize,
     /// Rows that are expected, where they are so many that the first and the last jobs are small ones.
-    many: Option<usize>,
+    expected: Option<usize>,
     /// Bulk jobs that have been begun, and their rows.
     jobs: usize,
-    of_jobs: usize,
+    rows_of_jobs: usize,
     slots: BTreeMap<Slot, Gathered>,
     under_way: JoinSet<(Vec<u64>, Unit)>,
     /// Groups of rows that are under way: no two batches at once hold rows of one group.
@@ -181,11 +181,11 @@ impl Loader {
         Loader {
             sender,
             parallel: parallel.max(1),
-            many: expected
+            expected: expected
                 .and_then(|rows| usize::try_from(rows).ok())
                 .filter(|rows| *rows >= 3 * BULK_ROWS),
             jobs: 0,
-            of_jobs: 0,
+            rows_of_jobs: 0,
             slots: BTreeMap::new(),
             under_way: JoinSet::new(),
             busy: HashSet::new(),
@@ -277,8 +277,8 @@ impl Loader {
                 _ if slot.body => 1,
                 (true, Some(batch)) => batch.max(1),
                 (true, None) if write.group.is_some() => BULK_CHUNK,
-                (true, None) => self.many.map_or(BULK_ROWS, |expected| {
-                    bulk_rows(self.jobs, expected.saturating_sub(self.of_jobs))
+                (true, None) => self.expected.map_or(BULK_ROWS, |expected| {
+                    bulk_rows(self.jobs, expected.saturating_sub(self.rows_of_jobs))
                 }),
                 (false, batch) => batch.unwrap_or(REST_ROWS).clamp(1, REST_ROWS),
             },
@@ -291,7 +291,7 @@ impl Loader {
         self.busy.extend(&load.groups);
         if slot.bulk {
             self.jobs += 1;
-            self.of_jobs += load.rows.len();
+            self.rows_of_jobs += load.rows.len();
         }
         let sender = Arc::clone(&self.sender);
         self.under_way

@@ -70,6 +70,7 @@ fn parse<T>(
     };
     let columns = first.len();
     let mut reader = header(first).map_err(|detail| odd(detail, call))?;
+    records.limit_cells(columns);
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(record) = records.next().map_err(|why| unreadable(why, call))? {
         if record.len() != columns {
@@ -101,6 +102,7 @@ fn unreadable(why: Unreadable<HttpError>, call: &str) -> ClientError {
         Unreadable::Chunks(error) => ClientError::Http(error),
         // Every line of an org's ends: the last value of one that does not may be a piece of one.
         Unreadable::CutOff => broke_off(call, "it ends in the middle of a line"),
+        Unreadable::TooManyCells => broke_off(call, "a line has more cells than its header"),
         Unreadable::TooLarge => odd(format!("a row is larger than {MOST_OF_RECORD} bytes"), call),
         Unreadable::NotUtf8 => odd("it is not UTF-8".into(), call),
     }
@@ -116,7 +118,10 @@ fn odd(detail: String, call: &str) -> ClientError {
 
 /// The place of a column by name without case.
 pub(super) fn column(header: Record<'_>, name: &str) -> Option<usize> {
-    header.iter().position(|cell| cell.eq_ignore_ascii_case(name))
+    header.iter().position(|cell| {
+        // A byte order mark inside the quotes would hide the first column.
+        cell.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name)
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use crate::record::Eight;
 /// No row of an org is larger: 800 fields of 131,072 characters are not filled at once.
 pub(super) const MOST_OF_RECORD: usize = 64 * 1024 * 1024;
 
+/// No line of an org has more cells: a query names some thousand fields.
+const MOST_CELLS: usize = 2_000_000;
+
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Records out of chunks of bytes.
@@ -23,6 +26,7 @@ pub(super) struct Records<I> {
     /// Whether lines end with a carriage return, too; known from the first record on.
     crlf: Option<bool>,
     cells: Vec<Cell>,
+    most_cells: usize,
 }
 
 /// Why there is no next record.
@@ -34,6 +38,8 @@ pub(super) enum Unreadable<E> {
     CutOff,
     /// A record is larger than [`MOST_OF_RECORD`].
     TooLarge,
+    /// A record has more cells than may be.
+    TooManyCells,
     /// A record is not UTF-8.
     NotUtf8,
 }
@@ -84,7 +90,13 @@ where
             at: 0,
             crlf: None,
             cells: Vec::new(),
+            most_cells: MOST_CELLS,
         }
+    }
+
+    /// From here on no record may have more cells: what is too much is not even looked through.
+    pub(super) fn limit_cells(&mut self, most: usize) {
+        self.most_cells = most;
     }
 
     /// The next record; `None` after the last.
@@ -100,7 +112,11 @@ where
                 self.at += 1;
             }
             self.cells.clear();
-            if let Some(length) = split(&self.buffer[self.at..], &mut self.cells) {
+            let length = split(&self.buffer[self.at..], &mut self.cells, self.most_cells);
+            if self.cells.len() > self.most_cells {
+                return Err(Unreadable::TooManyCells);
+            }
+            if let Some(length) = length {
                 break length;
             }
             if !self.more()? {
@@ -135,11 +151,11 @@ where
         self.buffer.drain(..self.at);
         self.at = 0;
         let pending = self.buffer.len();
+        if pending > MOST_OF_RECORD {
+            return Err(Unreadable::TooLarge);
+        }
         // Twice as much each time: what is long is not looked through from its beginning at every chunk.
-        while self.buffer.len() <= pending * 2 {
-            if self.buffer.len() > MOST_OF_RECORD {
-                return Err(Unreadable::TooLarge);
-            }
+        while self.buffer.len() <= (pending * 2).min(MOST_OF_RECORD) {
             match self.chunks.next() {
                 Some(chunk) => self
                     .buffer
@@ -151,10 +167,11 @@ where
     }
 }
 
-/// Finds the cells of the first record, and its length with its line feed; `None` where it is not all there.
-fn split(bytes: &[u8], cells: &mut Vec<Cell>) -> Option<usize> {
+/// Finds the cells of the first record, and its length with its line feed; `None` where it is not all there, or has more
+/// than `most` cells.
+fn split(bytes: &[u8], cells: &mut Vec<Cell>, most: usize) -> Option<usize> {
     let mut at = 0;
-    loop {
+    while cells.len() <= most {
         let (cell, end) = match bytes.get(at)? {
             b'"' => quoted(bytes, at + 1)?,
             _ => {
@@ -168,6 +185,7 @@ fn split(bytes: &[u8], cells: &mut Vec<Cell>) -> Option<usize> {
             return Some(at);
         }
     }
+    None
 }
 
 /// A cell whose text begins behind a quote, and the place of the comma or line feed that ends it.
@@ -338,6 +356,22 @@ mod tests {
             .chain(std::iter::repeat(vec![b'x'; 1 << 20]))
             .map(Ok::<_, ()>);
         assert_eq!(Records::new(endless).next().err(), Some(Unreadable::TooLarge));
+        // As long as a record may be, wherever the chunks are cut.
+        for chunk in [1_000_003, 7 << 20, 60 << 20] {
+            let mut long = vec![b'x'; MOST_OF_RECORD - 1];
+            long.extend(b"\nb\n");
+            let mut records = Records::new(long.chunks(chunk).map(Ok::<_, ()>));
+            let first = records.next().unwrap().unwrap();
+            assert_eq!(first.get(0).map(str::len), Some(MOST_OF_RECORD - 1));
+            assert_eq!(records.next().unwrap().unwrap().get(0), Some("b"));
+        }
+        let mut wide = Records::new([Ok::<_, ()>("a,b\n1,2\n1,2,3,4,5")].into_iter());
+        wide.limit_cells(2);
+        assert!(wide.next().is_ok_and(|record| record.is_some()));
+        assert!(wide.next().is_ok_and(|record| record.is_some()));
+        assert_eq!(wide.next().err(), Some(Unreadable::TooManyCells));
+        let commas = std::iter::repeat(Ok::<_, ()>(vec![b','; 1 << 20]));
+        assert_eq!(Records::new(commas).next().err(), Some(Unreadable::TooManyCells));
     }
 
     proptest! {
@@ -351,7 +385,9 @@ mod tests {
             let theirs = theirs(&text);
             // A quote that is never closed: the crate takes the rest of the text for a cell.
             if why == Some(Unreadable::CutOff) {
-                records.extend(theirs.last().cloned());
+                let last = theirs.last().expect("the text is not empty");
+                prop_assert!(last.last().expect("a cell").ends_with('\n'));
+                records.push(last.clone());
             }
             prop_assert_eq!(records, theirs);
         }

@@ -82,7 +82,8 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<(CompactString, CompactString)>, StateError>;
 
     /// The newest records that rows of a step became, by their Ids: row, record; those before `before` (a record;
-    /// `None`: from the newest), `limit` at most. Looks through the whole id map of the step.
+    /// `None`: from the newest), `limit` at most. With `before`, and where few are left of the newest, the whole id map of
+    /// the step is looked through.
     fn newest_links(
         &self,
         links: LinkSet,

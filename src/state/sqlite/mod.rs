@@ -5,6 +5,7 @@ mod found;
 mod journal;
 mod lock;
 mod many;
+mod newest;
 mod outcomes;
 mod store;
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub struct Sqlite {
 const APPLICATION_ID: i64 = 0x6f72_6766;
 
 /// The version that this code writes.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// What stands for a file's name when there is none.
 const MEMORY: &str = ":memory:";
@@ -111,6 +112,16 @@ CREATE TABLE units (
     bulk INTEGER NOT NULL, job TEXT, manifest BLOB NOT NULL
 ) STRICT;
 CREATE INDEX units_of_steps ON units (step_run);
+";
+
+/// What version 4 adds: the newest records of each id map, those that are there already included.
+const VERSION_4: &str = "
+CREATE TABLE newest_links (
+    link_set INTEGER NOT NULL, target_id TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (link_set, target_id)
+) WITHOUT ROWID, STRICT;
+INSERT OR REPLACE INTO newest_links SELECT link_set, target_id, source_id FROM (
+    SELECT *, row_number() OVER (PARTITION BY link_set ORDER BY target_id DESC) AS place FROM links
+) WHERE place <= 256;
 ";
 
 impl Sqlite {
@@ -228,7 +239,10 @@ impl Sqlite {
                 if version < 2 {
                     tx.execute_batch(VERSION_2).map_err(fail)?;
                 }
-                tx.execute_batch(VERSION_3).map_err(fail)?;
+                if version < 3 {
+                    tx.execute_batch(VERSION_3).map_err(fail)?;
+                }
+                tx.execute_batch(VERSION_4).map_err(fail)?;
                 tx.pragma_update(None, "application_id", APPLICATION_ID)
                     .map_err(fail)?;
                 tx.pragma_update(None, "user_version", VERSION).map_err(fail)?;

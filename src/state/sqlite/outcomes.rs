@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use compact_str::CompactString;
 use rusqlite::{Error, Result, Transaction, params, types::ValueRef};
 
-use super::many;
+use super::{many, newest};
 use crate::{
     record::{Outcome, RowResult, id18},
     state::{LinkSet, ParkedRow, StateError, StepRun},
@@ -69,6 +69,13 @@ pub(super) fn record(
         links.0,
         &rows.written,
     )?;
+    let there = ended.iter().filter_map(|(id, result)| match result.outcome {
+        Outcome::Created | Outcome::Updated | Outcome::Unchanged => {
+            Some((id.as_str(), result.target_id.as_deref()?))
+        }
+        _ => None,
+    });
+    newest::learn(tx, links, there)?;
     // A row that failed has to be sent again, whatever it was last sent.
     let mut unmark =
         tx.prepare_cached("UPDATE links SET sent = NULL WHERE link_set = ?1 AND source_id = ?2")?;

@@ -9,7 +9,7 @@ use rusqlite::{
 use super::{
     Sqlite, flow,
     found::{self, LINKS, OUTCOMES},
-    journal, lock, outcomes,
+    journal, lock, newest, outcomes,
 };
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult, id18},
@@ -250,6 +250,9 @@ impl Store for Sqlite {
         limit: usize,
     ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
         self.read(|db| {
+            if let (None, Some(found)) = (before, newest::of(db, links, as_limit(limit))?) {
+                return Ok(found);
+            }
             db.prepare_cached(
                 "SELECT source_id, target_id FROM links WHERE link_set = ?1 AND (?2 IS NULL OR target_id < ?2) \
                  ORDER BY target_id DESC LIMIT ?3",
@@ -279,7 +282,7 @@ impl Store for Sqlite {
         self.write(|tx| {
             tx.prepare_cached("DELETE FROM links WHERE link_set = ?1")?
                 .execute([links.0])?;
-            Ok(())
+            newest::forget(tx, links)
         })
     }
 
@@ -525,7 +528,7 @@ impl Store for Sqlite {
     }
 }
 
-fn pair(row: &Row<'_>) -> rusqlite::Result<(CompactString, CompactString)> {
+pub(super) fn pair(row: &Row<'_>) -> rusqlite::Result<(CompactString, CompactString)> {
     Ok((text(row, 0)?, text(row, 1)?))
 }
 

@@ -109,7 +109,7 @@ fn stage() -> (Sqlite, StepRun, LinkSet) {
 }
 
 #[test]
-fn a_batch_is_recorded_whole_or_not_at_all() {
+fn what_belongs_to_a_row_is_recorded_whole_or_not_at_all() {
     let (store, step, links) = stage();
     // The second row breaks the table's rule, as a full disk would break the call: in the middle.
     store
@@ -174,7 +174,7 @@ fn what_is_no_usable_state_says_why() {
     newer.pragma_update(None, "user_version", 7).unwrap();
     assert_eq!(
         message(&path("newer")),
-        "state `DIR/newer` has version 7, and this orgferry knows up to 3"
+        "state `DIR/newer` has version 7, and this orgferry knows up to 4"
     );
     drop(Sqlite::open(&path("torn")).unwrap());
     let mut bytes = std::fs::read(path("torn")).unwrap();
@@ -231,5 +231,9 @@ fn state_of_an_older_version_is_taken_over() {
             [RefAnswer::Linked("t1".into())]
         );
         assert_eq!(store.sent(links, &ids(&["a"])).unwrap(), [None]);
+        assert_eq!(
+            store.newest_links(links, None, 2).unwrap(),
+            [("a".into(), "t1".into())]
+        );
     }
 }

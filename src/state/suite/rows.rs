@@ -4,7 +4,7 @@ use compact_str::CompactString;
 
 use super::{ids, parked, result, run, stage, stage_of};
 use crate::{
-    record::{Outcome, RefAnswer},
+    record::{Outcome, RefAnswer, RowResult},
     state::{ClaimedKey, Deferred, RunRecord, RunStatus, StateError, Store},
 };
 
@@ -337,7 +337,28 @@ pub(crate) fn links_are_found_by_their_records_and_from_the_newest_on(store: &dy
     assert_eq!(page(None, 3), ["a 001T0a", "b 001T00", "c 001T0Z"]);
     assert_eq!(page(Some("c"), 3), ["d 001T09"]);
     assert_eq!(page(Some("d"), 3), [""; 0]);
+    // Of many the newest are found, also when some of them are gone or have become others since.
+    let id = |n: usize| format!("001U{n:05}");
+    let many: Vec<RowResult> = (0..9_000)
+        .map(|n| result(&format!("m{:04}", n % 7_000), Outcome::Created, Some(&id(n))))
+        .collect();
+    store.record(step, links, &many[..7_000], &[]).unwrap();
+    store.record(step, links, &many[7_000..], &[]).unwrap();
+    assert_eq!(newest(None, 200)[..2], ["m1999 001U08999", "m1998 001U08998"]);
+    store.unlink(links, &ids(&["m1999", "m1997"])).unwrap();
+    let left = newest(None, 200);
+    assert_eq!(
+        (left.len(), &*left[0], &*left[1]),
+        (200, "m1998 001U08998", "m1996 001U08996")
+    );
+    let most: Vec<CompactString> = (1_800..2_000).map(|n| format!("m{n:04}").into()).collect();
+    store.unlink(links, &most).unwrap();
+    assert_eq!(newest(None, 200)[0], "m1799 001U08799");
+    let changed = result("m1799", Outcome::Created, Some("001T05"));
+    store.record(step, links, &[changed], &[]).unwrap();
+    assert_eq!(newest(None, 200)[0], "m1798 001U08798");
     store.unlink_all(links).unwrap();
+    assert!(newest(None, 200).is_empty());
     assert_eq!(
         (store.linked(links).unwrap(), store.linked(other).unwrap()),
         (0, 1)
