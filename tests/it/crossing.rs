@@ -3,7 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Org, Project, Report, runtime};
+use reqwest::Method;
+use serde_json::Value as Json;
+
+use crate::{
+    resume,
+    support::{Org, Project, Report, runtime},
+};
 
 /// The source's own fields and its records, generated.
 fn source(accounts: usize, contacts: usize, opportunities: usize) -> String {
@@ -235,6 +241,30 @@ fn a_hundred_thousand_rows_cross_by_rest() {
     let report = cross("rest", [10_000, 60_000, 30_000]);
     assert_eq!(report.step("contacts")["read_by"], "rest");
     assert_eq!(report.step("contacts")["written_by"], "rest");
+}
+
+#[test]
+fn a_large_step_begins_and_ends_with_small_jobs() {
+    let runtime = runtime();
+    let src = Org::start(&runtime, "src", &resume::people(46_000));
+    let dst = Org::start(&runtime, "dst", &resume::target());
+    let project = Project::new(&src, &dst);
+    let step = "key: Legacy_Id__c, api: bulk";
+    project.write("c.yaml", &resume::contacts("", "", step, ""));
+    let report = project.run_pipeline("c.yaml", &[], 0);
+    assert_eq!(report.count("contacts", "created"), 46_000);
+    let jobs = dst.ask(&runtime, Method::GET, "/jobs/ingest", &Json::Null);
+    let jobs = jobs["records"].as_array().expect("jobs");
+    let mut sizes: Vec<u64> = jobs
+        .iter()
+        .map(|job| {
+            let path = format!("/jobs/ingest/{}", job["id"].as_str().expect("an id"));
+            let info = dst.ask(&runtime, Method::GET, &path, &Json::Null);
+            info["numberRecordsProcessed"].as_u64().expect("a number")
+        })
+        .collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [5_000, 8_000, 8_000, 10_000, 15_000]);
 }
 
 #[test]
