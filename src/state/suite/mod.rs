@@ -29,6 +29,7 @@ macro_rules! behaves_as_a_store {
             an_outcome_replaces_the_one_before
             counts_follow_the_order_of_steps
             refs_answer_in_the_order_of_the_question
+            a_large_unit_keeps_all_its_rows
             parked_rows_come_by_pages
             a_key_belongs_to_the_first_row
             rows_wait_for_the_second_pass

@@ -195,6 +195,37 @@ pub(crate) fn refs_answer_in_the_order_of_the_question(store: &dyn Store) {
     );
 }
 
+pub(crate) fn a_large_unit_keeps_all_its_rows(store: &dyn Store) {
+    let (step, links) = stage(store);
+    let id = |n: usize| format!("row {n:05}");
+    let waits = |n: usize| n.is_multiple_of(900);
+    // In no order, as results of a job come.
+    let order = (0..10_000).map(|n| n * 7_919 % 10_000);
+    let rows: Vec<RowResult> = order
+        .map(|n| match waits(n) {
+            true => result(&id(n), Outcome::Parked, None),
+            false => result(&id(n), Outcome::Created, Some(&format!("t{n}"))),
+        })
+        .collect();
+    let values: Vec<_> = (0..10_000)
+        .filter(|n| waits(*n))
+        .map(|n| parked(&id(n)))
+        .collect();
+    store.record(step, links, &rows, &values).unwrap();
+    let found = store.parked("r1", None, 100).unwrap();
+    let found: Vec<_> = found.into_iter().map(|(_, row, _)| row).collect();
+    assert_eq!(found, values);
+    let all: Vec<CompactString> = (0..10_000).map(|n| id(n).into()).collect();
+    let answers = store.refs(links, step, &all).unwrap();
+    for (n, answer) in answers.into_iter().enumerate() {
+        let expected = match waits(n) {
+            true => RefAnswer::Parked,
+            false => RefAnswer::Linked(format!("t{n}").into()),
+        };
+        assert_eq!(answer, expected, "{n}");
+    }
+}
+
 pub(crate) fn parked_rows_come_by_pages(store: &dyn Store) {
     // Steps begin in another order than their names sort.
     for step in ["contacts", "accounts", "empty"] {
