@@ -1,8 +1,8 @@
 //! Two orgs that are kept in step: a first load, changes in the source, and a run that reads only those.
 
-use std::{error::Error, fs, path::Path, process::Command};
+use std::{error::Error, fs, path::Path};
 
-use crate::{data::incremental, floor::Org, measure::Figures, ours, start, told};
+use crate::{data::incremental, measure::Figures, org::Org, ours, start, told};
 
 /// Of so many rows one changes between two runs.
 const ONE_IN: usize = 100;
@@ -57,20 +57,8 @@ fn change(dir: &Path, src: &str, rows: usize, one_in: usize) -> Result<(), Box<d
     Ok(())
 }
 
-fn a_day_later(org: &str) -> Result<(), Box<dyn Error>> {
-    let said = Command::new("curl")
-        .args([
-            "-sS",
-            "--fail",
-            "-d",
-            r#"{"advance":"1d"}"#,
-            "-H",
-            "Content-Type: application/json",
-        ])
-        .arg(format!("{org}/emulator/clock"))
-        .output()?;
-    match said.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&said.stderr).into()),
-    }
+fn a_day_later(src: &str) -> Result<(), Box<dyn Error>> {
+    let clock = format!("{src}/emulator/clock");
+    Org::new("src", src).ask(&clock, &["-d", r#"{"advance":"1d"}"#])?;
+    Ok(())
 }

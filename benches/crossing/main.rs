@@ -20,6 +20,7 @@ mod data;
 mod floor;
 mod id_map;
 mod measure;
+mod org;
 #[path = "../orgs/mod.rs"]
 mod orgs;
 mod ours;

@@ -94,11 +94,7 @@ async fn extract(
     batches: mpsc::Sender<Batch>,
 ) -> Result<(), EngineError> {
     let plan = &shared.plan.steps[step];
-    let from = match &plan.read.from {
-        ReadFrom::Query { .. } => extract::From::Org(shared.org(&plan.read.connection)?),
-        ReadFrom::Http { .. } => extract::From::Callout(shared.callout(&plan.read.connection)?),
-        ReadFrom::File { .. } => extract::From::File,
-    };
+    let from = shared.source(&plan.read)?;
     let mut take = |batch: Batch| {
         shared.see(step, &batch);
         // With `each` its rows are counted, not those that they are made of; of a retry, those that it takes.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     pipeline::model::{MapValue, StepRef},
     plan::Plan,
-    record::{Links, Outcome, RowResult},
+    record::{Links, RowResult},
     state::{LinkSet, StateError, Store},
 };
 
@@ -87,8 +87,7 @@ impl Tables {
         };
         let most = links.len() + room;
         for result in results {
-            if let (Outcome::Created | Outcome::Updated | Outcome::Unchanged, Some(record)) =
-                (result.outcome, &result.target_id)
+            if let Some(record) = result.link()
                 && links.len() < most
             {
                 links.insert(&result.source_id, record);

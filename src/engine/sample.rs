@@ -202,11 +202,7 @@ async fn read(shared: &Arc<Shared>, at: usize, most: usize) -> Result<Vec<Row>, 
         }
         (*chunk, *road) = (Chunk::Auto, Road::Rest);
     }
-    let from = match &read.from {
-        ReadFrom::Query { .. } => extract::From::Org(shared.org(&read.connection)?),
-        ReadFrom::Http { .. } => extract::From::Callout(shared.callout(&read.connection)?),
-        ReadFrom::File { .. } => extract::From::File,
-    };
+    let from = shared.source(&read)?;
     let found = std::sync::Mutex::new(Vec::new());
     let mut take = |batch: crate::record::Batch| {
         let (found, shared) = (&found, Arc::clone(shared));

@@ -22,11 +22,12 @@ use super::{
 };
 use crate::{
     event::{CheckEnd, Counts, Event, Events},
+    extract,
     pipeline::{
         expr::{RunInfo, Vars},
         model::ForeignStep,
     },
-    plan::{Plan, PlanStep, Schemas},
+    plan::{Plan, PlanStep, Read, ReadFrom, Schemas},
     record::{Batch, Outcome, RowResult},
     state::{LinkSet, ParkedRow, StateError, StepCounts, StepPlace, StepRun, StepStage, Store, UnitRecord},
     transform::Masker,
@@ -285,6 +286,15 @@ impl Shared {
             .callouts
             .get(connection)
             .ok_or_else(|| EngineError::Broken(format!("no client for the named credential `{connection}`")))
+    }
+
+    /// Who is asked for the rows of a source.
+    pub(super) fn source(&self, read: &Read) -> Result<extract::From<'_>, EngineError> {
+        Ok(match &read.from {
+            ReadFrom::Query { .. } => extract::From::Org(self.org(&read.connection)?),
+            ReadFrom::Http { .. } => extract::From::Callout(self.callout(&read.connection)?),
+            ReadFrom::File { .. } => extract::From::File,
+        })
     }
 
     /// The place in the plan of a step of the pipeline.

@@ -15,7 +15,7 @@ use super::{
     journal::{Journal, LoadError},
     record::{by_id, header, in_header, joined},
     rest::row_error,
-    unit::Answer,
+    unit::{Answer, BULK_PARALLEL},
 };
 use crate::{
     pipeline::model,
@@ -43,7 +43,7 @@ pub(super) struct Pace(Mutex<VecDeque<(usize, Duration)>>);
 
 impl Pace {
     /// As many as there are side by side by default: of those that waited for each other one did not.
-    const LAST: usize = 4;
+    const LAST: usize = BULK_PARALLEL;
 
     fn poll(&self, rows: usize) -> Poll {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::WriteRow;
+use super::{WriteRow, unit::BULK_CHUNK};
 
 /// As many rows as wait for others of their group, at most: as many as two Bulk jobs of such rows hold by default.
-const MOST_WAITING: usize = 20_000;
+const MOST_WAITING: usize = 2 * BULK_CHUNK;
 
 /// Rows that travel in one batch, and the groups that are in it.
 #[derive(Default)]

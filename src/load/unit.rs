@@ -45,7 +45,7 @@ const SMALL_BULK_ROWS: usize = BULK_ROWS / 3;
 
 /// Rows of a Bulk job whose rows travel in groups: an org cuts a job into chunks of so many, and works on several of
 /// them at once.
-const BULK_CHUNK: usize = 10_000;
+pub(super) const BULK_CHUNK: usize = 10_000;
 
 /// Bytes of a Bulk job's values. An org takes 100 MB of CSV; half of that keeps memory small too.
 const BULK_BYTES: usize = 50 << 20;
@@ -57,7 +57,7 @@ const REST_BYTES: usize = 10 << 20;
 const REST_PARALLEL: usize = 4;
 
 /// Jobs side by side by default: some are on their way to the org or back while it works on others.
-const BULK_PARALLEL: usize = 4;
+pub(super) const BULK_PARALLEL: usize = 4;
 
 /// What the org said of a row.
 #[derive(Clone, Debug)]

@@ -74,6 +74,16 @@ pub struct RowResult {
     pub reason: Option<ParkReason>,
 }
 
+impl RowResult {
+    /// The record that the row leads to from now on.
+    pub fn link(&self) -> Option<&CompactString> {
+        match self.outcome {
+            Outcome::Created | Outcome::Updated | Outcome::Unchanged => self.target_id.as_ref(),
+            Outcome::Deleted | Outcome::Filtered | Outcome::Parked => None,
+        }
+    }
+}
+
 /// What state knows of a source row that another row refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefAnswer {

@@ -1,5 +1,6 @@
 //! CSV taken apart where it lies. An org's cells are short and mostly in quotes: to look for the ends of those, eight bytes
 //! at a time, costs a fraction of what a machine of states costs, and nothing is copied but chunks into one buffer.
+//! (Users' files are another matter: `file` reads those, where text behind a closing quote is a fault.)
 
 use memchr::{memchr, memchr2};
 

@@ -227,7 +227,7 @@ const MOST_MEMORY: u64 = 600 * 1024;
 const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Runs a command to its end, and no further than is bearable. Gives its peak memory (KiB) where the system tells.
-fn bounded(project: &Project, args: &[&str]) -> (Ran, u64) {
+pub(crate) fn bounded(project: &Project, args: &[&str]) -> (Ran, u64) {
     let mut child = project
         .command(args)
         .stdout(Stdio::piped())

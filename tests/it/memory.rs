@@ -1,39 +1,21 @@
 //! What a run holds in memory does not grow with its rows. Linux only: the figures come from `/proc`.
 #![cfg(target_os = "linux")]
 
-use std::{process::Stdio, time::Duration};
-
 use crate::{
+    hostile::bounded,
     resume::{contacts, people, target},
     support::{Org, Project, runtime},
 };
 
-/// The most memory that a run of so many rows had, in kB.
+/// The most memory that a run of so many rows had, in KiB.
 fn peak(rows: usize, read: &str, written: &str) -> u64 {
     let runtime = runtime();
     let src = Org::start(&runtime, "src", &people(rows));
     let dst = Org::start(&runtime, "dst", &target());
     let project = Project::new(&src, &dst);
     project.write("c.yaml", &contacts("", read, written, ""));
-    let mut child = project
-        .command(&["run", "c.yaml"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary runs");
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    let ended = loop {
-        let now = std::fs::read_to_string(&status).unwrap_or_default();
-        let now = now.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = now.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        peak = peak.max(now.unwrap_or(0));
-        if let Some(ended) = child.try_wait().expect("it is ours") {
-            break ended;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    assert!(ended.success(), "{ended}");
+    let (ran, peak) = bounded(&project, &["run", "c.yaml"]);
+    ran.exits(0);
     assert_eq!(dst.emulator.count("Contact"), rows);
     peak
 }
@@ -50,7 +32,7 @@ fn memory_does_not_grow_with_rows() {
         let few = peak(20_000, read, written);
         let many = peak(120_000, read, written);
         // Rows of this kind take some 400 bytes each: held, they would be 40 MB more. The state's cache grows to 8 MB.
-        assert!(few > 10_000, "{few} kB is no memory of a run");
-        assert!(many < few + 16_000, "{written}: {few} kB became {many} kB");
+        assert!(few > 10_000, "{few} KiB is no memory of a run");
+        assert!(many < few + 16_000, "{written}: {few} KiB became {many} KiB");
     }
 }

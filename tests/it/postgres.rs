@@ -60,8 +60,7 @@ impl Remembering {
     fn run_pipeline(&self, file: &str, expected: i32) -> Report {
         let ran = self.run(&["run", file, "--report", "json=report.json"]);
         ran.exits(expected);
-        let report = self.project.read("report.json");
-        Report(serde_json::from_str(&report).expect("the report is JSON"), ran)
+        self.project.report("report.json", ran)
     }
 
     fn status(&self, run: Option<&str>) -> Option<String> {

@@ -86,10 +86,7 @@ pub(crate) fn resume(project: &Project, expected: i32) -> Report {
     );
     let ran = project.run(&["resume", "last", "--report", "json=report.json"]);
     ran.exits(expected);
-    let report = Report(
-        serde_json::from_str(&project.read("report.json")).expect("the report is JSON"),
-        ran,
-    );
+    let report = project.report("report.json", ran);
     report.adds_up();
     assert_eq!(report.0["discrepancies"], json!([]), "{}", report.0);
     let now = last_run(project);
@@ -840,10 +837,7 @@ fn a_run_whose_org_goes_away_can_be_gone_on_with() {
         assert!(!states.contains(&json!("Open")), "{told}: {states:?}");
         let ran = project.run(&["resume", "last", "--report", "json=report.json"]);
         ran.exits(0);
-        let report = Report(
-            serde_json::from_str(&project.read("report.json")).expect("the report is JSON"),
-            ran,
-        );
+        let report = project.report("report.json", ran);
         report.adds_up();
         assert_eq!(report.count("contacts", "created"), 300, "{told}");
         assert_eq!(dst.dump("Contact", "LastName").len(), 300, "{told}");

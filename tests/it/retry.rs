@@ -43,10 +43,7 @@ fn retry(project: &Project, args: &[&str], expected: i32) -> Report {
     all.extend(args);
     let ran = project.run(&all);
     ran.exits(expected);
-    Report(
-        serde_json::from_str(&project.read("retry.json")).expect("the report is JSON"),
-        ran,
-    )
+    project.report("retry.json", ran)
 }
 
 fn ends(report: &Report, step: &str) -> [u64; 4] {

@@ -166,8 +166,13 @@ impl Project {
         args.extend(more);
         let ran = self.run(&args);
         ran.exits(expected);
+        self.report("report.json", ran)
+    }
+
+    /// The JSON report that a command has written.
+    pub(crate) fn report(&self, file: &str, ran: Ran) -> Report {
         Report(
-            serde_json::from_str(&self.read("report.json")).expect("the report is JSON"),
+            serde_json::from_str(&self.read(file)).expect("the report is JSON"),
             ran,
         )
     }

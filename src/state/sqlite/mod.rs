@@ -114,7 +114,7 @@ CREATE TABLE units (
 CREATE INDEX units_of_steps ON units (step_run);
 ";
 
-/// What version 4 adds: the newest records of each id map, those that are there already included.
+/// What version 4 adds: the newest records of each id map, with those that are there already (as many as `newest` keeps).
 const VERSION_4: &str = "
 CREATE TABLE newest_links (
     link_set INTEGER NOT NULL, target_id TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (link_set, target_id)

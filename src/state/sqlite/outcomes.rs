@@ -69,13 +69,10 @@ pub(super) fn record(
         links.0,
         &rows.written,
     )?;
-    let there = ended.iter().filter_map(|(id, result)| match result.outcome {
-        Outcome::Created | Outcome::Updated | Outcome::Unchanged => {
-            Some((id.as_str(), result.target_id.as_deref()?))
-        }
-        _ => None,
-    });
-    newest::learn(tx, links, there)?;
+    let linked = ended
+        .iter()
+        .filter_map(|(id, result)| Some((id.as_str(), result.link()?.as_str())));
+    newest::learn(tx, links, linked)?;
     // A row that failed has to be sent again, whatever it was last sent.
     let mut unmark =
         tx.prepare_cached("UPDATE links SET sent = NULL WHERE link_set = ?1 AND source_id = ?2")?;
