@@ -12,6 +12,7 @@ use compact_str::CompactString;
 use super::{Action, WriteRow};
 use crate::{
     plan::Write,
+    record::{put_number, put_text, take_number, take_text},
     salesforce::ClientError,
     state::{NewUnit, StateError, StepRun, Store, UnitId},
 };
@@ -96,38 +97,25 @@ async fn off_the_runtime<T: Send + 'static>(
 /// The form of what follows it.
 const VERSION: u8 = 2;
 
-/// A unit's rows in few bytes, behind one that tells the form. Of each row its id: how many bytes it has in common with
-/// the beginning of the id before, how many more it has, and these. Then 0 where nothing travels with the row, 1 where
-/// its id does, else the bytes that the traveller has in common with the traveller before, and 2; how many more, and
-/// these. Ids of an org mostly differ in their last characters.
+/// A unit's rows in few bytes, behind one that tells the form. Of each row its id, front coded behind the id before. Then 0
+/// where nothing travels with the row, 1 where its id does, else the traveller behind the traveller before, with 2 added
+/// to the number of bytes in common.
 fn pack(entries: impl Iterator<Item = Entry>) -> Vec<u8> {
     let mut packed = vec![VERSION];
     let (mut last_id, mut last_traveller) = (CompactString::default(), CompactString::default());
     for Entry { source_id, traveller } in entries {
-        put(&mut packed, &last_id, &source_id, 0);
+        put_text(&mut packed, &last_id, &source_id, 0);
         match traveller {
-            None => length(&mut packed, 0),
-            Some(traveller) if traveller == source_id => length(&mut packed, 1),
+            None => put_number(&mut packed, 0),
+            Some(traveller) if traveller == source_id => put_number(&mut packed, 1),
             Some(traveller) => {
-                put(&mut packed, &last_traveller, &traveller, 2);
+                put_text(&mut packed, &last_traveller, &traveller, 2);
                 last_traveller = traveller;
             }
         }
         last_id = source_id;
     }
     packed
-}
-
-/// A text behind another one; `add` is added to the number of bytes in common.
-fn put(out: &mut Vec<u8>, before: &str, text: &str, add: usize) {
-    let same = before
-        .bytes()
-        .zip(text.bytes())
-        .take_while(|(a, b)| a == b)
-        .count();
-    length(out, same + add);
-    length(out, text.len() - same);
-    out.extend_from_slice(&text.as_bytes()[same..]);
 }
 
 /// What [`pack`] was given.
@@ -143,9 +131,9 @@ pub(super) fn unpack(manifest: &[u8]) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let (mut last_id, mut last_traveller) = (CompactString::default(), CompactString::default());
     while !rest.is_empty() {
-        let same = take_length(&mut rest).ok_or_else(broken)?;
+        let same = take_number(&mut rest).ok_or_else(broken)?;
         let source_id = take_text(&mut rest, &last_id, same).ok_or_else(broken)?;
-        let traveller = match take_length(&mut rest).ok_or_else(broken)? {
+        let traveller = match take_number(&mut rest).ok_or_else(broken)? {
             0 => None,
             1 => Some(source_id.clone()),
             same => {
@@ -157,41 +145,6 @@ pub(super) fn unpack(manifest: &[u8]) -> io::Result<Vec<Entry>> {
         entries.push(Entry { source_id, traveller });
     }
     Ok(entries)
-}
-
-/// Seven bits a byte, the lowest first; the eighth says that more follow.
-fn length(out: &mut Vec<u8>, mut value: usize) {
-    loop {
-        let low = u8::try_from(value & 0x7f).unwrap_or_default();
-        value >>= 7;
-        if value == 0 {
-            out.push(low);
-            return;
-        }
-        out.push(low | 0x80);
-    }
-}
-
-fn take_length(rest: &mut &[u8]) -> Option<usize> {
-    let mut value = 0usize;
-    for shift in (0..usize::BITS).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        value |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn take_text(rest: &mut &[u8], before: &str, same: usize) -> Option<CompactString> {
-    let more = take_length(rest)?;
-    let (end, after) = rest.split_at_checked(more)?;
-    *rest = after;
-    let mut text = before.as_bytes().get(..same)?.to_vec();
-    text.extend_from_slice(end);
-    CompactString::from_utf8(text).ok()
 }
 
 #[cfg(test)]

@@ -98,6 +98,38 @@ pub fn prepare(
     nulls: Nulls,
 ) -> Result<WriteRow, Box<(CompactString, Row, ParkReason)>> {
     let refused = refused_by_kind(write, &source, &cells);
+    let (cells, later) = match plain(cells, write, nulls, refused) {
+        Ok(plain) => plain,
+        Err(reason) => return Err(Box::new((source_id, source, reason))),
+    };
+    let mut row = WriteRow {
+        source_id,
+        source,
+        record_id: None,
+        action: match write.operation {
+            Operation::Upsert => Action::Upsert,
+            Operation::Insert => Action::Insert,
+            // What is only matched never comes to be sent.
+            Operation::Update | Operation::Match => Action::Update,
+            Operation::Delete => Action::Delete,
+            Operation::HardDelete => Action::HardDelete,
+        },
+        cells,
+        later,
+    };
+    match row.find_key(write) {
+        Ok(()) => Ok(row),
+        Err(reason) => Err(Box::new((row.source_id, row.source, reason))),
+    }
+}
+
+/// Cells with all policies applied, and whether some wait for the second pass. Those at `refused` are left out.
+fn plain(
+    cells: MappedRow,
+    write: &Write,
+    nulls: Nulls,
+    refused: &[usize],
+) -> Result<(Vec<Plain>, bool), ParkReason> {
     let mut plain = Vec::with_capacity(cells.len());
     let mut later = false;
     for (at, (cell, field)) in cells.into_iter().zip(&write.fields).enumerate() {
@@ -117,41 +149,19 @@ pub fn prepare(
             }
             NullRule::Parks => Err(required(field)),
         };
-        let cell = match cell {
-            Cell::Omit => Ok(Plain::Omit),
+        plain.push(match cell {
+            Cell::Value(value) => Plain::Value(value),
+            Cell::Omit => Plain::Omit,
             Cell::Later => {
                 later = true;
-                Ok(Plain::Omit)
+                Plain::Omit
             }
-            Cell::Null => null(false),
-            Cell::Clear => null(true),
-            Cell::Value(value) => Ok(Plain::Value(value)),
-            Cell::Held(end) => Ok(Plain::Held(end)),
-        };
-        match cell {
-            Ok(cell) => plain.push(cell),
-            Err(reason) => return Err(Box::new((source_id, source, reason))),
-        }
+            Cell::Null => null(false)?,
+            Cell::Clear => null(true)?,
+            Cell::Held(end) => Plain::Held(end),
+        });
     }
-    let mut row = WriteRow {
-        source_id,
-        source,
-        record_id: None,
-        action: match write.operation {
-            Operation::Upsert => Action::Upsert,
-            Operation::Insert => Action::Insert,
-            // What is only matched never comes to be sent.
-            Operation::Update | Operation::Match => Action::Update,
-            Operation::Delete => Action::Delete,
-            Operation::HardDelete => Action::HardDelete,
-        },
-        cells: plain,
-        later,
-    };
-    match row.find_key(write) {
-        Ok(()) => Ok(row),
-        Err(reason) => Err(Box::new((row.source_id, row.source, reason))),
-    }
+    Ok((plain, later))
 }
 
 /// A person account takes no `Name`, a business account no field of a person.
@@ -499,7 +509,7 @@ pub(super) fn joined<'k>(parts: impl IntoIterator<Item = (Option<&'k str>, bool)
             key.push(BETWEEN);
         }
         if let Some(part) = part {
-            key.push_str(&fold(part, exact));
+            fold_onto(&mut key, part, exact);
         }
     }
     key
@@ -538,6 +548,19 @@ fn empty_key(message: String, field: &str) -> ParkReason {
         message,
         field: Some(field.into()),
         help: "give the row a key in the source, or map the key from a field that is never empty".into(),
+    }
+}
+
+/// Puts a part of a key behind others, as the org compares it. Most are ASCII, and need no text of their own first.
+fn fold_onto(key: &mut CompactString, part: &str, case_sensitive: bool) {
+    if !part.is_ascii() {
+        key.push_str(&fold(part, case_sensitive));
+        return;
+    }
+    let start = key.len();
+    key.push_str(part.trim());
+    if !case_sensitive {
+        key[start..].make_ascii_lowercase();
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod batch;
 mod eight;
+mod front;
 mod id;
 mod links;
 mod number;
@@ -14,6 +15,7 @@ mod value;
 
 pub use batch::{Batch, Row};
 pub(crate) use eight::{Eight, any};
+pub(crate) use front::{put_number, put_text, take_number, take_text};
 pub use id::{Id, IdError, id18, same_id};
 pub use links::Links;
 pub use number::Number;

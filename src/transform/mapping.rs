@@ -4,7 +4,7 @@ use super::{
     Shape,
     answers::Answers,
     encode::encode,
-    value::{Settled, eval, reason, settle},
+    value::{Settled, eval, evaluated, reason, settle},
 };
 use crate::{
     pipeline::{
@@ -138,6 +138,15 @@ impl Mapping {
 
 impl MappedField {
     fn cell(&self, context: &Context<'_>, answers: &dyn Answers, last_pass: bool) -> Result<Cell, RowEnd> {
+        // Most fields are this: an expression needs none of what follows.
+        if let MapValue::Expr(expr) = &self.value
+            && !self.looping
+        {
+            let value = evaluated(expr, context, self.name.as_str());
+            return value
+                .and_then(|value| self.in_shape(value))
+                .map_err(RowEnd::Parked);
+        }
         let raw = eval(&self.value, context, answers, self.name.as_str());
         if self.looping && !last_pass {
             // The org finds such a parent itself, and finds none while it is on its way.

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use super::answers::{Answers, LookupAnswer, LookupKey};
 use crate::{
     pipeline::{
-        expr::Context,
+        expr::{Context, Expr},
         model::{Lookup, MapValue, Missing, StepRef, Table},
     },
     record::{FieldPath, ParkReason, RefAnswer, Value},
@@ -52,9 +52,9 @@ pub(super) fn eval<'m>(
     field: &str,
 ) -> Raw<'m> {
     match value {
-        MapValue::Expr(expr) => match expr.eval(context) {
+        MapValue::Expr(expr) => match evaluated(expr, context, field) {
             Ok(value) => Raw::Value(value),
-            Err(error) => Raw::Park(expression_reason(&error.to_string(), field)),
+            Err(reason) => Raw::Park(reason),
         },
         // Plans settle `only` beforehand: what is left of it is what holds.
         MapValue::Only { then, .. } => eval(then, context, answers, field),
@@ -222,10 +222,10 @@ fn from_table<'m>(table: &Table, input: Value, otherwise: &'m Missing, field: &s
         }
         return Raw::Value(Value::from_json(&serde_json::Value::Array(out)));
     }
-    let text = input.as_text().unwrap_or_default().to_owned();
-    match table.entries.get(&text) {
+    let text = input.as_text().unwrap_or_default();
+    match table.entries.get(text) {
         Some(value) => Raw::Value(value.clone()),
-        None => missing(&text, input),
+        None => missing(&text.to_owned(), input),
     }
 }
 
@@ -401,6 +401,12 @@ fn json_path<'m>(path: &str, input: &Value, field: &str) -> Raw<'m> {
             "mend the path",
         )),
     }
+}
+
+/// An expression's value for `field`, or why the row is parked.
+pub(super) fn evaluated(expr: &Expr, context: &Context<'_>, field: &str) -> Result<Value, ParkReason> {
+    expr.eval(context)
+        .map_err(|error| expression_reason(&error.to_string(), field))
 }
 
 fn expression_reason(message: &str, field: &str) -> ParkReason {

@@ -3,10 +3,7 @@
 use compact_str::CompactString;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, params};
 
-use super::{
-    found::{self, LINKS},
-    store::text,
-};
+use super::{packed::Link, packs::LINKS, store::text};
 use crate::{
     record::id18,
     state::{ClaimedValue, CursorMove, CursorRecord, Expected, LinkSet, SentMark, StepRun, WaitingRow},
@@ -177,12 +174,11 @@ pub(super) fn sent(
     links: LinkSet,
     ids: &[CompactString],
 ) -> Result<Vec<Option<(CompactString, SentMark)>>> {
-    let marks = found::by_ids(db, LINKS, "sent, target_id", links.0, ids, |row| {
-        let mark: Option<[u8; 16]> = row.get(1)?;
-        mark.map(|mark| Ok((text(row, 2)?, SentMark(u128::from_be_bytes(mark)))))
-            .transpose()
-    })?;
-    Ok(marks.into_iter().map(Option::flatten).collect())
+    let ids: Vec<_> = ids.iter().map(|id| id18(id)).collect();
+    let found = LINKS.find(db, links.0, &ids)?.into_iter();
+    Ok(found
+        .map(|link| link.and_then(|link| Some((link.target_id, link.sent?))))
+        .collect())
 }
 
 pub(super) fn mark_sent(
@@ -190,10 +186,13 @@ pub(super) fn mark_sent(
     links: LinkSet,
     marks: &[(CompactString, Option<SentMark>)],
 ) -> Result<()> {
-    let mut put = tx.prepare_cached("UPDATE links SET sent = ?3 WHERE link_set = ?1 AND source_id = ?2")?;
-    for (id, mark) in marks {
-        let bytes = mark.map(|mark| mark.0.to_be_bytes());
-        put.execute(params![links.0, id18(id).as_str(), bytes])?;
-    }
-    Ok(())
+    let mut marks: Vec<_> = marks.iter().map(|(id, mark)| (id18(id), *mark)).collect();
+    marks.sort_by(|a, b| a.0.cmp(&b.0));
+    let (ids, marks): (Vec<_>, Vec<_>) = marks.into_iter().unzip();
+    LINKS.change(tx, links.0, &ids, |at, link| {
+        link.map(|link| Link {
+            sent: marks[at],
+            ..link
+        })
+    })
 }

@@ -7,13 +7,13 @@ use rusqlite::{
 };
 
 use super::{
-    found::{self, OUTCOMES},
-    store::{optional_text, outcome_at, text, wrong},
+    packs::OUTCOMES,
+    store::{optional_text, text, wrong},
 };
 use crate::{
     record::id18,
     state::{
-        ClaimedKey, Ended, LinkSet, NewUnit, RunStatus, StartedWith, StepPlace, StepRun, StepStage, UnitId,
+        ClaimedKey, LinkSet, NewUnit, RunStatus, StartedWith, StepPlace, StepRun, StepStage, UnitId,
         UnitRecord,
     },
 };
@@ -76,7 +76,8 @@ pub(super) fn end_step(tx: &Transaction<'_>, step: StepRun) -> Result<()> {
 
 pub(super) fn restart_step(tx: &Transaction<'_>, step: StepRun) -> Result<()> {
     forget(tx, step, &OF_RUNNING_STEPS)?;
-    forget(tx, step, &["outcomes", "parked_rows"])?;
+    forget(tx, step, &["parked_rows"])?;
+    OUTCOMES.forget(tx, step.0)?;
     tx.prepare_cached("UPDATE step_runs SET stage = 0, note = NULL WHERE id = ?1")?
         .execute([step.0])?;
     Ok(())
@@ -88,15 +89,6 @@ fn forget(tx: &Transaction<'_>, step: StepRun, tables: &[&str]) -> Result<()> {
             .execute([step.0])?;
     }
     Ok(())
-}
-
-pub(super) fn ended(db: &Connection, step: StepRun, ids: &[CompactString]) -> Result<Vec<Option<Ended>>> {
-    found::by_ids(db, OUTCOMES, "outcome, target_id", step.0, ids, |row| {
-        Ok(Ended {
-            outcome: outcome_at(row, 1)?,
-            target_id: optional_text(row, 2)?,
-        })
-    })
 }
 
 pub(super) fn claim_keys(

@@ -104,6 +104,28 @@ pub(super) fn is_held(state: &Path, run: &RunRecord) -> bool {
     }
 }
 
+/// Whether any run that uses the state is going on.
+pub(super) fn any_is_held(state: &Path) -> bool {
+    let (Some(folder), Some(name)) = (state.parent(), state.file_name()) else {
+        return false;
+    };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let beginning = format!("{}.", name.display());
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files
+        .filter(|file| {
+            let name = file.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(&beginning) && name.ends_with(".lock")
+        })
+        .filter_map(|file| File::open(file.path()).ok())
+        .any(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// `state.db.customers.uat.lock`: names hold nothing that a file's name could not.
 fn place(state: &Path, run: &RunRecord) -> PathBuf {
     let mut name = OsString::from(state);
@@ -152,6 +174,8 @@ mod tests {
         let state = folder.path().join("state.db");
         let first = hold(Some(&state), &run("r1", None)).expect("free");
         assert!(is_held(&state, &run("r1", None)));
+        assert!(any_is_held(&state));
+        assert!(!any_is_held(&folder.path().join("other.db")));
         // A run of before, whose process is gone.
         assert!(!is_held(&state, &run("r0", None)));
         let refused = hold(Some(&state), &run("r2", None)).expect_err("taken");
@@ -164,6 +188,7 @@ mod tests {
         hold(Some(&state), &run("r3", Some("uat"))).expect("free");
         drop(first);
         assert!(!is_held(&state, &run("r1", None)));
+        assert!(!any_is_held(&state));
         hold(Some(&state), &run("r2", None)).expect("free again");
     }
 }

@@ -1,12 +1,13 @@
 //! State in one SQLite file.
 
 mod flow;
-mod found;
 mod journal;
 mod lock;
-mod many;
 mod newest;
 mod outcomes;
+mod packed;
+mod packs;
+mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -30,99 +31,11 @@ pub struct Sqlite {
     path: String,
 }
 
-/// `orgf` in ASCII: tells our files from other people's.
-const APPLICATION_ID: i64 = 0x6f72_6766;
-
-/// The version that this code writes.
-const VERSION: i64 = 4;
-
 /// What stands for a file's name when there is none.
 const MEMORY: &str = ":memory:";
 
 /// How long a call waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(30);
-
-const SCHEMA: &str = "
-CREATE TABLE runs (
-    id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, file TEXT NOT NULL, env TEXT,
-    from_name TEXT NOT NULL, to_name TEXT NOT NULL, started_at TEXT NOT NULL, ended_at TEXT,
-    status TEXT NOT NULL, exit_code INTEGER, report TEXT
-) WITHOUT ROWID, STRICT;
-CREATE TABLE step_runs (
-    id INTEGER PRIMARY KEY, run TEXT NOT NULL, step TEXT NOT NULL, UNIQUE (run, step)
-) STRICT;
-CREATE TABLE outcomes (
-    step_run INTEGER NOT NULL, source_id TEXT NOT NULL, outcome INTEGER NOT NULL, target_id TEXT,
-    PRIMARY KEY (step_run, source_id)
-) WITHOUT ROWID, STRICT;
-CREATE TABLE parked_rows (
-    step_run INTEGER NOT NULL, source_id TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
-    field TEXT, help TEXT NOT NULL, row TEXT NOT NULL,
-    PRIMARY KEY (step_run, source_id)
-) WITHOUT ROWID, STRICT;
-CREATE TABLE link_sets (
-    id INTEGER PRIMARY KEY, pipeline TEXT NOT NULL, step TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,
-    UNIQUE (pipeline, step, source, target)
-) STRICT;
-CREATE TABLE links (
-    link_set INTEGER NOT NULL, source_id TEXT NOT NULL, target_id TEXT NOT NULL,
-    PRIMARY KEY (link_set, source_id)
-) WITHOUT ROWID, STRICT;
-CREATE TABLE keys (
-    step_run INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (step_run, key)
-) WITHOUT ROWID, STRICT;
-CREATE TABLE deferred (
-    step_run INTEGER NOT NULL, source_id TEXT NOT NULL, target_id TEXT NOT NULL, outcome INTEGER NOT NULL,
-    payload TEXT NOT NULL, PRIMARY KEY (step_run, source_id)
-) WITHOUT ROWID, STRICT;
-";
-
-/// What version 2 adds: checks of whole steps, cursors with the rows that wait beside them, and what was last sent.
-const VERSION_2: &str = "
-CREATE TABLE claimed_values (
-    step_run INTEGER NOT NULL, check_no INTEGER NOT NULL, value TEXT NOT NULL, source_id TEXT NOT NULL,
-    PRIMARY KEY (step_run, check_no, value)
-) WITHOUT ROWID, STRICT;
-CREATE TABLE expected (
-    step_run INTEGER NOT NULL, target_id TEXT NOT NULL, source_id TEXT NOT NULL, payload TEXT NOT NULL,
-    PRIMARY KEY (step_run, target_id, source_id)
-) WITHOUT ROWID, STRICT;
-CREATE TABLE cursors (
-    link_set INTEGER NOT NULL, scope TEXT NOT NULL, value TEXT NOT NULL, begun_at TEXT NOT NULL,
-    PRIMARY KEY (link_set, scope)
-) WITHOUT ROWID, STRICT;
-CREATE TABLE waiting (
-    link_set INTEGER NOT NULL, scope TEXT NOT NULL, source_id TEXT NOT NULL, record_id TEXT NOT NULL, at TEXT,
-    run TEXT NOT NULL, PRIMARY KEY (link_set, scope, source_id)
-) WITHOUT ROWID, STRICT;
-ALTER TABLE links ADD COLUMN sent BLOB;
-";
-
-/// What version 3 adds: what a run that died leaves for its next sitting.
-const VERSION_3: &str = "
-ALTER TABLE runs ADD COLUMN started_with TEXT;
-ALTER TABLE runs ADD COLUMN sittings INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE step_runs ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE step_runs ADD COLUMN link_set INTEGER;
-ALTER TABLE step_runs ADD COLUMN note TEXT;
-ALTER TABLE keys ADD COLUMN owner TEXT;
-ALTER TABLE keys ADD COLUMN sitting INTEGER NOT NULL DEFAULT 1;
-CREATE TABLE units (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, step_run INTEGER NOT NULL, pass INTEGER NOT NULL, action TEXT NOT NULL,
-    bulk INTEGER NOT NULL, job TEXT, manifest BLOB NOT NULL
-) STRICT;
-CREATE INDEX units_of_steps ON units (step_run);
-";
-
-/// What version 4 adds: the newest records of each id map, with those that are there already (as many as `newest` keeps).
-const VERSION_4: &str = "
-CREATE TABLE newest_links (
-    link_set INTEGER NOT NULL, target_id TEXT NOT NULL, source_id TEXT NOT NULL, PRIMARY KEY (link_set, target_id)
-) WITHOUT ROWID, STRICT;
-INSERT OR REPLACE INTO newest_links SELECT link_set, target_id, source_id FROM (
-    SELECT *, row_number() OVER (PARTITION BY link_set ORDER BY target_id DESC) AS place FROM links
-) WHERE place <= 256;
-";
 
 impl Sqlite {
     /// Opens the file, making it and its folder where they are missing. A folder named `.orgferry` gets a
@@ -206,7 +119,7 @@ impl Sqlite {
         connection.busy_timeout(BUSY).map_err(fail)?;
         connection.set_prepared_statement_cache_capacity(64);
         // Looked at before anything is written, so that a file of somebody else stays as it is.
-        let version = identify(&connection, &path)?;
+        let version = schema::identify(&connection, &path)?;
         // NORMAL: with a write-ahead log a power cut may lose the last batches' outcomes, never the file. An upsert
         // by key finds those rows again.
         for (pragma, value) in [
@@ -226,28 +139,12 @@ impl Sqlite {
         connection
             .pragma_update(None, "cache_size", -8_192)
             .map_err(fail)?;
-        if version < VERSION {
-            let tx = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(fail)?;
-            // Another process may have been first.
-            let version = pragma(&tx, "user_version").map_err(fail)?;
-            if version < VERSION {
-                if version == 0 {
-                    tx.execute_batch(SCHEMA).map_err(fail)?;
-                }
-                if version < 2 {
-                    tx.execute_batch(VERSION_2).map_err(fail)?;
-                }
-                if version < 3 {
-                    tx.execute_batch(VERSION_3).map_err(fail)?;
-                }
-                tx.execute_batch(VERSION_4).map_err(fail)?;
-                tx.pragma_update(None, "application_id", APPLICATION_ID)
-                    .map_err(fail)?;
-                tx.pragma_update(None, "user_version", VERSION).map_err(fail)?;
+        if version < schema::VERSION {
+            // A run of an older version would not find its tables any more.
+            if version > 0 && lock::any_is_held(Path::new(&path)) {
+                return Err(StateError::Busy { path });
             }
-            tx.commit().map_err(fail)?;
+            schema::bring_up(&mut connection).map_err(fail)?;
         }
         Ok(Sqlite {
             connection: Mutex::new(connection),
@@ -308,34 +205,6 @@ fn at_once<T>(
 fn connect(path: &Path, name: &str) -> Result<Connection, StateError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(path, flags).map_err(|e| database(name, &e))
-}
-
-/// The version of the schema in the file; 0 for an empty file.
-fn identify(connection: &Connection, path: &str) -> Result<i64, StateError> {
-    let fail = |e: rusqlite::Error| database(path, &e);
-    let foreign = || StateError::Foreign {
-        path: path.to_owned(),
-        found: "it is an SQLite database of another program",
-    };
-    let application = pragma(connection, "application_id").map_err(fail)?;
-    let version = pragma(connection, "user_version").map_err(fail)?;
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
-        .map_err(fail)?;
-    match (application, version) {
-        (0, 0) if tables == 0 => Ok(0),
-        (APPLICATION_ID, found) if found > VERSION => Err(StateError::Newer {
-            path: path.to_owned(),
-            found,
-            known: VERSION,
-        }),
-        (APPLICATION_ID, found) if found > 0 => Ok(found),
-        _ => Err(foreign()),
-    }
-}
-
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
-    connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
 /// The `.orgferry` folder of a project, made where it is missing.

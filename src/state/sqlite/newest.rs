@@ -1,66 +1,76 @@
 //! The newest records of an id map, kept beside it: a run asks for them before its first write, however many there are.
 
+use std::collections::BTreeSet;
+
 use compact_str::CompactString;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, params};
 
-use super::store::pair;
+use super::{
+    packed::{Packer, Row, Rows},
+    packs::{LINKS, damaged},
+};
 use crate::state::LinkSet;
 
 /// Records that are kept of each id map: more than anybody asks for, for some of them will be deleted.
-pub(super) const KEPT: usize = 256;
+const KEPT: usize = 256;
 
-/// Rows and records, from the newest record on; `None` where too few are kept.
-pub(super) fn of(
-    db: &Connection,
-    links: LinkSet,
-    limit: i64,
-) -> Result<Option<Vec<(CompactString, CompactString)>>> {
+/// Rows and records, from the newest record on.
+type Links = Vec<(CompactString, CompactString)>;
+
+/// The newest records, `limit` at most; `None` where too few are kept.
+pub(super) fn of(db: &Connection, links: LinkSet, limit: usize) -> Result<Option<Links>> {
+    let newest = kept(db, links)?.by_record;
+    let (records, rows): (Vec<_>, Vec<_>) = newest.into_iter().rev().unzip();
     // A row may have become another record since, or none.
-    let found: Vec<_> = db
-        .prepare_cached(
-            "SELECT n.source_id, n.target_id FROM newest_links n JOIN links l ON l.link_set = n.link_set \
-             AND l.source_id = n.source_id AND l.target_id = n.target_id \
-             WHERE n.link_set = ?1 ORDER BY n.target_id DESC LIMIT ?2",
-        )?
-        .query_map(params![links.0, limit], pair)?
-        .collect::<Result<_>>()?;
-    let enough = i64::try_from(found.len()).is_ok_and(|found| found * 2 >= limit);
-    Ok(enough.then_some(found))
+    let now = LINKS.find(db, links.0, &rows)?;
+    let found: Links = rows
+        .into_iter()
+        .zip(records)
+        .zip(now)
+        .filter(|((_, record), now)| now.as_ref().is_some_and(|now| now.target_id == *record))
+        .map(|(link, _)| link)
+        .take(limit)
+        .collect();
+    Ok((found.len() * 2 >= limit).then_some(found))
 }
 
-/// Takes rows, and the records that they became.
+/// The newest records before one of all links, `limit` at most.
+pub(super) fn of_all(db: &Connection, links: LinkSet, before: Option<&str>, limit: usize) -> Result<Links> {
+    let mut newest = Newest::new(limit);
+    LINKS.each(db, links.0, |row, link| {
+        if before.is_none_or(|before| *link.target_id < *before) {
+            newest.take(&link.target_id, &row);
+        }
+    })?;
+    let by_record = newest.by_record.into_iter().rev();
+    Ok(by_record.map(|(record, row)| (row, record)).collect())
+}
+
+/// Takes records, and the rows that became them.
 pub(super) fn learn<'r>(
     tx: &Transaction<'_>,
     links: LinkSet,
-    rows: impl Iterator<Item = (&'r str, &'r str)>,
+    records: impl DoubleEndedIterator<Item = (&'r CompactString, &'r CompactString)>,
 ) -> Result<()> {
-    let oldest: Option<String> = tx
-        .prepare_cached(
-            "SELECT target_id FROM newest_links WHERE link_set = ?1 ORDER BY target_id DESC LIMIT 1 OFFSET ?2",
-        )?
-        .query_row(params![links.0, (KEPT - 1) as i64], |row| row.get(0))
-        .optional()?;
-    let mut newer: Vec<(&str, &str)> = rows
-        .filter(|(_, record)| oldest.as_deref().is_none_or(|oldest| *record > oldest))
-        .collect();
-    if newer.len() > KEPT {
-        newer.select_nth_unstable_by(KEPT, |a, b| b.1.cmp(a.1));
-        newer.truncate(KEPT);
-    }
-    if newer.is_empty() {
+    // Later rows mostly have newer records: from them on, most others need but a look.
+    let mut records = records.rev().peekable();
+    if records.peek().is_none() {
         return Ok(());
     }
-    let mut put = tx.prepare_cached(
-        "INSERT OR REPLACE INTO newest_links (link_set, target_id, source_id) VALUES (?1, ?2, ?3)",
-    )?;
-    for (row, record) in newer {
-        put.execute(params![links.0, record, row])?;
+    let mut newest = kept(tx, links)?;
+    let mut any = false;
+    for (record, row) in records {
+        any |= newest.take(record, row);
     }
-    tx.prepare_cached(
-        "DELETE FROM newest_links WHERE link_set = ?1 AND target_id < (SELECT target_id FROM newest_links \
-         WHERE link_set = ?1 ORDER BY target_id DESC LIMIT 1 OFFSET ?2)",
-    )?
-    .execute(params![links.0, (KEPT - 1) as i64])?;
+    if !any {
+        return Ok(());
+    }
+    let mut packer = Packer::default();
+    for (record, row) in newest.by_record {
+        packer.push(&record, &Row(row));
+    }
+    tx.prepare_cached("INSERT OR REPLACE INTO newest_links (link_set, pack) VALUES (?1, ?2)")?
+        .execute(params![links.0, packer.bytes()])?;
     Ok(())
 }
 
@@ -69,4 +79,46 @@ pub(super) fn forget(tx: &Transaction<'_>, links: LinkSet) -> Result<()> {
     tx.prepare_cached("DELETE FROM newest_links WHERE link_set = ?1")?
         .execute([links.0])?;
     Ok(())
+}
+
+fn kept(db: &Connection, links: LinkSet) -> Result<Newest> {
+    let pack: Option<Vec<u8>> = db
+        .prepare_cached("SELECT pack FROM newest_links WHERE link_set = ?1")?
+        .query_row([links.0], |line| line.get(0))
+        .optional()?;
+    let mut newest = Newest::new(KEPT);
+    for row in Rows::of(&pack.unwrap_or_default()) {
+        let (record, Row(row)) = row.map_err(damaged)?;
+        newest.by_record.insert((record, row));
+    }
+    Ok(newest)
+}
+
+/// So many of the newest records, each with a row that became it: several rows may have become one.
+struct Newest {
+    by_record: BTreeSet<(CompactString, CompactString)>,
+    most: usize,
+}
+
+impl Newest {
+    fn new(most: usize) -> Self {
+        Newest {
+            by_record: BTreeSet::new(),
+            most,
+        }
+    }
+
+    /// Takes a record with its row, where it is among the newest; whether that is news.
+    fn take(&mut self, record: &CompactString, row: &CompactString) -> bool {
+        let full = self.by_record.len() >= self.most;
+        let oldest = self.by_record.first().filter(|_| full);
+        if oldest.is_some_and(|(oldest, _)| record < oldest) {
+            return false;
+        }
+        let new = self.by_record.insert((record.clone(), row.clone()));
+        if self.by_record.len() > self.most {
+            self.by_record.pop_first();
+        }
+        new
+    }
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, slice};
 
 use compact_str::CompactString;
 use rusqlite::{
@@ -7,9 +7,9 @@ use rusqlite::{
 };
 
 use super::{
-    Sqlite, flow,
-    found::{self, LINKS, OUTCOMES},
-    journal, lock, newest, outcomes,
+    Sqlite, flow, journal, lock, newest, outcomes,
+    packed::Link,
+    packs::{LINKS, OUTCOMES},
 };
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult, id18},
@@ -141,7 +141,7 @@ impl Store for Sqlite {
     }
 
     fn ended(&self, step: StepRun, ids: &[CompactString]) -> Result<Vec<Option<Ended>>, StateError> {
-        self.read(|db| journal::ended(db, step, ids))
+        self.read(|db| OUTCOMES.find(db, step.0, &ids18(ids)))
     }
 
     fn begin_unit(&self, step: StepRun, unit: &NewUnit) -> Result<UnitId, StateError> {
@@ -191,33 +191,26 @@ impl Store for Sqlite {
         step: StepRun,
         ids: &[CompactString],
     ) -> Result<Vec<RefAnswer>, StateError> {
+        let mut ids = ids18(ids);
         self.read(|db| {
-            let targets = found::by_ids(db, LINKS, "target_id", links.0, ids, |row| text(row, 1))?;
-            let unlinked: Vec<CompactString> = (ids.iter().zip(&targets))
-                .filter(|(_, target)| target.is_none())
-                .map(|(id, _)| id.clone())
-                .collect();
-            let mut ended = found::by_ids(db, OUTCOMES, "outcome", step.0, &unlinked, |row| {
-                outcome_at(row, 1)
-            })?
-            .into_iter();
-            let answer = |target| match target {
-                Some(target) => RefAnswer::Linked(target),
-                None => match ended.next().flatten() {
+            let found = LINKS.find(db, links.0, &ids)?;
+            let mut linked = found.iter();
+            ids.retain(|_| linked.next().is_some_and(Option::is_none));
+            let mut ended = OUTCOMES.find(db, step.0, &ids)?.into_iter();
+            let answer = |link: Option<Link>| match link {
+                Some(link) => RefAnswer::Linked(link.target_id),
+                None => match ended.next().flatten().map(|ended| ended.outcome) {
                     Some(Outcome::Parked) => RefAnswer::Parked,
                     Some(Outcome::Filtered) => RefAnswer::Filtered,
                     _ => RefAnswer::Unknown,
                 },
             };
-            Ok(targets.into_iter().map(answer).collect())
+            Ok(found.into_iter().map(answer).collect())
         })
     }
 
     fn linked(&self, links: LinkSet) -> Result<u64, StateError> {
-        self.read(|db| {
-            db.prepare_cached("SELECT COUNT(*) FROM links WHERE link_set = ?1")?
-                .query_row([links.0], |row| row.get::<_, i64>(0).map(i64::unsigned_abs))
-        })
+        self.read(|db| LINKS.count(db, links.0))
     }
 
     fn sources(
@@ -230,15 +223,13 @@ impl Store for Sqlite {
         }
         let wanted: std::collections::HashSet<CompactString> = targets.iter().map(|id| id18(id)).collect();
         self.read(|db| {
-            let mut all = db.prepare_cached("SELECT source_id, target_id FROM links WHERE link_set = ?1")?;
-            let mut rows = all.query([links.0])?;
             let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                let target = id18(&text(row, 1)?);
+            LINKS.each(db, links.0, |row, link| {
+                let target = id18(&link.target_id);
                 if wanted.contains(&target) {
-                    found.push((target, text(row, 0)?));
+                    found.push((target, row));
                 }
-            }
+            })?;
             Ok(found)
         })
     }
@@ -249,16 +240,12 @@ impl Store for Sqlite {
         before: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
-        self.read(|db| {
-            if let (None, Some(found)) = (before, newest::of(db, links, as_limit(limit))?) {
-                return Ok(found);
-            }
-            db.prepare_cached(
-                "SELECT source_id, target_id FROM links WHERE link_set = ?1 AND (?2 IS NULL OR target_id < ?2) \
-                 ORDER BY target_id DESC LIMIT ?3",
-            )?
-            .query_map(params![links.0, before, as_limit(limit)], pair)?
-            .collect()
+        self.read(|db| match before {
+            None => match newest::of(db, links, limit)? {
+                Some(found) => Ok(found),
+                None => newest::of_all(db, links, None, limit),
+            },
+            before => newest::of_all(db, links, before, limit),
         })
     }
 
@@ -269,31 +256,25 @@ impl Store for Sqlite {
         limit: usize,
     ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
         self.read(|db| {
-            db.prepare_cached(
-                "SELECT source_id, target_id FROM links WHERE link_set = ?1 AND source_id > ?2 \
-                 ORDER BY source_id LIMIT ?3",
-            )?
-            .query_map(params![links.0, after.unwrap_or(""), as_limit(limit)], pair)?
-            .collect()
+            let found = LINKS.after(db, links.0, after.unwrap_or_default(), limit)?;
+            Ok(found
+                .into_iter()
+                .map(|(row, link)| (row, link.target_id))
+                .collect())
         })
     }
 
     fn unlink_all(&self, links: LinkSet) -> Result<(), StateError> {
         self.write(|tx| {
-            tx.prepare_cached("DELETE FROM links WHERE link_set = ?1")?
-                .execute([links.0])?;
+            LINKS.forget(tx, links.0)?;
             newest::forget(tx, links)
         })
     }
 
     fn unlink(&self, links: LinkSet, ids: &[CompactString]) -> Result<(), StateError> {
-        self.write(|tx| {
-            let mut unlink = tx.prepare_cached("DELETE FROM links WHERE link_set = ?1 AND source_id = ?2")?;
-            for id in ids {
-                unlink.execute(params![links.0, id18(id).as_str()])?;
-            }
-            Ok(())
-        })
+        let mut ids = ids18(ids);
+        ids.sort_unstable();
+        self.write(|tx| LINKS.change(tx, links.0, &ids, |_, _| None))
     }
 
     fn record(
@@ -303,8 +284,8 @@ impl Store for Sqlite {
         results: &[RowResult],
         parked: &[ParkedRow],
     ) -> Result<(), StateError> {
-        outcomes::in_pieces(results, parked, |ended, values| {
-            self.write(|tx| outcomes::record(tx, step, links, ended, values))
+        outcomes::in_pieces(results, parked, |piece| {
+            self.write(|tx| outcomes::record(tx, step, links, piece))
         })
     }
 
@@ -449,13 +430,7 @@ impl Store for Sqlite {
             )?
             .into_iter()
             .map(|(id, step)| {
-                let mut ended = [0; 6];
-                // Grouped by SQLite, all of them would be sorted first.
-                let mut all = db.prepare_cached("SELECT outcome FROM outcomes WHERE step_run = ?1")?;
-                let mut rows = all.query([id])?;
-                while let Some(row) = rows.next()? {
-                    ended[outcome_at(row, 0)? as usize] += 1;
-                }
+                let ended = OUTCOMES.outcomes(db, id)?;
                 Ok(StepCounts { step, ended })
             })
             .collect()
@@ -506,30 +481,36 @@ impl Store for Sqlite {
     fn outcome(&self, run: &str, step: &str, source_id: &str) -> Result<Option<RowResult>, StateError> {
         let id = id18(source_id);
         self.read(|db| {
-            db.prepare_cached(
-                "SELECT o.outcome, o.target_id, p.code, p.message, p.field, p.help \
-                 FROM step_runs s JOIN outcomes o ON o.step_run = s.id \
-                 LEFT JOIN parked_rows p ON p.step_run = s.id AND p.source_id = o.source_id \
-                 WHERE s.run = ?1 AND s.step = ?2 AND o.source_id = ?3",
-            )?
-            .query_row(params![run, step, id.as_str()], |row| {
-                let outcome = outcome_at(row, 0)?;
-                Ok(RowResult {
-                    source_id: id.clone(),
-                    target_id: optional_text(row, 1)?,
-                    outcome,
-                    reason: (outcome == Outcome::Parked)
-                        .then(|| reason_at(row, 2))
-                        .transpose()?,
-                })
-            })
-            .optional()
+            let step: Option<i64> = db
+                .prepare_cached("SELECT id FROM step_runs WHERE run = ?1 AND step = ?2")?
+                .query_row([run, step], |row| row.get(0))
+                .optional()?;
+            let Some(step) = step else { return Ok(None) };
+            let Some(ended) = OUTCOMES.find(db, step, slice::from_ref(&id))?.remove(0) else {
+                return Ok(None);
+            };
+            let reason = match ended.outcome {
+                Outcome::Parked => db
+                    .prepare_cached(
+                        "SELECT code, message, field, help FROM parked_rows WHERE step_run = ?1 AND source_id = ?2",
+                    )?
+                    .query_row(params![step, id.as_str()], |row| reason_at(row, 0))
+                    .map(Some)?,
+                _ => None,
+            };
+            Ok(Some(RowResult {
+                source_id: id,
+                target_id: ended.target_id,
+                outcome: ended.outcome,
+                reason,
+            }))
         })
     }
 }
 
-pub(super) fn pair(row: &Row<'_>) -> rusqlite::Result<(CompactString, CompactString)> {
-    Ok((text(row, 0)?, text(row, 1)?))
+/// Ids in the form in which state names rows.
+fn ids18(ids: &[CompactString]) -> Vec<CompactString> {
+    ids.iter().map(|id| id18(id)).collect()
 }
 
 fn steps(db: &Connection, sql: &str, run: &str) -> rusqlite::Result<Vec<(i64, String)>> {

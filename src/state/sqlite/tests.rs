@@ -4,10 +4,13 @@ use std::path::Path;
 
 use compact_str::CompactString;
 
-use super::*;
+use super::{
+    schema::{APPLICATION_ID, STEPS},
+    *,
+};
 use crate::{
     record::{Outcome, ParkReason, RefAnswer, RowResult},
-    state::{LinkSet, ParkedRow, RunRecord, RunStatus, StepRun, Store, suite},
+    state::{Ended, LinkSet, ParkedRow, RunRecord, RunStatus, SentMark, StepRun, Store, suite},
 };
 
 mod in_memory {
@@ -111,18 +114,17 @@ fn stage() -> (Sqlite, StepRun, LinkSet) {
 #[test]
 fn what_belongs_to_a_row_is_recorded_whole_or_not_at_all() {
     let (store, step, links) = stage();
-    // The second row breaks the table's rule, as a full disk would break the call: in the middle.
+    // As a full disk would break the call: in the middle.
     store
         .lock()
         .execute_batch(
-            "CREATE TRIGGER t BEFORE INSERT ON links WHEN new.target_id = 'bad' \
-             BEGIN SELECT raise(ABORT, 'no room'); END",
+            "CREATE TRIGGER t BEFORE INSERT ON newest_links BEGIN SELECT raise(ABORT, 'no room'); END",
         )
         .unwrap();
     let rows = [
         result("a", Outcome::Created, Some("t1")),
         result("p", Outcome::Parked, None),
-        result("b", Outcome::Created, Some("bad")),
+        result("b", Outcome::Created, Some("t2")),
     ];
     let error = store.record(step, links, &rows, &[parked("p")]).unwrap_err();
     assert_eq!(error.to_string(), "state `:memory:`: no room");
@@ -132,8 +134,9 @@ fn what_belongs_to_a_row_is_recorded_whole_or_not_at_all() {
         store.refs(links, step, &ids(&["a"])).unwrap(),
         [RefAnswer::Unknown]
     );
-    store.record(step, links, &rows[..2], &[parked("p")]).unwrap();
-    assert_eq!(store.counts("r1").unwrap()[0].ended, [1, 0, 0, 0, 0, 1]);
+    store.lock().execute_batch("DROP TRIGGER t").unwrap();
+    store.record(step, links, &rows, &[parked("p")]).unwrap();
+    assert_eq!(store.counts("r1").unwrap()[0].ended, [2, 0, 0, 0, 0, 1]);
 }
 
 #[test]
@@ -174,7 +177,7 @@ fn what_is_no_usable_state_says_why() {
     newer.pragma_update(None, "user_version", 7).unwrap();
     assert_eq!(
         message(&path("newer")),
-        "state `DIR/newer` has version 7, and this orgferry knows up to 4"
+        "state `DIR/newer` has version 7, and this orgferry knows up to 5"
     );
     drop(Sqlite::open(&path("torn")).unwrap());
     let mut bytes = std::fs::read(path("torn")).unwrap();
@@ -208,20 +211,27 @@ fn the_folder_keeps_itself_out_of_git() {
     assert_eq!(again.runs(10).unwrap().len(), 2);
 }
 
+/// A state file as version `version` left it.
+fn of_version(path: &Path, version: usize) -> rusqlite::Connection {
+    let old = rusqlite::Connection::open(path).unwrap();
+    for step in &STEPS[..version] {
+        old.execute_batch(step).unwrap();
+    }
+    old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    old.pragma_update(None, "user_version", version as i64).unwrap();
+    old
+}
+
 #[test]
-fn state_of_an_older_version_is_taken_over() {
+fn state_of_the_first_version_is_taken_over() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state.db");
-    let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch(SCHEMA).unwrap();
-    old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
-    old.pragma_update(None, "user_version", 1).unwrap();
-    old.execute_batch(
-        "INSERT INTO link_sets VALUES (1, 'customers', 'accounts', '00DA', '00DB'); \
-         INSERT INTO links VALUES (1, 'a', 't1')",
-    )
-    .unwrap();
-    drop(old);
+    of_version(&path, 1)
+        .execute_batch(
+            "INSERT INTO link_sets VALUES (1, 'customers', 'accounts', '00DA', '00DB'); \
+             INSERT INTO links VALUES (1, 'a', 't1')",
+        )
+        .unwrap();
     for _ in 0..2 {
         let store = Sqlite::open(&path).unwrap();
         let step = store.begin_step("r2", "accounts").unwrap();
@@ -236,4 +246,92 @@ fn state_of_an_older_version_is_taken_over() {
             [("a".into(), "t1".into())]
         );
     }
+}
+
+#[test]
+fn rows_of_a_version_before_are_packed_whole() {
+    const ROWS: usize = 25_000;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let id = |n: usize| CompactString::from(format!("row {n:05}"));
+    let outcome = |of: i64, n: usize| Outcome::ALL[(n + of as usize) % 6];
+    let record = |of: i64, n: usize| (n % 5 > 0).then(|| CompactString::from(format!("t{of}{n:05}")));
+    let mark = |n: usize| n.is_multiple_of(3).then_some(SentMark(n as u128 + 7));
+    let mut old = of_version(&path, 4);
+    let tx = old.transaction().unwrap();
+    tx.execute_batch(
+        "INSERT INTO step_runs (id, run, step) VALUES (1, 'r1', 'accounts'), (2, 'r1', 'contacts'); \
+         INSERT INTO link_sets VALUES (1, 'customers', 'accounts', '00DA', '00DB'), \
+         (2, 'customers', 'contacts', '00DA', '00DB');",
+    )
+    .unwrap();
+    for (of, rows) in [(1, ROWS), (2, 100)] {
+        for n in 0..rows {
+            let target = record(of, n);
+            let target = target.as_deref();
+            tx.execute(
+                "INSERT INTO outcomes VALUES (?1, ?2, ?3, ?4)",
+                rusqlite::params![of, id(n).as_str(), outcome(of, n) as i64, target],
+            )
+            .unwrap();
+            if let Some(target) = target {
+                tx.execute(
+                    "INSERT INTO links VALUES (?1, ?2, ?3, ?4)",
+                    rusqlite::params![
+                        of,
+                        id(n).as_str(),
+                        target,
+                        mark(n).map(|mark| mark.0.to_be_bytes())
+                    ],
+                )
+                .unwrap();
+            }
+        }
+        tx.execute(
+            "INSERT INTO newest_links SELECT link_set, target_id, source_id FROM links WHERE link_set = ?1 \
+             ORDER BY target_id DESC LIMIT 256",
+            [of],
+        )
+        .unwrap();
+    }
+    tx.commit().unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let store = Sqlite::open(&path).unwrap();
+        let counts = store.counts("r1").unwrap();
+        for (of, rows) in [(1, ROWS), (2, 100)] {
+            let mut counted = [0; 6];
+            (0..rows).for_each(|n| counted[outcome(of, n) as usize] += 1);
+            assert_eq!(counts[of as usize - 1].ended, counted);
+            let all: Vec<CompactString> = (0..rows + 1).map(id).collect();
+            let ended = store.ended(StepRun(of), &all).unwrap();
+            let sent = store.sent(LinkSet(of), &all).unwrap();
+            for (n, (ended, sent)) in ended.into_iter().zip(sent).enumerate() {
+                let is = |n: usize| Ended {
+                    outcome: outcome(of, n),
+                    target_id: record(of, n),
+                };
+                assert_eq!(ended, (n < rows).then(|| is(n)), "{of} {n}");
+                assert_eq!(sent, record(of, n).zip(mark(n)).filter(|_| n < rows), "{of} {n}");
+            }
+            let links = store.links(LinkSet(of), None, usize::MAX).unwrap();
+            let expected: Vec<_> = (0..rows).filter_map(|n| Some((id(n), record(of, n)?))).collect();
+            assert!(links == expected, "{of}: {} links", links.len());
+            let newest = store.newest_links(LinkSet(of), None, 50).unwrap();
+            let expected: Vec<_> = expected.into_iter().rev().take(50).collect();
+            assert_eq!(newest, expected);
+        }
+    }
+}
+
+#[test]
+fn state_is_not_changed_under_a_run_of_an_older_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    drop(of_version(&path, 4));
+    let running = lock::hold(Some(&path), &run("r1", "2026-01-01T00:00:00Z")).unwrap();
+    let error = Sqlite::open(&path).err().unwrap();
+    assert!(matches!(error, StateError::Busy { .. }), "{error}");
+    drop(running);
+    Sqlite::open(&path).unwrap();
 }

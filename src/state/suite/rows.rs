@@ -368,6 +368,18 @@ pub(crate) fn links_are_found_by_their_records_and_from_the_newest_on(store: &dy
     assert_eq!(page(None, 3), ["a 001T0a", "b 001T00", "c 001T0Z"]);
     assert_eq!(page(Some("c"), 3), ["d 001T09"]);
     assert_eq!(page(Some("d"), 3), [""; 0]);
+    // Several rows may have become one record.
+    let one = ["x", "y", "z"].map(|id| result(id, Outcome::Unchanged, Some("001T0A")));
+    store.record(step, other, &one, &[]).unwrap();
+    let mut rows: Vec<_> = store
+        .newest_links(other, None, 200)
+        .unwrap()
+        .into_iter()
+        .map(|(row, _)| row)
+        .collect();
+    rows.sort_unstable();
+    assert_eq!(rows, ["e", "x", "y", "z"]);
+    store.unlink(other, &ids(&["x", "y", "z"])).unwrap();
     // Of many the newest are found, also when some of them are gone or have become others since.
     let id = |n: usize| format!("001U{n:05}");
     let many: Vec<RowResult> = (0..9_000)

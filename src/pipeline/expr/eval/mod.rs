@@ -24,6 +24,8 @@ pub(super) const MAX_TEXT: usize = 1 << 20;
 pub(super) const MAX_LIST: usize = 100_000;
 /// Steps for one row, of some nanoseconds each.
 const FUEL: u64 = 5_000_000;
+/// Room for most texts that templates make: they need not be moved while they grow.
+const USUAL_TEXT: usize = 64;
 /// What is kept costs more steps than what is only looked at: this bounds the memory of a row.
 const KEPT: usize = 4;
 
@@ -178,7 +180,7 @@ impl<'a> Machine<'a> {
             Node::Range(bounds) => Cow::Owned(self.range(bounds)?),
             Node::Template(statements) => {
                 let before = std::mem::take(&mut self.printed);
-                let mut text = String::new();
+                let mut text = String::with_capacity(USUAL_TEXT);
                 self.block(statements, &mut text)?;
                 let printed = std::mem::replace(&mut self.printed, before);
                 if printed.nulls && !printed.values {
