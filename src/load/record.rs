@@ -516,7 +516,8 @@ pub(super) fn joined<'k>(parts: impl IntoIterator<Item = (Option<&'k str>, bool)
 }
 
 fn has_breaks(text: &str) -> bool {
-    any(text.as_bytes(), |eight| eight.is(b'\r') | eight.is(b'\n'))
+    // Hardly any text has a control character at all.
+    any(text.as_bytes(), |eight| eight.below(b' ')) && text.contains(['\r', '\n'])
 }
 
 /// An Id of another object would touch a record that nobody meant: an org's calls by Id do not ask for the object.
@@ -551,14 +552,16 @@ fn empty_key(message: String, field: &str) -> ParkReason {
     }
 }
 
-/// Puts a part of a key behind others, as the org compares it. Most are ASCII, and need no text of their own first.
+/// Puts a part of a key behind others, as the org compares it. Most are ASCII without blanks around them, and need no
+/// text of their own first.
 fn fold_onto(key: &mut CompactString, part: &str, case_sensitive: bool) {
-    if !part.is_ascii() {
+    let is_bare = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    if !(part.is_ascii() && is_bare(part.as_bytes().first()) && is_bare(part.as_bytes().last())) {
         key.push_str(&fold(part, case_sensitive));
         return;
     }
     let start = key.len();
-    key.push_str(part.trim());
+    key.push_str(part);
     if !case_sensitive {
         key[start..].make_ascii_lowercase();
     }

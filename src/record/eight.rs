@@ -20,6 +20,12 @@ impl Eight {
         other.wrapping_sub(ONES) & !other & (ONES << 7)
     }
 
+    /// A bit for each byte that is less than this one, which is at most 0x80; 0 where there is none. Bits above the lowest
+    /// one may be wrong.
+    pub(crate) fn below(self, byte: u8) -> u64 {
+        self.0.wrapping_sub(ONES * u64::from(byte)) & !self.0 & (ONES << 7)
+    }
+
     /// The place of the byte that the lowest of such bits stands for.
     pub(crate) fn place(bits: u64) -> Option<usize> {
         (bits != 0).then_some(bits.trailing_zeros() as usize / 8)
@@ -59,6 +65,23 @@ mod tests {
                         text[at] = byte;
                         assert!(any(&text, marks), "{byte} at {at} of {length}");
                         text[at] = filling;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_less_is_seen_in_every_place() {
+        for limit in [1, b' ', 0x80] {
+            for filling in [limit, limit + 1, 0x80, 0xff] {
+                for at in 0..8 {
+                    for byte in [0, limit - 1] {
+                        let mut bytes = [filling; 8];
+                        assert_eq!(Eight::new(bytes).below(limit), 0, "{filling} below {limit}");
+                        bytes[at] = byte;
+                        let found = Eight::place(Eight::new(bytes).below(limit));
+                        assert_eq!(found, Some(at), "{byte} below {limit} among {filling}");
                     }
                 }
             }

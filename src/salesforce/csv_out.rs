@@ -165,11 +165,9 @@ impl CsvWriter {
     }
 }
 
-/// Whether a text has a byte that must not stand outside quotes.
+/// Whether a text has a byte that must not stand outside quotes, or another control character, which may stand inside.
 fn is_special(text: &[u8]) -> bool {
-    any(text, |eight| {
-        eight.is(b',') | eight.is(b'"') | eight.is(b'\n') | eight.is(b'\r')
-    })
+    any(text, |eight| eight.is(b',') | eight.is(b'"') | eight.below(b' '))
 }
 
 #[cfg(test)]

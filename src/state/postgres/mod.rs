@@ -9,6 +9,8 @@ mod address;
 mod error;
 mod flow;
 mod journal;
+mod links;
+mod outcomes;
 mod place;
 mod schema;
 mod session;

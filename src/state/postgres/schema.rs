@@ -5,7 +5,7 @@ use tokio_postgres::Error;
 use super::{ServerError, error::Asked, error::words, key_of, session::Session};
 
 /// The version that this code writes.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// The oldest server whose SQL is understood here: PostgreSQL 12.
 const OLDEST_SERVER: i32 = 120_000;
@@ -74,6 +74,17 @@ CREATE TABLE waiting (
     link_set bigint NOT NULL, scope text COLLATE "C" NOT NULL, source_id text COLLATE "C" NOT NULL,
     record_id text NOT NULL, at text, run text NOT NULL, PRIMARY KEY (link_set, scope, source_id)
 );
+"#;
+
+/// What version 2 adds: the newest records of each id map, with those that are there already.
+const VERSION_2: &str = r#"
+CREATE TABLE newest_links (
+    link_set bigint NOT NULL, target_id text COLLATE "C" NOT NULL, source_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (link_set, target_id, source_id)
+);
+INSERT INTO newest_links SELECT link_set, target_id, source_id FROM (
+    SELECT *, row_number() OVER (PARTITION BY link_set ORDER BY target_id COLLATE "C" DESC) AS place FROM links
+) AS placed WHERE place <= 256;
 "#;
 
 /// What a schema holds.
@@ -175,8 +186,12 @@ async fn make(session: &mut Session, schema: &str) -> Result<(), Error> {
     // Another process may have been first.
     if !made {
         session.batch(SCHEMA).await?;
+        session.batch("INSERT INTO orgferry_state VALUES (1)").await?;
+    }
+    if version(session).await? == Some(1) {
+        session.batch(VERSION_2).await?;
         session
-            .batch(&format!("INSERT INTO orgferry_state VALUES ({VERSION})"))
+            .batch(&format!("UPDATE orgferry_state SET version = {VERSION}"))
             .await?;
     }
     Ok(())

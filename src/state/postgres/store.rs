@@ -8,7 +8,7 @@ use compact_str::CompactString;
 use tokio_postgres::{Error, Row};
 
 use super::{
-    Postgres, ServerError, flow, journal, place,
+    Postgres, ServerError, flow, journal, links, outcomes, place,
     session::Session,
     text::{all, freed, kept, optional, text},
 };
@@ -220,27 +220,7 @@ impl Store for Postgres {
         source: &str,
         target: &str,
     ) -> Result<LinkSet, StateError> {
-        let id = self.write(async |session| {
-            let new = session
-                .row(
-                    "INSERT INTO link_sets (pipeline, step, source, target) VALUES ($1, $2, $3, $4) \
-                     ON CONFLICT DO NOTHING RETURNING id",
-                    &[&pipeline, &step, &source, &target],
-                )
-                .await?;
-            match new {
-                Some(row) => Ok(Some(row)),
-                None => {
-                    session
-                        .row(
-                            "SELECT id FROM link_sets WHERE pipeline = $1 AND step = $2 AND source = $3 AND target = $4",
-                            &[&pipeline, &step, &source, &target],
-                        )
-                        .await
-                }
-            }
-        })?;
-        self.id_of(id).map(LinkSet)
+        links::link_set(self, pipeline, step, source, target)
     }
 
     fn refs(
@@ -249,41 +229,11 @@ impl Store for Postgres {
         step: StepRun,
         ids: &[CompactString],
     ) -> Result<Vec<RefAnswer>, StateError> {
-        let ids = ids18(ids);
-        let ids = all(ids.iter().map(CompactString::as_str));
-        let rows = self.read(async |session| {
-            session
-                .rows(
-                    "SELECT l.target_id, o.outcome FROM unnest($3::text[]) WITH ORDINALITY AS asked(id, n) \
-                     LEFT JOIN links l ON l.link_set = $1 AND l.source_id = asked.id \
-                     LEFT JOIN outcomes o ON l.target_id IS NULL AND o.step_run = $2 AND o.source_id = asked.id \
-                     ORDER BY asked.n",
-                    &[&links.0, &step.0, &ids],
-                )
-                .await
-        })?;
-        rows.iter()
-            .map(|row| {
-                if let Some(target) = optional(row, 0) {
-                    return Ok(RefAnswer::Linked(target));
-                }
-                let ended: Option<i16> = row.get(1);
-                Ok(match ended.map(|ended| self.outcome_of(ended)).transpose()? {
-                    Some(Outcome::Parked) => RefAnswer::Parked,
-                    Some(Outcome::Filtered) => RefAnswer::Filtered,
-                    _ => RefAnswer::Unknown,
-                })
-            })
-            .collect()
+        links::refs(self, links, step, ids)
     }
 
     fn linked(&self, links: LinkSet) -> Result<u64, StateError> {
-        self.read(async |session| {
-            let row = session
-                .row("SELECT count(*) FROM links WHERE link_set = $1", &[&links.0])
-                .await?;
-            Ok(row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
-        })
+        links::linked(self, links)
     }
 
     fn sources(
@@ -291,17 +241,7 @@ impl Store for Postgres {
         links: LinkSet,
         targets: &[CompactString],
     ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
-        let targets = ids18(targets);
-        let targets = all(targets.iter().map(CompactString::as_str));
-        let rows = self.read(async |session| {
-            session
-                .rows(
-                    "SELECT target_id, source_id FROM links WHERE link_set = $1 AND target_id = ANY ($2)",
-                    &[&links.0, &targets],
-                )
-                .await
-        })?;
-        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+        links::sources(self, links, targets)
     }
 
     fn newest_links(
@@ -310,18 +250,7 @@ impl Store for Postgres {
         before: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
-        let limit = as_limit(limit);
-        let rows = self.read(async |session| {
-            session
-                .rows(
-                    "SELECT source_id, target_id FROM links WHERE link_set = $1 \
-                     AND ($2::text IS NULL OR target_id COLLATE \"C\" < $2) \
-                     ORDER BY target_id COLLATE \"C\" DESC LIMIT $3",
-                    &[&links.0, &before, &limit],
-                )
-                .await
-        })?;
-        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+        links::newest_links(self, links, before, limit)
     }
 
     fn links(
@@ -330,40 +259,15 @@ impl Store for Postgres {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
-        let (after, limit) = (after.unwrap_or(""), as_limit(limit));
-        let rows = self.read(async |session| {
-            session
-                .rows(
-                    "SELECT source_id, target_id FROM links WHERE link_set = $1 AND source_id > $2 \
-                     ORDER BY source_id LIMIT $3",
-                    &[&links.0, &after, &limit],
-                )
-                .await
-        })?;
-        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+        links::links(self, links, after, limit)
     }
 
     fn unlink_all(&self, links: LinkSet) -> Result<(), StateError> {
-        self.write(async |session| {
-            session
-                .execute("DELETE FROM links WHERE link_set = $1", &[&links.0])
-                .await
-                .map(drop)
-        })
+        links::unlink_all(self, links)
     }
 
     fn unlink(&self, links: LinkSet, ids: &[CompactString]) -> Result<(), StateError> {
-        let ids = ids18(ids);
-        let ids = all(ids.iter().map(CompactString::as_str));
-        self.write(async |session| {
-            session
-                .execute(
-                    "DELETE FROM links WHERE link_set = $1 AND source_id = ANY ($2)",
-                    &[&links.0, &ids],
-                )
-                .await
-                .map(drop)
-        })
+        links::unlink(self, links, ids)
     }
 
     fn record(
@@ -373,28 +277,7 @@ impl Store for Postgres {
         results: &[RowResult],
         parked: &[ParkedRow],
     ) -> Result<(), StateError> {
-        let values: HashMap<CompactString, String> = parked
-            .iter()
-            .map(|row| Ok((id18(&row.source_id), self.to_json(row)?)))
-            .collect::<Result<_, StateError>>()?;
-        let rounds: Vec<Recorded> = rounds(results, |result| id18(&result.source_id))
-            .into_iter()
-            .map(|round| Recorded::of(&round, &values))
-            .collect();
-        self.write(async |session| match &rounds[..] {
-            [] => Ok(()),
-            [one] => one.write(session, step, links).await,
-            several => {
-                session
-                    .together(async |session| {
-                        for round in several {
-                            round.write(session, step, links).await?;
-                        }
-                        Ok(())
-                    })
-                    .await
-            }
-        })
+        outcomes::record(self, step, links, results, parked)
     }
 
     fn claim_keys(&self, step: StepRun, sitting: u32, keys: &[ClaimedKey]) -> Result<Vec<bool>, StateError> {
@@ -648,116 +531,6 @@ impl Store for Postgres {
     }
 }
 
-/// Outcomes of a batch in which no row comes twice, as the columns that one statement takes.
-struct Recorded {
-    ids: Vec<String>,
-    outcomes: Vec<i16>,
-    targets: Vec<Option<String>>,
-    parked: Parked,
-}
-
-/// The parked ones among them.
-#[derive(Default)]
-struct Parked {
-    ids: Vec<String>,
-    codes: Vec<String>,
-    messages: Vec<String>,
-    fields: Vec<Option<String>>,
-    helps: Vec<String>,
-    rows: Vec<String>,
-}
-
-impl Recorded {
-    fn of(round: &[(CompactString, &RowResult)], values: &HashMap<CompactString, String>) -> Self {
-        let owned = |text: &str| kept(text).into_owned();
-        let mut parked = Parked::default();
-        for (id, result) in round
-            .iter()
-            .filter(|(_, result)| result.outcome == Outcome::Parked)
-        {
-            let reason = result.reason.as_ref();
-            parked.ids.push(owned(id));
-            parked
-                .codes
-                .push(owned(reason.map_or("unknown", |r| r.code.as_str())));
-            parked
-                .messages
-                .push(owned(reason.map_or("", |r| r.message.as_str())));
-            parked
-                .fields
-                .push(reason.and_then(|r| r.field.as_deref()).map(owned));
-            parked.helps.push(owned(reason.map_or("", |r| r.help.as_str())));
-            parked
-                .rows
-                .push(owned(values.get(id).map_or("[]", String::as_str)));
-        }
-        Recorded {
-            ids: round.iter().map(|(id, _)| owned(id)).collect(),
-            outcomes: round.iter().map(|(_, result)| result.outcome as i16).collect(),
-            targets: round
-                .iter()
-                .map(|(_, result)| result.target_id.as_deref().map(owned))
-                .collect(),
-            parked,
-        }
-    }
-
-    async fn write(&self, session: &mut Session, step: StepRun, links: LinkSet) -> Result<(), Error> {
-        // One statement, so that all of it is there or nothing, and one round trip. Its parts touch each row of a table
-        // once: what is linked anew, what stays linked, what is unlinked and what loses its mark are different rows.
-        // (What was written is another than what was sent before, and a row that failed has to be sent again: their
-        // marks go. Who keeps marks sets new ones.)
-        session
-            .execute(
-                "WITH done AS ( \
-                   SELECT * FROM unnest($3::text[], $4::smallint[], $5::text[]) AS done(source_id, outcome, target_id) \
-                 ), put AS ( \
-                   INSERT INTO outcomes (step_run, source_id, outcome, target_id) \
-                   SELECT $1::bigint, source_id, outcome, target_id FROM done \
-                   ON CONFLICT (step_run, source_id) DO UPDATE SET outcome = excluded.outcome, \
-                   target_id = excluded.target_id \
-                 ), relink AS ( \
-                   INSERT INTO links (link_set, source_id, target_id) \
-                   SELECT $2::bigint, source_id, target_id FROM done WHERE outcome IN (0, 1) AND target_id IS NOT NULL \
-                   ON CONFLICT (link_set, source_id) DO UPDATE SET target_id = excluded.target_id, sent = NULL \
-                 ), link AS ( \
-                   INSERT INTO links (link_set, source_id, target_id) \
-                   SELECT $2::bigint, source_id, target_id FROM done WHERE outcome = 2 AND target_id IS NOT NULL \
-                   ON CONFLICT (link_set, source_id) DO UPDATE SET target_id = excluded.target_id \
-                   WHERE links.target_id <> excluded.target_id \
-                 ), unlink AS ( \
-                   DELETE FROM links l USING done \
-                   WHERE l.link_set = $2 AND l.source_id = done.source_id AND done.outcome = 3 \
-                 ), unmark AS ( \
-                   UPDATE links l SET sent = NULL FROM done \
-                   WHERE l.link_set = $2 AND l.source_id = done.source_id AND done.outcome = 5 AND l.sent IS NOT NULL \
-                 ), park AS ( \
-                   INSERT INTO parked_rows (step_run, source_id, code, message, field, help, row) \
-                   SELECT $1::bigint, * FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) \
-                   ON CONFLICT (step_run, source_id) DO UPDATE SET code = excluded.code, message = excluded.message, \
-                   field = excluded.field, help = excluded.help, row = excluded.row \
-                 ) \
-                 DELETE FROM parked_rows p USING done \
-                 WHERE p.step_run = $1 AND p.source_id = done.source_id AND done.outcome <> 5",
-                &[
-                    &step.0,
-                    &links.0,
-                    &self.ids,
-                    &self.outcomes,
-                    &self.targets,
-                    &self.parked.ids,
-                    &self.parked.codes,
-                    &self.parked.messages,
-                    &self.parked.fields,
-                    &self.parked.helps,
-                    &self.parked.rows,
-                ],
-            )
-            .await
-            .map(drop)
-    }
-}
-
 impl Postgres {
     /// Runs; those that have not ended although their process is gone have died.
     fn runs_as_they_are(
@@ -822,13 +595,9 @@ impl Postgres {
             .ok_or_else(|| self.complaint(format!("{number} is no outcome of a row")))
     }
 
-    fn id_of(&self, row: Option<Row>) -> Result<i64, StateError> {
+    pub(super) fn id_of(&self, row: Option<Row>) -> Result<i64, StateError> {
         row.map(|row| row.get(0))
             .ok_or_else(|| self.complaint("what was just written is not there".to_owned()))
-    }
-
-    fn to_json(&self, row: &ParkedRow) -> Result<String, StateError> {
-        serde_json::to_string(&row.values).map_err(|e| self.complaint(e.to_string()))
     }
 
     fn kept_json<T: serde::de::DeserializeOwned>(&self, kept: &str) -> Result<T, StateError> {
@@ -843,7 +612,7 @@ impl Postgres {
         }
     }
 
-    fn complaint(&self, message: String) -> StateError {
+    pub(super) fn complaint(&self, message: String) -> StateError {
         StateError::Server(ServerError::Other {
             at: self.server.address.shown.clone(),
             message,

@@ -196,7 +196,7 @@ fn what_cannot_be_used_says_why_and_what_now() {
         (
             server.url("postgres"),
             "newer",
-            "the state in schema `newer` of `127.0.0.1/postgres` has version 99, and this orgferry knows up to 1",
+            "the state in schema `newer` of `127.0.0.1/postgres` has version 99, and this orgferry knows up to 2",
             "update orgferry",
         ),
         (
@@ -231,6 +231,56 @@ fn what_cannot_be_used_says_why_and_what_now() {
             assert!(!format!("{told}{now}{error:?}").contains(secret), "{told}");
         }
     }
+}
+
+#[test]
+fn tables_of_the_first_version_are_taken_over() {
+    let place = InSchema(server!(), fresh_name());
+    let schema = &place.1;
+    let rows = |from: usize| -> Vec<RowResult> {
+        (from..from + 300)
+            .map(|n| RowResult {
+                source_id: format!("row {n}").into(),
+                target_id: Some(format!("t{n:04}").into()),
+                outcome: Outcome::Created,
+                reason: None,
+            })
+            .collect()
+    };
+    let kept = || {
+        let asked = format!("SELECT count(*), max(target_id) FROM {schema}.newest_links");
+        place.0.sql("postgres", &asked)
+    };
+    {
+        let store = place.store();
+        let step = store.begin_step("r1", "accounts").expect("a step");
+        let links = store
+            .link_set("customers", "accounts", "00DA", "00DB")
+            .expect("an id map");
+        store.record(step, links, &rows(0), &[]).expect("recorded");
+    }
+    assert_eq!(kept(), "256|t0299");
+    let back = format!("DROP TABLE {schema}.newest_links; UPDATE {schema}.orgferry_state SET version = 1");
+    place.0.sql("postgres", &back);
+    let store = place.store();
+    assert_eq!(kept(), "256|t0299");
+    // Each call adds its newest, and takes away what is older than those that were there.
+    let step = store.begin_step("r2", "accounts").expect("a step");
+    let links = store
+        .link_set("customers", "accounts", "00DA", "00DB")
+        .expect("an id map");
+    for from in [300, 600, 0] {
+        store.record(step, links, &rows(from), &[]).expect("recorded");
+        let newest = if from == 300 { 599 } else { 899 };
+        assert!(kept().ends_with(&format!("|t{newest:04}")), "{}", kept());
+    }
+    let count: usize = kept()
+        .split('|')
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .expect("a number");
+    assert!((256..=512).contains(&count), "{count} are kept");
 }
 
 #[test]
