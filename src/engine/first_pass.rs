@@ -15,8 +15,9 @@ use super::{
     checks::{self, Gate},
     claim::{Origin, claim, ids_may_repeat, nameless},
     each::{self, Entries},
+    handover,
     look_first::look_first,
-    note, recall, reconcile, retry,
+    recall, reconcile, retry,
     rows::{Divided, divide},
     sent,
     shared::{Phase, Shared, blocking},
@@ -239,7 +240,7 @@ async fn transform_all(
         return Err(EngineError::Interrupted);
     }
     let mut passed = gate.open(shared, step).await?;
-    note::set(shared, step, StepStage::Allowed).await?;
+    handover::set(shared, step, StepStage::Allowed).await?;
     while let Some(rows) = passed.next(shared).await? {
         if shared.halted() {
             return Err(EngineError::Interrupted);

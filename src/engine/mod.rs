@@ -18,10 +18,10 @@ mod error;
 mod find;
 mod first_pass;
 mod gone;
+mod handover;
 mod into_file;
 mod linked;
 mod look_first;
-mod note;
 mod recall;
 mod reconcile;
 mod retry;
@@ -217,7 +217,7 @@ async fn attempt(
     )
     .await?;
     let shared = Arc::new(shared);
-    note::tell_before(&shared);
+    handover::tell_before(&shared);
     if let Some(run) = &request.abandoned {
         recall::abandon(&shared, run).await?;
     }

@@ -325,7 +325,7 @@ fn map_row(
                 Ok(mut row) => {
                     row.record_id = Some(deferred.target_id.clone());
                     row.action = Action::Update;
-                    let mark = was.map(|was| SentMark(was.0 ^ sent::mark(write, |_| true, &row).0));
+                    let mark = was.map(|was| sent::with_second_pass(was, write, &row));
                     // A record that the first pass made has nothing to clear.
                     if deferred.outcome == Outcome::Created {
                         // Nor does it get what only records that were there before get.

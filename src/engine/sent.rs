@@ -15,57 +15,102 @@ use super::{
 use crate::{
     load::{Plain, WriteRow, Written},
     plan::{TargetField, Write},
-    record::{Outcome, RowResult, Value},
+    record::{Outcome, RowResult, Value, put_number},
     state::SentMark,
 };
 
-/// The mark of what a row sends. Fields that the second pass may write have a mark each, joined with that of all others,
-/// so that they can be added later.
-pub(super) fn mark(write: &Write, looping: impl Fn(usize) -> bool, row: &WriteRow) -> SentMark {
-    let mut others = None;
-    let mut all = 0;
-    for (at, (field, cell)) in write.fields.iter().zip(&row.cells).enumerate() {
-        if matches!(cell, Plain::Omit | Plain::Held(_)) {
-            continue;
-        }
-        if looping(at) {
-            let mut own = Sha256::new();
-            add(&mut own, &write.object, field, cell);
-            all ^= half(own);
-        } else {
-            add(others.get_or_insert_with(Sha256::new), &write.object, field, cell);
-        }
-    }
-    SentMark(all ^ others.map_or(0, half))
+/// Makes the marks of what rows of one target send.
+struct Marker<'w> {
+    write: &'w Write,
+    /// Knows the object and the names of all fields: a row adds the places of its fields, and their values.
+    begun: Sha256,
 }
 
-/// Adds a field to a digest, each part behind its length.
-fn add(digest: &mut Sha256, object: &str, field: &TargetField, cell: &Plain) {
+impl<'w> Marker<'w> {
+    fn new(write: &'w Write) -> Self {
+        let mut names = Vec::new();
+        put(&mut names, write.object.as_bytes());
+        for field in &write.fields {
+            put_name(&mut names, field);
+        }
+        Marker {
+            write,
+            begun: Sha256::new().chain_update(names),
+        }
+    }
+
+    /// The mark of a row. Fields that the second pass may write have a mark each, joined with that of all others, so that
+    /// they can be added later.
+    fn mark(&self, looping: impl Fn(usize) -> bool, row: &WriteRow) -> SentMark {
+        let mut all = 0;
+        let mut others = Vec::with_capacity(USUAL_ROW);
+        for (at, (field, cell)) in self.write.fields.iter().zip(&row.cells).enumerate() {
+            if matches!(cell, Plain::Omit | Plain::Held(_)) {
+                continue;
+            }
+            if looping(at) {
+                all ^= alone(self.write, field, cell);
+            } else {
+                put_number(&mut others, at);
+                put_value(&mut others, cell);
+            }
+        }
+        if !others.is_empty() {
+            all ^= half(self.begun.clone().chain_update(others));
+        }
+        SentMark(all)
+    }
+}
+
+/// The mark of a row with what the second pass sends of it.
+pub(super) fn with_second_pass(mark: SentMark, write: &Write, row: &WriteRow) -> SentMark {
+    let cells = write.fields.iter().zip(&row.cells);
+    let sent = cells.filter(|(_, cell)| !matches!(cell, Plain::Omit | Plain::Held(_)));
+    SentMark(sent.fold(mark.0, |mark, (field, cell)| mark ^ alone(write, field, cell)))
+}
+
+/// The mark of a field by itself. Its name is in it and not its place: the second pass knows fewer fields.
+fn alone(write: &Write, field: &TargetField, cell: &Plain) -> u128 {
+    let mut bytes = Vec::new();
+    put(&mut bytes, write.object.as_bytes());
+    put_name(&mut bytes, field);
+    put_value(&mut bytes, cell);
+    half(Sha256::new().chain_update(bytes))
+}
+
+/// Room for what most rows add to a digest.
+const USUAL_ROW: usize = 256;
+
+fn put_name(to: &mut Vec<u8>, field: &TargetField) {
+    put(to, field.name.as_bytes());
+    let parent = field.parent.as_ref().map(|parent| parent.field.as_str());
+    put(to, parent.unwrap_or_default().as_bytes());
+}
+
+/// The kind of a value, and its text.
+fn put_value(to: &mut Vec<u8>, cell: &Plain) {
     let json;
-    let (kind, text): (&[u8], &str) = match cell {
+    let (kind, text) = match cell {
         Plain::Value(Value::Json(value)) => {
             json = value.to_string();
-            (b"j", &json)
+            (b'j', json.as_str())
         }
         Plain::Value(value) => match (value, value.as_text()) {
-            (_, None) => (b"0", ""),
-            (Value::Bool(_), Some(text)) => (b"b", text),
-            (Value::Number(_), Some(text)) => (b"n", text),
-            (_, Some(text)) => (b"t", text),
+            (_, None) => (b'0', ""),
+            (Value::Bool(_), Some(text)) => (b'b', text),
+            (Value::Number(_), Some(text)) => (b'n', text),
+            (_, Some(text)) => (b't', text),
         },
-        Plain::Clear | Plain::Omit | Plain::Held(_) => (b"0", ""),
+        Plain::Clear | Plain::Omit | Plain::Held(_) => (b'0', ""),
     };
-    let parent = field.parent.as_ref().map_or("", |parent| parent.field.as_str());
-    for part in [
-        object.as_bytes(),
-        field.name.as_bytes(),
-        parent.as_bytes(),
-        kind,
-        text.as_bytes(),
-    ] {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
-    }
+    to.push(kind);
+    put(to, text.as_bytes());
+}
+
+/// Bytes behind their number, so that what follows cannot be taken for a part of them.
+fn put(to: &mut Vec<u8>, part: &[u8]) {
+    put_number(to, part.len());
+    to.extend_from_slice(part);
 }
 
 fn half(digest: Sha256) -> u128 {
@@ -75,11 +120,14 @@ fn half(digest: Sha256) -> u128 {
     u128::from_be_bytes(half)
 }
 
-/// The mark of a row of the first pass.
-fn first_mark(shared: &Shared, step: usize, row: &WriteRow) -> SentMark {
+/// Makes the marks of a step's rows in the first pass.
+fn first_marks(shared: &Shared, step: usize) -> impl Fn(&WriteRow) -> SentMark {
     let plan = &shared.plan.steps[step];
-    let looping = |at: usize| plan.mapping.fields.get(at).is_some_and(|field| field.looping);
-    mark(&plan.write, looping, row)
+    let marker = Marker::new(&plan.write);
+    move |row| {
+        let looping = |at: usize| plan.mapping.fields.get(at).is_some_and(|field| field.looping);
+        marker.mark(looping, row)
+    }
 }
 
 /// Ends the rows that were last sent alike, and gives back the others.
@@ -98,11 +146,10 @@ pub(super) async fn skip(
         let ids: Vec<CompactString> = rows.iter().map(|row| row.source_id.clone()).collect();
         let sent = shared.store.sent(links, &ids)?;
         let (mut ready, mut alike, mut forget) = (Vec::new(), Vec::new(), Vec::new());
+        let mark = first_marks(&shared, step);
         for (row, sent) in rows.into_iter().zip(sent) {
             match sent {
-                Some((target, was))
-                    if !shared.full && !row.later && first_mark(&shared, step, &row) == was =>
-                {
+                Some((target, was)) if !shared.full && !row.later && mark(&row) == was => {
                     let end = RowResult {
                         source_id: row.source_id.clone(),
                         target_id: Some(target),
@@ -139,9 +186,10 @@ pub(super) fn marks(
     if !shared.plan.steps[step].write.compare_sent {
         return Vec::new();
     }
+    let mark = first_marks(shared, step);
     rows.iter()
         .filter(|(_, written)| written.record().is_some())
-        .map(|(row, _)| (row.source_id.clone(), Some(first_mark(shared, step, row))))
+        .map(|(row, _)| (row.source_id.clone(), Some(mark(row))))
         .collect()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
-    EngineError, ahead, checks, first_pass, note, reconcile, second_pass,
+    EngineError, ahead, checks, first_pass, handover, reconcile, second_pass,
     shared::{Shared, blocking},
 };
 use crate::{event::Event, record::Outcome, state::StepStage};
@@ -118,12 +118,12 @@ async fn run_step(
     let started = std::time::Instant::now();
     shared.events.send(Event::StepStarted { step });
     let before = shared.books[step].stage;
-    note::take_up(shared, step);
+    handover::take_up(shared, step);
     if before < StepStage::FirstPassEnded {
-        note::set(shared, step, before).await?;
+        handover::set(shared, step, before).await?;
         first_pass::run(shared, step, ahead).await?;
         second_pass::count(shared, step).await?;
-        note::set(shared, step, StepStage::FirstPassEnded).await?;
+        handover::set(shared, step, StepStage::FirstPassEnded).await?;
     }
     if before < StepStage::Ended {
         finish(shared, step, stages).await?;
@@ -157,7 +157,7 @@ async fn finish(
     }
     checks::tell_rows(shared, step);
     if !plan.checks.is_empty() {
-        note::set(shared, step, StepStage::FirstPassEnded).await?;
+        handover::set(shared, step, StepStage::FirstPassEnded).await?;
     }
     let (store, book) = (Arc::clone(&shared.store), shared.books[step].step);
     blocking(move || store.end_step(book)).await

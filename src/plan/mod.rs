@@ -8,19 +8,23 @@ mod build;
 mod by_ids;
 mod calls;
 mod checks;
+mod copied;
 mod cursor;
 mod distinct;
 mod drift;
 mod fields;
 mod files;
 mod gather;
+mod keys;
 mod lock;
+mod lookups;
 mod order;
 mod personal;
 mod query;
 mod schemas;
 mod steps;
 mod types;
+mod unfit;
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -6,27 +6,30 @@ use std::{
 };
 
 use super::{
-    KeyField, LINE, Persons, PlanStep, Read, ReadFrom, Road, RowIdPlan, RowsFile, Schemas, TargetKey, Write,
+    LINE, Persons, PlanStep, Read, ReadFrom, Road, RowIdPlan, RowsFile, Schemas, TargetKey, Write,
     checks::checks,
     cursor::{cursor, scope},
     distinct::distinct,
     fields::{Draft, Sides},
-    files, personal,
-    query::{bind_condition, source_query},
+    files,
+    keys::key,
+    lookups::lookups,
+    personal,
+    query::source_query,
     schemas::Resolved,
-    types::{Reads, field_words, filters, semi_joins, tells_apart, uniqueness, unknown},
+    types::{Reads, filters, semi_joins, unknown},
 };
 use crate::{
-    diag::{Finding, Span, all_of, did_you_mean},
+    diag::{Finding, Span, did_you_mean},
     pipeline::soql::SelectKind,
     pipeline::{
         Pipeline,
         expr::{RunInfo, Vars},
-        model::{self, Api, Compare, Lookup, MapValue, Operation, RowId, Source, Step, StepRef},
+        model::{self, Compare, MapValue, Operation, RowId, Source, Step},
     },
     record::FieldPath,
-    salesforce::{Field, FieldType, SObjectDescribe},
-    transform::{Mapping, ShapeKind},
+    salesforce::{FieldType, SObjectDescribe},
+    transform::Mapping,
 };
 
 /// A step, and what its order needs.
@@ -431,171 +434,6 @@ fn writable(target: &SObjectDescribe, step: &Step, findings: &mut Vec<Finding>) 
     }
 }
 
-fn key(
-    step: &Step,
-    target: &SObjectDescribe,
-    drafts: &[Draft],
-    findings: &mut Vec<Finding>,
-) -> Option<TargetKey> {
-    let key = step.target.key.as_ref()?;
-    let parts: Vec<Option<(KeyField, &Field, bool)>> = key
-        .fields
-        .iter()
-        .map(|(name, span)| key_field(name, span, step, target, drafts, findings))
-        .collect();
-    let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
-    let native = matches!(parts.as_slice(), [(_, field, _)] if field.is_match_key() && !key.is_id());
-    if let [(_, field, _)] = parts.as_slice()
-        && !tells_apart(field)
-    {
-        findings.push(not_unique(field, &key.span, target));
-    }
-    let creates = step.target.operation.creates();
-    let came_back = parts.iter().all(|(.., text)| *text);
-    if !came_back && step.target.api == Api::Bulk && creates && !key.is_id() {
-        for (_, field, _) in parts.iter().filter(|(.., text)| !text) {
-            findings.push(
-                Finding::error(
-                    "bad-key",
-                    key.span.clone(),
-                    format!(
-                        "`{}` cannot pair the results of a Bulk job with their rows",
-                        field.name
-                    ),
-                )
-                .label(format!("a {} comes back in another form", field.kind.as_str()))
-                .help("use a text field as the key, or `api: rest`"),
-            );
-        }
-    }
-    Some(TargetKey {
-        is_id: key.is_id(),
-        native,
-        travels: !key.is_id() && came_back && parts.iter().all(|(part, ..)| part.createable),
-        distinct: false,
-        fields: parts.into_iter().map(|(part, ..)| part).collect(),
-    })
-}
-
-/// A key of which several records may have one value.
-fn not_unique(field: &Field, span: &Span, target: &SObjectDescribe) -> Finding {
-    let unique: Vec<&str> = target
-        .fields
-        .iter()
-        .filter(|f| f.unique && f.external_id)
-        .map(|f| f.name.as_str())
-        .collect();
-    let what = match field.external_id {
-        true => "an external id, not unique",
-        false => "no external id: records are found by a query",
-    };
-    let finding = Finding::warning(
-        "key-not-unique",
-        span.clone(),
-        format!(
-            "several records of `{}` may have one `{}`",
-            target.name, field.name
-        ),
-    )
-    .label(format!("{}, {what}", field_words(field)));
-    match unique.as_slice() {
-        [] => finding.help(format!(
-            "rows that find several are parked as `ambiguous_key`; tick `Unique` of `{}` in the target, or name several fields: `key: [{}, FIELD]`",
-            field.name, field.name
-        )),
-        [one] => finding.help(format!(
-            "rows that find several are parked as `ambiguous_key`; unique is `key: {one}`"
-        )),
-        several => finding.help(format!(
-            "rows that find several are parked as `ambiguous_key`; unique are {}",
-            all_of(several.iter().copied())
-        )),
-    }
-}
-
-/// A field of the key, and whether its values come back from a Bulk job as they went.
-fn key_field<'t>(
-    name: &str,
-    span: &Span,
-    step: &Step,
-    target: &'t SObjectDescribe,
-    drafts: &[Draft],
-    findings: &mut Vec<Finding>,
-) -> Option<(KeyField, &'t Field, bool)> {
-    let Some(field) = target.field(name) else {
-        let known = target.fields.iter().map(|f| f.name.as_str());
-        let mut finding = Finding::error(
-            "unknown-target-field",
-            span.clone(),
-            format!("`{}` has no field `{name}`", target.name),
-        )
-        .label("unknown key");
-        if let Some(close) = did_you_mean(name, known) {
-            finding = finding.help(format!("did you mean `{close}`?"));
-        }
-        findings.push(finding);
-        return None;
-    };
-    let is_id = field.name.eq_ignore_ascii_case("Id");
-    let shape = super::fields::shape(field);
-    let Some(shape) = shape.filter(|_| is_id || field.filterable || field.is_match_key()) else {
-        let usable: Vec<&str> = target
-            .fields
-            .iter()
-            .filter(|f| f.external_id && f.createable)
-            .map(|f| f.name.as_str())
-            .collect();
-        findings.push(
-            Finding::error(
-                "bad-key",
-                span.clone(),
-                format!("`{}.{}` cannot be a key", target.name, field.name),
-            )
-            .label(format!("an org does not search by this {}", field.kind.as_str()))
-            .help(match usable.as_slice() {
-                [] => "create a text field in the target, tick `External ID` and `Unique`, and name it: `key: Legacy_Id__c`"
-                    .to_owned(),
-                usable => format!("external ids of `{}`: {}", target.name, usable.join(", ")),
-            }),
-        );
-        return None;
-    };
-    let at = drafts
-        .iter()
-        .position(|d| d.target.parent.is_none() && d.target.name == field.name);
-    let Some(at) = at else {
-        // A line that was complained about fills nothing, and needs no second complaint.
-        let named = step
-            .map
-            .iter()
-            .any(|m| m.field.as_str().eq_ignore_ascii_case(name));
-        if !named {
-            findings.push(
-                Finding::error(
-                    "missing-key",
-                    span.clone(),
-                    format!("nothing fills the key `{}`", field.name),
-                )
-                .label("neither mapped nor copied")
-                .help(format!("add to `map`:  {}: ...", field.name)),
-            );
-        }
-        return None;
-    };
-    let text = matches!(
-        shape.kind,
-        ShapeKind::Text | ShapeKind::Reference | ShapeKind::MultiPicklist | ShapeKind::Bool
-    );
-    let part = KeyField {
-        field: field.name.to_string(),
-        at,
-        case_sensitive: field.case_sensitive || shape.kind != ShapeKind::Text,
-        createable: field.createable,
-        nillable: field.nillable,
-    };
-    Some((part, field, text))
-}
-
 /// The field whose equal values travel together.
 fn group(
     step: &Step,
@@ -699,125 +537,4 @@ fn found_by(step: &Step, columns: &[FieldPath], drafts: &[Draft], key: Option<&T
         _ => false,
     };
     same.then(|| key.field.clone())
-}
-
-/// What a lookup names has to exist in the target, and so has what a ref gives.
-fn lookups(
-    pipeline: &Pipeline,
-    value: &MapValue,
-    step: &Step,
-    schemas: &Schemas,
-    vars: &Vars,
-    findings: &mut Vec<Finding>,
-) {
-    value.each(&mut |value| match value {
-        MapValue::Lookup { lookup, .. } => check_lookup(lookup, step, schemas, vars, findings),
-        MapValue::Ref { steps, give, .. } => {
-            for of in steps {
-                let (connection, object) = match of {
-                    StepRef::Own(index) => {
-                        let target = &pipeline.steps[*index].target;
-                        (&target.connection, &target.object)
-                    }
-                    StepRef::Foreign(index) => {
-                        let other = &pipeline.foreign[*index];
-                        let connection = &step.target.connection;
-                        if sobject(schemas, connection, &other.object, &other.span, findings).is_none() {
-                            continue;
-                        }
-                        (connection, &other.object)
-                    }
-                };
-                if let Some((path, span)) = give {
-                    check_path(
-                        schemas,
-                        connection,
-                        object,
-                        path,
-                        span,
-                        "given, and unknown",
-                        findings,
-                    );
-                }
-            }
-        }
-        _ => {}
-    });
-}
-
-/// A path of names that the target has to have.
-fn check_path(
-    schemas: &Schemas,
-    connection: &str,
-    object: &str,
-    path: &FieldPath,
-    span: &Span,
-    label: &str,
-    findings: &mut Vec<Finding>,
-) {
-    if let Resolved::NoField {
-        object,
-        name,
-        suggestion,
-    }
-    | Resolved::NoRelationship {
-        object,
-        name,
-        suggestion,
-    } = schemas.resolve(connection, object, path)
-    {
-        let mut finding = Finding::error(
-            "unknown-target-field",
-            span.clone(),
-            format!("`{object}` of `{connection}` has no field `{name}`"),
-        )
-        .label(label);
-        if let Some(close) = suggestion {
-            finding = finding.help(format!("did you mean `{close}`?"));
-        }
-        findings.push(finding);
-    }
-}
-
-fn check_lookup(lookup: &Lookup, step: &Step, schemas: &Schemas, vars: &Vars, findings: &mut Vec<Finding>) {
-    let connection = &step.target.connection;
-    if sobject(schemas, connection, &lookup.object, &lookup.object_span, findings).is_none() {
-        return;
-    }
-    let bound = lookup
-        .condition
-        .as_ref()
-        .map(|condition| bind_condition(condition, connection, &lookup.object, schemas, vars));
-    if let Some(Err(message)) = bound {
-        findings.push(
-            Finding::error("bad-var", lookup.condition_span.clone(), message)
-                .label("its value cannot stand in this condition")
-                .help("give another value with `--var NAME=VALUE`, or mend the default under `vars`"),
-        );
-    }
-    filters(schemas, connection, &lookup.object, &lookup.filters, findings);
-    semi_joins(schemas, connection, &lookup.object, &lookup.semi_joins, findings);
-    uniqueness(lookup, connection, schemas, findings);
-    for (path, span) in &lookup.by {
-        check_path(
-            schemas,
-            connection,
-            &lookup.object,
-            path,
-            span,
-            "looked up by an unknown field",
-            findings,
-        );
-    }
-    if let Some((path, span)) = &lookup.give {
-        check_path(
-            schemas,
-            connection,
-            &lookup.object,
-            path,
-            span,
-            "given, and unknown",
-            findings,
-        );
-    }
 }

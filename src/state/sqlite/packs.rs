@@ -27,6 +27,9 @@ const ROWS: usize = 64;
 /// larger ones the rest goes onto a page of its own.
 const BYTES: usize = 800;
 
+/// Whose packs. Without the `+` SQLite would look at the number when it plans the statement, and would plan it anew for each
+/// use of a statement that is kept: that costs more than the statement.
+const OF_OWNER: &str = "owner = +?1";
 /// The pack that a row is in, if it is there.
 const NEAREST: &str = "first_id <= ?2 ORDER BY first_id DESC LIMIT 1";
 /// The first pack from a row on.
@@ -61,7 +64,7 @@ impl<K> Table<K> {
     /// How many rows an owner has.
     pub(super) fn count(&self, db: &Connection, owner: i64) -> Result<u64> {
         let sql = format!(
-            "SELECT coalesce(sum(rows), 0) FROM {} WHERE owner = ?1",
+            "SELECT coalesce(sum(rows), 0) FROM {} WHERE {OF_OWNER}",
             self.name
         );
         db.prepare_cached(&sql)?
@@ -71,7 +74,7 @@ impl<K> Table<K> {
 
     /// Forgets all rows of an owner.
     pub(super) fn forget(&self, tx: &Transaction<'_>, owner: i64) -> Result<()> {
-        tx.prepare_cached(&format!("DELETE FROM {} WHERE owner = ?1", self.name))?
+        tx.prepare_cached(&format!("DELETE FROM {} WHERE {OF_OWNER}", self.name))?
             .execute([owner])?;
         Ok(())
     }
@@ -79,7 +82,7 @@ impl<K> Table<K> {
     /// A query for packs of an owner.
     fn sql(&self, which: &str) -> String {
         format!(
-            "SELECT first_id, pack FROM {} WHERE owner = ?1 AND {which}",
+            "SELECT first_id, pack FROM {} WHERE {OF_OWNER} AND {which}",
             self.name
         )
     }
@@ -96,11 +99,11 @@ impl<K> Table<K> {
     /// Where the first pack behind an id begins.
     fn next(&self, db: &Connection, owner: i64, id: &str) -> Result<Option<CompactString>> {
         let name = self.name;
-        let sql =
-            format!("SELECT first_id FROM {name} WHERE owner = ?1 AND first_id > ?2 ORDER BY 1 LIMIT 1");
-        db.prepare_cached(&sql)?
-            .query_row(params![owner, id], |line| text(line, 0))
-            .optional()
+        db.prepare_cached(&format!(
+            "SELECT first_id FROM {name} WHERE {OF_OWNER} AND first_id > ?2 ORDER BY first_id LIMIT 1"
+        ))?
+        .query_row(params![owner, id], |line| text(line, 0))
+        .optional()
     }
 
     /// Puts packs into the place of one.
@@ -110,7 +113,7 @@ impl<K> Table<K> {
             "INSERT OR REPLACE INTO {name} (owner, first_id, rows, pack) VALUES (?1, ?2, ?3, ?4)"
         ))?;
         for Pack { first, rows, bytes } in packs {
-            // What is there already is not written again: a second run mostly finds its links as they are.
+            // Where rows have come behind a full pack, that is as it was.
             let is_there = old
                 .as_ref()
                 .is_some_and(|(old, before)| old == *first && before == bytes);
@@ -122,14 +125,14 @@ impl<K> Table<K> {
         if let Some((old, _)) = old
             && packs.iter().all(|pack| *pack.first != old)
         {
-            tx.prepare_cached(&format!("DELETE FROM {name} WHERE owner = ?1 AND first_id = ?2"))?
+            tx.prepare_cached(&format!("DELETE FROM {name} WHERE {OF_OWNER} AND first_id = ?2"))?
                 .execute(params![owner, old.as_str()])?;
         }
         Ok(())
     }
 }
 
-impl<K: Kept + Clone> Table<K> {
+impl<K: Kept + Clone + PartialEq> Table<K> {
     /// What is kept of rows, in the order of `ids`, which may be any.
     pub(super) fn find(&self, db: &Connection, owner: i64, ids: &[CompactString]) -> Result<Vec<Option<K>>> {
         let mut found: Vec<Option<K>> = ids.iter().map(|_| None).collect();
@@ -246,8 +249,17 @@ impl<K: Kept + Clone> Table<K> {
             let kept: std::result::Result<Vec<Entry<K>>, _> = Rows::of(bytes).collect();
             let kept = kept.map_err(damaged)?;
             let behind_all = next.is_none() && kept.last().is_none_or(|(last, _)| last < id);
-            let all = merge(kept, &ids[at..at + here], |place, before| to(at + place, before));
-            self.replace(tx, owner, old, &pack_up(&all, behind_all))?;
+            let mut changed = false;
+            let all = merge(kept, &ids[at..at + here], |place, before| {
+                let was = before.clone();
+                let now = to(at + place, before);
+                changed |= was != now;
+                now
+            });
+            // A second run mostly finds its links as they are.
+            if changed {
+                self.replace(tx, owner, old, &pack_up(&all, behind_all))?;
+            }
             at += here;
         }
         Ok(())
@@ -556,6 +568,23 @@ mod tests {
             .unwrap();
         twin.change(&ids[100..], |at, _| Some(link(at + 100, false)));
         twin.check();
+    }
+
+    #[test]
+    fn statements_are_planned_once() {
+        let mut twin = Twin::new();
+        for from in 0..20 {
+            let ids: Vec<CompactString> = (from..from + 100).map(|n| id(n * 7 % 1_000)).collect();
+            let mut ordered = ids.clone();
+            ordered.sort_unstable();
+            twin.change(&ordered, |at, _| Some(link(at + from, false)));
+            LINKS.find(&twin.db, OWNER, &ids).unwrap();
+        }
+        for which in [NEAREST, FIRST] {
+            let statement = twin.db.prepare_cached(&LINKS.sql(which)).unwrap();
+            let again = statement.get_status(rusqlite::StatementStatus::RePrepare);
+            assert_eq!(again, 0, "{which}");
+        }
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn pack(tx: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// Packs what a query gives: owner, source id, and what `take` makes of the rest.
-fn pack_table<K: Kept + Clone>(
+fn pack_table<K: Kept + Clone + PartialEq>(
     tx: &Transaction<'_>,
     query: &str,
     table: &Table<K>,
