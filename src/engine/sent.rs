@@ -30,6 +30,7 @@ impl<'w> Marker<'w> {
     fn new(write: &'w Write) -> Self {
         let mut names = Vec::new();
         put(&mut names, write.object.as_bytes());
+        put_number(&mut names, write.fields.len());
         for field in &write.fields {
             put_name(&mut names, field);
         }
@@ -49,7 +50,10 @@ impl<'w> Marker<'w> {
                 continue;
             }
             if looping(at) {
-                all ^= alone(self.write, field, cell);
+                // Of a row that waits for it the second pass adds all of these.
+                if !row.later {
+                    all ^= alone(self.write, field, cell);
+                }
             } else {
                 put_number(&mut others, at);
                 put_value(&mut others, cell);

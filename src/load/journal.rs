@@ -132,16 +132,16 @@ pub(super) fn unpack(manifest: &[u8]) -> io::Result<Vec<Entry>> {
     let (mut last_id, mut last_traveller) = (CompactString::default(), CompactString::default());
     while !rest.is_empty() {
         let same = take_number(&mut rest).ok_or_else(broken)?;
-        let source_id = take_text(&mut rest, &last_id, same).ok_or_else(broken)?;
+        take_text(&mut rest, &mut last_id, same).ok_or_else(broken)?;
+        let source_id = last_id.clone();
         let traveller = match take_number(&mut rest).ok_or_else(broken)? {
             0 => None,
             1 => Some(source_id.clone()),
             same => {
-                last_traveller = take_text(&mut rest, &last_traveller, same - 2).ok_or_else(broken)?;
+                take_text(&mut rest, &mut last_traveller, same - 2).ok_or_else(broken)?;
                 Some(last_traveller.clone())
             }
         };
-        last_id = source_id.clone();
         entries.push(Entry { source_id, traveller });
     }
     Ok(entries)

@@ -54,20 +54,24 @@ pub(crate) fn take_number(rest: &mut &[u8]) -> Option<usize> {
     None
 }
 
-/// What [`put_text`] has written, behind its first number, which the caller has taken.
-pub(crate) fn take_text(rest: &mut &[u8], before: &str, same: usize) -> Option<CompactString> {
+/// What [`put_text`] has written, behind its first number, which the caller has taken. `text` is the text before, and
+/// becomes the one that is read.
+pub(crate) fn take_text(rest: &mut &[u8], text: &mut CompactString, same: usize) -> Option<()> {
     let more = take_number(rest)?;
     let (end, after) = rest.split_at_checked(more)?;
     *rest = after;
-    let beginning = before.as_bytes().get(..same)?;
-    // Mostly both are whole letters, and nothing has to be put together first.
-    if let (Some(beginning), Ok(end)) = (before.get(..same), std::str::from_utf8(end)) {
-        let mut text = CompactString::with_capacity(same + more);
-        text.push_str(beginning);
-        text.push_str(end);
-        return Some(text);
+    match std::str::from_utf8(end) {
+        Ok(end) if text.is_char_boundary(same) => {
+            text.truncate(same);
+            text.push_str(end);
+        }
+        // They differ inside a letter.
+        _ => {
+            let whole = [text.as_bytes().get(..same)?, end].concat();
+            *text = CompactString::from_utf8(whole).ok()?;
+        }
     }
-    CompactString::from_utf8([beginning, end].concat()).ok()
+    Some(())
 }
 
 #[cfg(test)]
@@ -86,7 +90,9 @@ mod tests {
                 out.push(7);
                 let mut rest = out.as_slice();
                 let same = take_number(&mut rest).unwrap() - add;
-                prop_assert_eq!(take_text(&mut rest, &before, same).unwrap(), text);
+                let mut read = CompactString::from(before);
+                take_text(&mut rest, &mut read, same).unwrap();
+                prop_assert_eq!(read, text);
                 prop_assert_eq!(rest, [7]);
             }
         }
@@ -104,7 +110,7 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..20), before in "[aä]{0,9}") {
             let mut rest = bytes.as_slice();
             if let Some(same) = take_number(&mut rest) {
-                let _ = take_text(&mut rest, &before, same);
+                let _ = take_text(&mut rest, &mut CompactString::from(before), same);
             }
         }
     }

@@ -775,3 +775,46 @@ fn vars_stand_in_queries_as_the_field_beside_them_wants() {
         }
     }
 }
+
+#[test]
+fn a_row_of_which_one_parent_waits_is_marked_whole() {
+    let runtime = runtime();
+    let peer = "      Peer__c: { type: Lookup(Account) }\n";
+    let src = Org::start(
+        &runtime,
+        "src",
+        &format!(
+            "seed: 2\nsobjects:\n  Account:\n    fields:\n{peer}records:\n  - object: Account\n    rows: [{{ Name: A1 }}]\n"
+        ),
+    );
+    let dst = Org::start(&runtime, "dst", &target(peer));
+    let project = Project::new(&src, &dst);
+    project.write(
+        "a.yaml",
+        "version: 1\nfrom: src\nto: dst\npolicy: { compare: sent }\nsteps:\n  accounts:\n    source: { object: Account }\n    target: { object: Account, key: Legacy_Id__c }\n    copy: [Name]\n    map:\n      Legacy_Id__c: Id\n      ParentId: { ref: accounts, of: ParentId }\n      Peer__c: { ref: accounts, of: Peer__c }\n",
+    );
+    let run = |expected: [u64; 3]| {
+        let report = project.run_pipeline("a.yaml", &[], 0);
+        let found = ["created", "updated", "unchanged"].map(|what| report.count("accounts", what));
+        assert_eq!(found, expected);
+    };
+    run([1, 0, 0]);
+    // The parent is known already, the peer comes behind the row.
+    let parent = src.id("Account", "Name", "A1");
+    let new = "/sobjects/Account";
+    src.ask(
+        &runtime,
+        Method::POST,
+        new,
+        &json!({ "Name": "A2", "ParentId": parent }),
+    );
+    src.ask(&runtime, Method::POST, new, &json!({ "Name": "A3" }));
+    let row = format!("{new}/{}", src.id("Account", "Name", "A2"));
+    let peer = src.id("Account", "Name", "A3");
+    src.ask(&runtime, Method::PATCH, &row, &json!({ "Peer__c": peer }));
+    run([2, 0, 1]);
+    let there = dst.dump("Account", "Name");
+    assert_eq!(there["A2"]["ParentId"], there["A1"]["Id"]);
+    assert_eq!(there["A2"]["Peer__c"], there["A3"]["Id"]);
+    run([0, 0, 3]);
+}

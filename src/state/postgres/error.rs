@@ -101,6 +101,16 @@ pub enum ServerError {
         /// Ours.
         known: i64,
     },
+    /// The schema was made by an older orgferry, and a run of that is going on.
+    #[error("the state in schema `{schema}` of `{at}` is in use by a run of an older orgferry: {by}")]
+    InUse {
+        /// The database.
+        at: String,
+        /// The schema.
+        schema: String,
+        /// The run.
+        by: String,
+    },
     /// The server cannot hold what state holds.
     #[error("`{at}` cannot hold state: {found}")]
     Unfit {
@@ -180,6 +190,10 @@ impl ServerError {
             }
             ServerError::Newer { .. } => {
                 "update orgferry, or name another schema: `state: { postgres: ..., schema: NAME }`".to_owned()
+            }
+            ServerError::InUse { .. } => {
+                "wait until it has ended, or stop it there and `resume` it here: the tables are brought up to date then"
+                    .to_owned()
             }
             ServerError::Unfit { .. } => {
                 "PostgreSQL 12 or newer is needed, with a database made by `CREATE DATABASE ... ENCODING 'UTF8' \

@@ -203,6 +203,20 @@ async fn holder(session: &mut Session, key: i64) -> Result<Option<String>, Error
     }))
 }
 
+/// A run that has a place in the schema and whose process is still there.
+pub(super) async fn any(session: &mut Session) -> Result<Option<String>, Error> {
+    let row = session
+        .row(
+            "SELECT p.run FROM places p JOIN pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
+              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+              AND l.classid::bigint = ((p.key >> 32) & 4294967295) AND l.objid::bigint = (p.key & 4294967295) \
+             ORDER BY p.run LIMIT 1",
+            &[],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 /// Of some runs that have not ended, those whose process is still there.
 pub(super) async fn living(
     session: &mut Session,

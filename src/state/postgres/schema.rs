@@ -2,7 +2,7 @@
 
 use tokio_postgres::Error;
 
-use super::{ServerError, error::Asked, error::words, key_of, session::Session};
+use super::{ServerError, error::Asked, error::words, key_of, place, session::Session};
 
 /// The version that this code writes.
 pub(super) const VERSION: i64 = 2;
@@ -143,6 +143,17 @@ pub(super) async fn look(session: &mut Session, asked: &Asked<'_>) -> Result<Fou
             found,
             known: VERSION,
         }),
+        // What it writes would be missing in the tables that it does not know.
+        Some(found)
+            if found < VERSION
+                && let Some(by) = place::any(session).await.map_err(fail)? =>
+        {
+            Err(ServerError::InUse {
+                at: asked.at.to_owned(),
+                schema: asked.schema.to_owned(),
+                by,
+            })
+        }
         Some(found) => Ok(Found::Version(found)),
         None => Err(ServerError::Foreign {
             at: asked.at.to_owned(),
@@ -190,9 +201,7 @@ async fn make(session: &mut Session, schema: &str) -> Result<(), Error> {
     }
     if version(session).await? == Some(1) {
         session.batch(VERSION_2).await?;
-        session
-            .batch(&format!("UPDATE orgferry_state SET version = {VERSION}"))
-            .await?;
+        session.batch("UPDATE orgferry_state SET version = 2").await?;
     }
     Ok(())
 }

@@ -251,6 +251,7 @@ fn tables_of_the_first_version_are_taken_over() {
         let asked = format!("SELECT count(*), max(target_id) FROM {schema}.newest_links");
         place.0.sql("postgres", &asked)
     };
+    let running = place.store();
     {
         let store = place.store();
         let step = store.begin_step("r1", "accounts").expect("a step");
@@ -262,6 +263,17 @@ fn tables_of_the_first_version_are_taken_over() {
     assert_eq!(kept(), "256|t0299");
     let back = format!("DROP TABLE {schema}.newest_links; UPDATE {schema}.orgferry_state SET version = 1");
     place.0.sql("postgres", &back);
+    // What a run of the older version writes would be missing.
+    let held = running.hold(&run("r1")).expect("a place");
+    let error = Postgres::open(&SecretString::from(place.0.url("postgres")), schema)
+        .err()
+        .expect("it is in use");
+    let told = error.to_string();
+    assert!(
+        told.ends_with("is in use by a run of an older orgferry: r1"),
+        "{told}"
+    );
+    drop(held);
     let store = place.store();
     assert_eq!(kept(), "256|t0299");
     // Each call adds its newest, and takes away what is older than those that were there.

@@ -106,7 +106,7 @@ fn park(tx: &Transaction<'_>, step: StepRun, piece: Piece<'_>) -> Result<()> {
     )?;
     let mut unpark = tx.prepare_cached("DELETE FROM parked_rows WHERE step_run = ?1 AND source_id = ?2")?;
     // Most steps have parked nothing: then no row needs a look.
-    let may_unpark: bool = tx
+    let mut may_unpark: bool = tx
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM parked_rows WHERE step_run = ?1)")?
         .query_row([step.0], |row| row.get(0))?;
     for (id, result) in piece.ids.iter().zip(piece.results) {
@@ -125,6 +125,7 @@ fn park(tx: &Transaction<'_>, step: StepRun, piece: Piece<'_>) -> Result<()> {
                 reason.map_or("", |r| r.help.as_str()),
                 row,
             ])?;
+            may_unpark = true;
         } else if may_unpark {
             unpark.execute(params![step.0, id.as_str()])?;
         }

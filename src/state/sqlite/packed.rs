@@ -18,6 +18,9 @@ pub(super) trait Kept: Sized {
 
     /// `None`: the bytes are not its.
     fn take(rest: &mut Unpacker<'_>) -> Option<Self>;
+
+    /// Goes past it, to the next row.
+    fn skip(rest: &mut Unpacker<'_>) -> Option<()>;
 }
 
 /// A row's record, and the mark of what it was last sent.
@@ -50,6 +53,16 @@ impl Kept for Link {
                 _ => return None,
             },
         })
+    }
+
+    fn skip(rest: &mut Unpacker<'_>) -> Option<()> {
+        let form = rest.byte()?;
+        rest.next_record()?;
+        match form {
+            0 => Some(()),
+            Link::MARKED => rest.chunk::<16>().map(drop),
+            _ => None,
+        }
     }
 }
 
@@ -99,6 +112,13 @@ impl Kept for Ended {
             },
         })
     }
+
+    fn skip(rest: &mut Unpacker<'_>) -> Option<()> {
+        match Ended::form(rest.byte()?)? {
+            (_, true) => rest.next_record(),
+            (_, false) => Some(()),
+        }
+    }
 }
 
 /// The row that became a record, under the record's Id.
@@ -111,6 +131,10 @@ impl Kept for Row {
 
     fn take(rest: &mut Unpacker<'_>) -> Option<Self> {
         rest.record().map(Row)
+    }
+
+    fn skip(rest: &mut Unpacker<'_>) -> Option<()> {
+        rest.next_record()
     }
 }
 
@@ -167,9 +191,8 @@ impl Unpacker<'_> {
         }
     }
 
-    fn id(&mut self) -> Option<CompactString> {
-        self.last_id = text(&mut self.bytes, &self.last_id)?;
-        Some(self.last_id.clone())
+    fn next_id(&mut self) -> Option<()> {
+        next_text(&mut self.bytes, &mut self.last_id)
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -178,8 +201,12 @@ impl Unpacker<'_> {
         Some(*byte)
     }
 
+    fn next_record(&mut self) -> Option<()> {
+        next_text(&mut self.bytes, &mut self.last_record)
+    }
+
     fn record(&mut self) -> Option<CompactString> {
-        self.last_record = text(&mut self.bytes, &self.last_record)?;
+        self.next_record()?;
         Some(self.last_record.clone())
     }
 
@@ -198,9 +225,10 @@ impl Unpacker<'_> {
     }
 }
 
-fn text(bytes: &mut &[u8], before: &str) -> Option<CompactString> {
+/// Makes the next text of the one before.
+fn next_text(bytes: &mut &[u8], last: &mut CompactString) -> Option<()> {
     let same = take_number(bytes)?;
-    take_text(bytes, before, same)
+    take_text(bytes, last, same)
 }
 
 /// The rows of a pack, in their order; an error where its bytes are none, and then nothing more.
@@ -220,6 +248,22 @@ impl<'p, K: Kept> Rows<'p, K> {
             kept: PhantomData,
         }
     }
+
+    /// Goes on to the first row that is not before `id`: its id, and what is kept of it.
+    pub(super) fn seek(&mut self, id: &str) -> Result<Option<(&str, K)>, Damaged> {
+        let rest = &mut self.rest;
+        loop {
+            if rest.bytes.is_empty() {
+                return Ok(None);
+            }
+            rest.next_id().ok_or(Damaged)?;
+            if *rest.last_id >= *id {
+                let kept = K::take(rest).ok_or(Damaged)?;
+                return Ok(Some((&rest.last_id, kept)));
+            }
+            K::skip(rest).ok_or(Damaged)?;
+        }
+    }
 }
 
 impl<K: Kept> Iterator for Rows<'_, K> {
@@ -229,10 +273,11 @@ impl<K: Kept> Iterator for Rows<'_, K> {
         if self.rest.bytes.is_empty() {
             return None;
         }
-        let row = self.rest.id().zip(K::take(&mut self.rest));
-        if row.is_none() {
-            self.rest.bytes = &[];
+        let rest = &mut self.rest;
+        let kept = rest.next_id().and_then(|()| K::take(rest));
+        if kept.is_none() {
+            rest.bytes = &[];
         }
-        Some(row.ok_or(Damaged))
+        Some(kept.map(|kept| (rest.last_id.clone(), kept)).ok_or(Damaged))
     }
 }

@@ -145,8 +145,11 @@ impl<K: Kept + Clone + PartialEq> Table<K> {
         let mut last_read = None;
         while let [(id, _), ..] = rest {
             let mut lines = nearest.query(params![owner, id])?;
-            let line = lines.next()?.filter(|line| last_read != text(line, 0).ok());
-            let Some(line) = line else {
+            let line = match lines.next()? {
+                Some(line) => Some((text(line, 0)?, line)),
+                None => None,
+            };
+            let Some((first, line)) = line.filter(|(first, _)| last_read.as_ref() != Some(first)) else {
                 // It is in front of all packs, or behind the rows of the one that was read last. So are all others up to
                 // the next pack.
                 let Some(next) = self.next(db, owner, id)? else {
@@ -155,9 +158,11 @@ impl<K: Kept + Clone + PartialEq> Table<K> {
                 rest = &rest[rest.partition_point(|(id, _)| **id < *next)..];
                 continue;
             };
-            last_read = Some(text(line, 0)?);
-            for row in rows::<K>(line)? {
-                let (row, kept) = row?;
+            last_read = Some(first);
+            let mut rows = Rows::<K>::of(pack(line)?);
+            while let [(id, _), ..] = rest
+                && let Some((row, kept)) = rows.seek(id).map_err(damaged)?
+            {
                 while let [(id, _), more @ ..] = rest
                     && **id < *row
                 {
@@ -168,9 +173,6 @@ impl<K: Kept + Clone + PartialEq> Table<K> {
                 {
                     found[*at] = Some(kept.clone());
                     rest = more;
-                }
-                if rest.is_empty() {
-                    break;
                 }
             }
         }

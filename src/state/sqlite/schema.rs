@@ -5,8 +5,8 @@ use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
 
 use super::{
     database, newest,
-    packed::{Kept, Link},
-    packs::{LINKS, OUTCOMES, Table},
+    packed::Link,
+    packs::{LINKS, OUTCOMES},
     store::{optional_text, outcome_at, text},
 };
 use crate::state::{Ended, LinkSet, SentMark, StateError};
@@ -109,12 +109,12 @@ CREATE TABLE link_packs (
     owner INTEGER NOT NULL, first_id TEXT NOT NULL, rows INTEGER NOT NULL, pack BLOB NOT NULL,
     PRIMARY KEY (owner, first_id)
 ) WITHOUT ROWID, STRICT;
-ALTER TABLE newest_links RENAME TO unpacked_newest_links;
+DROP TABLE newest_links;
 CREATE TABLE newest_links (link_set INTEGER PRIMARY KEY, pack BLOB NOT NULL) STRICT;
 ";
 
 /// What version 5 has packed.
-const UNPACKED: &str = "DROP TABLE outcomes; DROP TABLE links; DROP TABLE unpacked_newest_links;";
+const UNPACKED: &str = "DROP TABLE outcomes; DROP TABLE links;";
 
 /// What leads from each version to the next, from an empty file on.
 pub(super) const STEPS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
@@ -143,49 +143,45 @@ pub(super) fn bring_up(connection: &mut Connection) -> rusqlite::Result<()> {
 fn pack(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     let outcomes =
         "SELECT step_run, source_id, outcome, target_id FROM outcomes ORDER BY step_run, source_id";
-    pack_table(tx, outcomes, &OUTCOMES, |row| {
+    let ended = |row: &Row<'_>| {
         Ok(Ended {
             outcome: outcome_at(row, 2)?,
             target_id: optional_text(row, 3)?,
         })
+    };
+    pack_table(tx, outcomes, ended, |step, ids, ended| {
+        OUTCOMES.change(tx, step, ids, |at, _| Some(ended[at].clone()))
     })?;
     let links = "SELECT link_set, source_id, target_id, sent FROM links ORDER BY link_set, source_id";
-    pack_table(tx, links, &LINKS, |row| {
+    let link = |row: &Row<'_>| {
         let sent: Option<[u8; 16]> = row.get(3)?;
         Ok(Link {
             target_id: text(row, 2)?,
             sent: sent.map(|mark| SentMark(u128::from_be_bytes(mark))),
         })
-    })?;
-    let mut all =
-        tx.prepare("SELECT link_set, source_id, target_id FROM unpacked_newest_links ORDER BY 1")?;
-    let all = all.query_map([], |row| Ok((row.get(0)?, (text(row, 1)?, text(row, 2)?))))?;
-    let all: Vec<(i64, (CompactString, CompactString))> = all.collect::<rusqlite::Result<_>>()?;
-    for of_one in all.chunk_by(|a, b| a.0 == b.0) {
-        newest::learn(
-            tx,
-            LinkSet(of_one[0].0),
-            of_one.iter().map(|(_, (row, record))| (record, row)),
-        )?;
-    }
-    Ok(())
+    };
+    pack_table(tx, links, link, |set, ids, links| {
+        LINKS.change(tx, set, ids, |at, _| Some(links[at].clone()))?;
+        let records = links.iter().map(|link| &link.target_id);
+        newest::learn(tx, LinkSet(set), records.zip(ids))
+    })
 }
 
-/// Packs what a query gives: owner, source id, and what `take` makes of the rest.
-fn pack_table<K: Kept + Clone + PartialEq>(
+/// Packs what a query gives: owner, source id, and what `take` makes of the rest. `put` takes rows of one owner.
+fn pack_table<K>(
     tx: &Transaction<'_>,
     query: &str,
-    table: &Table<K>,
     take: impl Fn(&Row<'_>) -> rusqlite::Result<K>,
+    put: impl Fn(i64, &[CompactString], &[K]) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
     let mut all = tx.prepare(query)?;
     let mut rows = all.query([])?;
-    let (mut owner, mut ids, mut kept) = (0, Vec::new(), Vec::<K>::new());
+    let (mut owner, mut ids, mut kept) = (0, Vec::new(), Vec::new());
     loop {
         let row = rows.next()?;
         let of: Option<i64> = row.map(|row| row.get(0)).transpose()?;
         if of != Some(owner) || ids.len() == PIECE {
-            table.change(tx, owner, &ids, |at, _| Some(kept[at].clone()))?;
+            put(owner, &ids, &kept)?;
             ids.clear();
             kept.clear();
         }

@@ -255,7 +255,8 @@ fn rows_of_a_version_before_are_packed_whole() {
     let path = dir.path().join("state.db");
     let id = |n: usize| CompactString::from(format!("row {n:05}"));
     let outcome = |of: i64, n: usize| Outcome::ALL[(n + of as usize) % 6];
-    let record = |of: i64, n: usize| (n % 5 > 0).then(|| CompactString::from(format!("t{of}{n:05}")));
+    // Two rows become one record.
+    let record = |of: i64, n: usize| (n % 5 > 0).then(|| CompactString::from(format!("t{of}{:05}", n / 2)));
     let mark = |n: usize| n.is_multiple_of(3).then_some(SentMark(n as u128 + 7));
     let mut old = of_version(&path, 4);
     let tx = old.transaction().unwrap();
@@ -288,8 +289,8 @@ fn rows_of_a_version_before_are_packed_whole() {
             }
         }
         tx.execute(
-            "INSERT INTO newest_links SELECT link_set, target_id, source_id FROM links WHERE link_set = ?1 \
-             ORDER BY target_id DESC LIMIT 256",
+            "INSERT OR REPLACE INTO newest_links SELECT link_set, target_id, source_id FROM links \
+             WHERE link_set = ?1 ORDER BY target_id DESC LIMIT 256",
             [of],
         )
         .unwrap();

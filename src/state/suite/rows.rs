@@ -372,13 +372,15 @@ pub(crate) fn links_are_found_by_their_records_and_from_the_newest_on(store: &dy
     let one = ["x", "y", "z"].map(|id| result(id, Outcome::Unchanged, Some("001T0A")));
     store.record(step, other, &one, &[]).unwrap();
     let mut rows: Vec<_> = store
-        .newest_links(other, None, 200)
+        .newest_links(other, None, 4)
         .unwrap()
         .into_iter()
         .map(|(row, _)| row)
         .collect();
     rows.sort_unstable();
     assert_eq!(rows, ["e", "x", "y", "z"]);
+    // Also where nothing but the newest is looked at.
+    assert_eq!(store.newest_links(other, None, 3).unwrap().len(), 3);
     store.unlink(other, &ids(&["x", "y", "z"])).unwrap();
     // Of many the newest are found, also when some of them are gone or have become others since.
     let id = |n: usize| format!("001U{n:05}");
