@@ -119,7 +119,7 @@ mod tests {
     fn what_is_in_common_is_told_to_the_byte() {
         for length in 0..40 {
             let a = vec![b'a'; length];
-            assert_eq!(same_bytes(&a, &vec![b'a'; 50]), length);
+            assert_eq!(same_bytes(&a, &[b'a'; 50]), length);
             for at in 0..length {
                 let mut b = a.clone();
                 b[at] = b'b';

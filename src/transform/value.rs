@@ -225,7 +225,10 @@ fn from_table<'m>(table: &Table, input: Value, otherwise: &'m Missing, field: &s
     let text = input.as_text().unwrap_or_default();
     match table.entries.get(text) {
         Some(value) => Raw::Value(value.clone()),
-        None => missing(&text.to_owned(), input),
+        None => {
+            let text = text.to_owned();
+            missing(&text, input)
+        }
     }
 }
 

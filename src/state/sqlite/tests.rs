@@ -256,7 +256,8 @@ fn rows_of_a_version_before_are_packed_whole() {
     let id = |n: usize| CompactString::from(format!("row {n:05}"));
     let outcome = |of: i64, n: usize| Outcome::ALL[(n + of as usize) % 6];
     // Two rows become one record.
-    let record = |of: i64, n: usize| (n % 5 > 0).then(|| CompactString::from(format!("t{of}{:05}", n / 2)));
+    let record =
+        |of: i64, n: usize| (!n.is_multiple_of(5)).then(|| CompactString::from(format!("t{of}{:05}", n / 2)));
     let mark = |n: usize| n.is_multiple_of(3).then_some(SentMark(n as u128 + 7));
     let mut old = of_version(&path, 4);
     let tx = old.transaction().unwrap();
