@@ -6,7 +6,7 @@
 use compact_str::{CompactString, format_compact};
 
 use super::{
-    first_pass::{Mapped, line, parked},
+    mapped::{Mapped, line, parked},
     shared::Shared,
 };
 use crate::{
@@ -22,6 +22,12 @@ use crate::{
 pub(super) fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result<(), StateError> {
     let plan = &shared.plan.steps[step];
     let book = &shared.books[step];
+    // What is only matched overwrites nothing: several rows may be one record.
+    let claims_keys =
+        plan.write.operation != Operation::Match && plan.write.key.as_ref().is_some_and(|key| !key.distinct);
+    if !claims_keys && !ids_may_repeat(plan) {
+        return Ok(());
+    }
     let rows = std::mem::take(&mut mapped.ready);
     let mut fresh_ids = vec![true; rows.len()];
     if ids_may_repeat(plan) {
@@ -46,12 +52,7 @@ pub(super) fn claim(shared: &Shared, step: usize, mapped: &mut Mapped) -> Result
             result.source_id = own;
         }
     }
-    // What is only matched overwrites nothing: several rows may be one record.
-    let key_of = |row: &WriteRow| match plan.write.operation {
-        Operation::Match => None,
-        _ if plan.write.key.as_ref().is_some_and(|key| key.distinct) => None,
-        _ => row.claim(&plan.write),
-    };
+    let key_of = |row: &WriteRow| claims_keys.then(|| row.claim(&plan.write)).flatten();
     let mut placed = Vec::with_capacity(rows.len());
     for (mut row, fresh) in rows.into_iter().zip(fresh_ids) {
         if fresh {

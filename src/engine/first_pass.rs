@@ -1,9 +1,8 @@
 //! Extraction, transformation and loading of one step, at the same time, in bounded batches. How rows are sent is said in
 //! `writing`.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use compact_str::{CompactString, format_compact};
 use tokio::{
     sync::mpsc,
     task::{JoinError, JoinHandle},
@@ -11,28 +10,24 @@ use tokio::{
 
 use super::{
     EngineError,
-    answers::resolve,
     checks::{self, Gate},
-    claim::{Origin, claim, ids_may_repeat, nameless},
-    each::{self, Entries},
+    each::Entries,
     handover,
     look_first::look_first,
-    recall, reconcile, retry,
-    rows::{Divided, divide},
-    sent,
-    shared::{Phase, Shared, blocking},
+    mapped::{answer, map, parked, unanswered},
+    recall, retry, sent,
+    shared::{Halting, Phase, Shared},
     writing::{Ready, load},
 };
 use crate::{
     event::Event,
     extract::{self, ExtractError},
-    load::{Remembered, WriteRow, prepare},
-    pipeline::{expr::Context, model::Nulls},
-    plan::{PlanStep, ReadFrom, RowIdPlan},
-    record::{Batch, Outcome, ParkReason, Row, RowResult},
+    load::{Remembered, WriteRow},
+    plan::PlanStep,
+    record::{Batch, Outcome, RowResult},
     salesforce::JobInfo,
-    state::{ParkedRow, StepStage},
-    transform::{Cell, Known, Mapping, RowEnd},
+    state::StepStage,
+    transform::{Known, RowEnd},
 };
 
 /// Lookups whose answers are kept between batches; beyond, they are asked again.
@@ -63,13 +58,18 @@ pub(super) async fn run(
     let (batches, incoming) = mpsc::channel(2);
     let (mapped, settling) = mpsc::channel(MOST_ASKED);
     let (ready, outgoing) = mpsc::channel(2);
+    // Taking answers apart and packing what is sent cost time, and are tasks of their own: neither waits for the other.
+    let (reading, loading) = (Arc::clone(shared), Arc::clone(shared));
+    let reading = tokio::spawn(async move { extract(&reading, step, ahead, batches).await });
+    let loading = tokio::spawn(async move { load(&loading, step, outgoing).await });
     // All run to their end even when one fails: what is in flight has to be written down.
     let (read, transformed, settled, loaded) = tokio::join!(
-        extract(shared, step, ahead, batches),
+        reading,
         transform(shared, step, incoming, mapped),
         pass_on(shared, settling, ready),
-        load(shared, step, outgoing),
+        loading,
     );
+    let (read, loaded) = (joined(read), joined(loaded));
     // A stage that stops because another one failed says `Interrupted`; the cause is what counts.
     let cause = [loaded, settled, transformed, read]
         .into_iter()
@@ -94,6 +94,9 @@ async fn extract(
     ahead: Option<JobInfo>,
     batches: mpsc::Sender<Batch>,
 ) -> Result<(), EngineError> {
+    // Should it break, the others must not take the end of the rows for the end of the source: they hear of it before
+    // their channel ends.
+    let mut halting = Halting::new(shared);
     let plan = &shared.plan.steps[step];
     let from = shared.source(&plan.read)?;
     let mut take = |batch: Batch| {
@@ -130,9 +133,7 @@ async fn extract(
         };
         end = extract::read(&read, from, &shared.vars, &halted, &restarted, &mut take).await;
     }
-    if end.is_err() {
-        shared.halt();
-    }
+    halting.armed = end.is_err();
     end.map_err(|error| of_source(plan, error))
 }
 
@@ -191,6 +192,7 @@ async fn transform_all(
         }
         false => Gate::of(shared, step).await?,
     };
+    let mut ask_first = false;
     while let Some(batch) = incoming.recv().await {
         let mut entries = Entries::new(batch.rows);
         loop {
@@ -207,18 +209,22 @@ async fn transform_all(
             if rows.is_empty() {
                 continue;
             }
-            let mut rows = Arc::new(rows);
-            known = answer(shared, step, &mapping, &rows, known, false).await?;
-            if shared.retry.is_some() {
-                let asked = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
-                rows = Arc::new(retry::only_chosen(shared, step, &mapping, asked, &known, true));
-            }
+            let rows = match shared.retry {
+                None => rows,
+                // Which of them are chosen an answer may have to tell.
+                Some(_) => {
+                    let rows = Arc::new(rows);
+                    known = answer(shared, step, &mapping, &rows, known, false).await?;
+                    let rows = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
+                    retry::only_chosen(shared, step, &mapping, rows, &known, true)
+                }
+            };
             let count = rows.len() as u64;
             if plan.each.is_some() || shared.retry.is_some() {
                 shared.read(step, count);
             }
             shared.mapped(step, count);
-            let (divided, again) = map(shared, step, &mapping, rows, known).await?;
+            let (divided, again) = map(shared, step, &mapping, rows, known, &mut ask_first).await?;
             known = again;
             let mut rows = divided.fresh;
             if !divided.remembered.is_empty() {
@@ -312,246 +318,29 @@ async fn pass_on(
     result
 }
 
-/// Gathers the answers that a batch needs.
-pub(super) async fn answer(
-    shared: &Arc<Shared>,
-    step: usize,
-    mapping: &Arc<Mapping>,
-    rows: &Arc<Vec<Row>>,
-    mut known: Known,
-    last: bool,
-) -> Result<Known, EngineError> {
-    // A form inside a form asks only when the inner one is answered; each round goes one deeper.
-    for _ in 0..mapping.rounds() {
-        let (mapping, rows, shared_too) = (Arc::clone(mapping), Arc::clone(rows), Arc::clone(shared));
-        known = blocking(move || {
-            for row in rows.iter() {
-                mapping.ask(&context(&shared_too, &shared_too.plan.steps[step], row), &known);
-            }
-            Ok(known)
-        })
-        .await?;
-        let demands = known.take_demands();
-        if demands.is_empty() {
-            break;
-        }
-        resolve(shared, step, demands, &mut known, last).await?;
-    }
-    Ok(known)
-}
-
-pub(super) fn context<'a>(
-    shared: &'a Shared,
-    plan: &PlanStep,
-    row: &'a [crate::record::Value],
-) -> Context<'a> {
-    let (item, item_number) = each::item(plan, row);
-    Context {
-        row,
-        vars: &shared.vars,
-        run: &shared.run,
-        item,
-        item_number,
-    }
-}
-
-/// What mapping a batch gives.
-#[derive(Default)]
-pub(super) struct Mapped {
-    pub(super) ready: Vec<WriteRow>,
-    pub(super) ended: Vec<RowResult>,
-    /// What tells the rows of `ended` apart, where their ids may not.
-    pub(super) origins: Vec<Origin>,
-    pub(super) parked: Vec<ParkedRow>,
-    /// Ids of rows that have none of their own.
-    pub(super) nameless: HashSet<CompactString>,
-    stop: Option<(CompactString, ParkReason)>,
-}
-
-async fn map(
-    shared: &Arc<Shared>,
-    step: usize,
-    mapping: &Arc<Mapping>,
-    rows: Arc<Vec<Row>>,
-    known: Known,
-) -> Result<(Divided, Known), EngineError> {
-    let (mapping, shared_too) = (Arc::clone(mapping), Arc::clone(shared));
-    let (mut divided, stop, known) = blocking(move || {
-        let shared = shared_too;
-        let mut mapped = Mapped::default();
-        // Nobody else holds the rows any more: they move into what is written.
-        let rows = Arc::try_unwrap(rows).unwrap_or_else(|rows| rows.to_vec());
-        for row in rows {
-            map_row(&shared, step, &mapping, row, &known, &mut mapped);
-        }
-        claim(&shared, step, &mut mapped)?;
-        let stop = mapped.stop.take();
-        Ok((divide(&shared, step, mapped)?, stop, known))
-    })
-    .await?;
-    shared.skipped(step, divided.skipped);
-    let (ended, parked) = (
-        std::mem::take(&mut divided.ended),
-        std::mem::take(&mut divided.parked),
-    );
-    shared.record(step, Phase::Mapped, ended, parked).await?;
-    match stop {
-        Some((source_id, reason)) => Err(EngineError::RowStopped {
-            step: shared.plan.steps[step].name.clone(),
-            source_id: source_id.to_string(),
-            reason: Box::new(reason),
-        }),
-        None => Ok((divided, known)),
-    }
-}
-
-fn map_row(shared: &Shared, step: usize, mapping: &Mapping, row: Row, known: &Known, mapped: &mut Mapped) {
-    let plan = &shared.plan.steps[step];
-    let context = context(shared, plan, &row);
-    let end = match each::failure(shared, plan, &row) {
-        Some(reason) => RowEnd::Parked(reason),
-        None => mapping.map(&context, known, false),
-    };
-    reconcile::count(shared, step, &end, &context, known);
-    let cells = match &end {
-        RowEnd::Mapped(cells) => Some(cells.as_slice()),
-        _ => None,
-    };
-    let id = row_id(plan, &context, cells, mapping, known)
-        .or_else(|| line(plan, &row))
-        .unwrap_or_else(|| {
-            let id = nameless(&row);
-            mapped.nameless.insert(id.clone());
-            id
-        });
-    let end_here = |mapped: &mut Mapped, id: CompactString, row: &Row, reason: Option<ParkReason>| {
-        if ids_may_repeat(plan) {
-            mapped.origins.push(Origin::of(plan, row));
-        }
-        mapped.ended.push(match reason {
-            Some(reason) => {
-                mapped.parked.push(shared.parked_row(plan, &id, row));
-                parked(id, None, reason)
-            }
-            None => RowResult {
-                source_id: id,
-                target_id: None,
-                outcome: Outcome::Filtered,
-                reason: None,
-            },
-        });
-    };
-    match end {
-        RowEnd::Mapped(cells) if let Some(reason) = checks::look(shared, step, &cells) => {
-            end_here(mapped, id, &row, Some(reason));
-        }
-        RowEnd::Mapped(cells) => match prepare(id, row, cells, &plan.write, nulls(plan)) {
-            Ok(ready) => mapped.ready.push(ready),
-            Err(refused) => {
-                let (id, row, reason) = *refused;
-                end_here(mapped, id, &row, Some(reason));
-            }
-        },
-        RowEnd::Filtered => end_here(mapped, id, &row, None),
-        RowEnd::Parked(reason) => end_here(mapped, id, &row, Some(reason)),
-        RowEnd::Stop(reason) => {
-            mapped.stop.get_or_insert((id.clone(), reason.clone()));
-            end_here(mapped, id, &row, Some(reason));
-        }
-        RowEnd::Pending => end_here(mapped, id, &row, Some(unanswered())),
-    }
-}
-
-/// In a file null is null: there is nothing to be kept.
-fn nulls(plan: &PlanStep) -> Nulls {
-    match plan.write.file {
-        Some(_) => Nulls::Clear,
-        None => plan.policy.nulls,
-    }
-}
-
-/// The line of a file's row, which tells it apart where nothing else does.
-pub(super) fn line(plan: &PlanStep, row: &Row) -> Option<CompactString> {
-    let ReadFrom::File { line, .. } = plan.read.from else {
-        return None;
-    };
-    Some(format_compact!("#{}", row.get(line)?.as_text()?))
-}
-
-pub(super) fn row_id(
-    plan: &PlanStep,
-    context: &Context<'_>,
-    cells: Option<&[Cell]>,
-    mapping: &Mapping,
-    known: &Known,
-) -> Option<CompactString> {
-    let part = |at: usize| {
-        // A row that is parked for another field has its key all the same.
-        let cell = match cells {
-            Some(cells) => cells.get(at).cloned(),
-            None => mapping.one(at, context, known),
-        };
-        match cell? {
-            Cell::Value(value) => value.as_text().map(CompactString::from),
-            _ => None,
-        }
-    };
-    let key = || {
-        let fields = &plan.write.key.as_ref()?.fields;
-        if let [field] = fields.as_slice() {
-            return part(field.at);
-        }
-        let parts: Vec<CompactString> = fields
-            .iter()
-            .map(|field| part(field.at).unwrap_or_default())
-            .collect();
-        parts
-            .iter()
-            .any(|part| !part.is_empty())
-            .then(|| parts.join("/").into())
-    };
-    // The target's key tells entries apart by itself.
-    let placed = |id: CompactString| match &plan.each {
-        Some(each) if each.placed && context.item_number > 0 => {
-            format_compact!("{id}/{}", context.item_number)
-        }
-        _ => id,
-    };
-    match &plan.row_id {
-        RowIdPlan::Expr(expr) => expr
-            .eval(context)
-            .ok()?
-            .as_text()
-            .map(crate::record::id18)
-            .map(placed),
-        RowIdPlan::Key => key(),
-        RowIdPlan::ColumnOrKey(column) => context
-            .row
-            .get(*column)
-            .and_then(|v| v.as_text())
-            .map(crate::record::id18)
-            .map(placed)
-            .or_else(key),
-    }
-}
-
 /// Rows whose mapping failed in a field that is sent only when a record is created, or only when it is updated, end
 /// here if it is: what is done with each row is known now.
 async fn settle_held(
     shared: &Arc<Shared>,
     step: usize,
-    rows: Vec<WriteRow>,
+    mut rows: Vec<WriteRow>,
 ) -> Result<Vec<WriteRow>, EngineError> {
     let plan = &shared.plan.steps[step];
-    let (mut ready, mut ended, mut aside) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
+    let mut ends = Vec::new();
+    let held = rows.extract_if(.., |row| match row.settle_held(&plan.write) {
+        None | Some(RowEnd::Mapped(_)) => false,
+        Some(end) => {
+            ends.push(end);
+            true
+        }
+    });
+    let held: Vec<WriteRow> = held.collect();
+    let (mut ended, mut aside) = (Vec::new(), Vec::new());
     let mut stop = None;
-    for mut row in rows {
-        let reason = match row.settle_held(&plan.write) {
-            None | Some(RowEnd::Mapped(_)) => {
-                ready.push(row);
-                continue;
-            }
-            Some(RowEnd::Filtered) => {
+    for (row, end) in held.into_iter().zip(ends) {
+        let reason = match end {
+            RowEnd::Mapped(_) => continue,
+            RowEnd::Filtered => {
                 ended.push(RowResult {
                     source_id: row.source_id,
                     target_id: None,
@@ -560,9 +349,9 @@ async fn settle_held(
                 });
                 continue;
             }
-            Some(RowEnd::Pending) => unanswered(),
-            Some(RowEnd::Parked(reason)) => reason,
-            Some(RowEnd::Stop(reason)) => {
+            RowEnd::Pending => unanswered(),
+            RowEnd::Parked(reason) => reason,
+            RowEnd::Stop(reason) => {
                 stop.get_or_insert((row.source_id.clone(), reason.clone()));
                 reason
             }
@@ -572,34 +361,11 @@ async fn settle_held(
     }
     shared.record(step, Phase::Written, ended, aside).await?;
     match stop {
-        None => Ok(ready),
+        None => Ok(rows),
         Some((source_id, reason)) => Err(EngineError::RowStopped {
             step: plan.name.clone(),
             source_id: source_id.to_string(),
             reason: Box::new(reason),
         }),
-    }
-}
-
-/// A row whose questions stayed open, which is not to be.
-pub(super) fn unanswered() -> ParkReason {
-    ParkReason {
-        code: "unanswered".into(),
-        message: "a `ref` or `lookup` got no answer".into(),
-        field: None,
-        help: "run again; if it stays, please report it".into(),
-    }
-}
-
-pub(super) fn parked(
-    source_id: CompactString,
-    target_id: Option<CompactString>,
-    reason: ParkReason,
-) -> RowResult {
-    RowResult {
-        source_id,
-        target_id,
-        outcome: Outcome::Parked,
-        reason: Some(reason),
     }
 }

@@ -83,7 +83,7 @@ async fn lost(
     client: &Client,
     step: &PlanStep,
 ) -> Result<Option<(u64, u64)>, EngineError> {
-    let mut before: Option<CompactString> = None;
+    let mut before: Option<(CompactString, CompactString)> = None;
     let (mut gone, mut all) = (0u64, 0u64);
     for query in 0..=MOST_QUERIES {
         if query == MOST_QUERIES {
@@ -98,8 +98,12 @@ async fn lost(
             break;
         }
         let (asked, from) = (Arc::clone(store), before.clone());
-        let page = blocking(move || asked.newest_links(links, from.as_deref(), SAMPLE)).await?;
-        let Some((_, last)) = page.last() else { break };
+        let page = blocking(move || {
+            let from = from.as_ref().map(|(row, record)| (row.as_str(), record.as_str()));
+            asked.newest_links(links, from, SAMPLE)
+        })
+        .await?;
+        let Some(last) = page.last() else { break };
         before = Some(last.clone());
         let there = there(client, step, page.iter().map(|(_, target)| target)).await?;
         let missing: Vec<CompactString> = page

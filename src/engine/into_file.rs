@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{
     EngineError, checks,
-    first_pass::parked,
+    mapped::parked,
     shared::{Phase, Shared, blocking},
     spool::Spool,
     writing::Ready,

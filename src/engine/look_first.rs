@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{
     EngineError,
     find::{Found, by_key, same_value},
-    first_pass::parked,
+    mapped::parked,
     reconcile,
     shared::{Phase, Shared, blocking},
 };

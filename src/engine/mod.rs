@@ -22,6 +22,7 @@ mod handover;
 mod into_file;
 mod linked;
 mod look_first;
+mod mapped;
 mod recall;
 mod reconcile;
 mod retry;

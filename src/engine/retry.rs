@@ -15,7 +15,7 @@ use compact_str::CompactString;
 use super::{
     EngineError, claim,
     find::by_key,
-    first_pass::{context, parked, row_id},
+    mapped::{context, parked, row_id},
     shared::{Phase, Shared, blocking},
 };
 use crate::{

@@ -6,7 +6,7 @@
 
 use compact_str::CompactString;
 
-use super::{first_pass::Mapped, reconcile, shared::Shared};
+use super::{mapped::Mapped, reconcile, shared::Shared};
 use crate::{
     load::{Remembered, WriteRow},
     record::{Outcome, RowResult},

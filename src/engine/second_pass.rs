@@ -9,7 +9,7 @@ use compact_str::CompactString;
 
 use super::{
     EngineError,
-    first_pass::{answer, context, parked, unanswered},
+    mapped::{answer, context, parked, unanswered},
     recall, sent,
     shared::{Shared, blocking},
     writing::{end_units, pieces, retrying},

@@ -619,6 +619,26 @@ pub(super) async fn links_of(
     blocking(move || store.link_set(&pipeline, &name, &source, &target)).await
 }
 
+/// Halts a run when it is dropped, unless what it stands for has come to a good end.
+pub(super) struct Halting<'s> {
+    shared: &'s Shared,
+    pub(super) armed: bool,
+}
+
+impl<'s> Halting<'s> {
+    pub(super) fn new(shared: &'s Shared) -> Self {
+        Halting { shared, armed: true }
+    }
+}
+
+impl Drop for Halting<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.shared.halt();
+        }
+    }
+}
+
 /// Runs blocking work off the runtime's threads.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, crate::state::StateError> + Send + 'static,

@@ -8,8 +8,10 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{
     EngineError,
     find::by_key,
-    first_pass::{joined, parked},
-    gone, into_file, recall, reconcile, sent,
+    first_pass::joined,
+    gone, into_file,
+    mapped::parked,
+    recall, reconcile, sent,
     shared::{Phase, Shared, blocking},
 };
 use crate::{

@@ -1,20 +1,20 @@
 //! Bulk 2.0 ingest: one job a unit. Results come in any order and find their rows by a key that travels with them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use foldhash::quality::RandomState;
 
 use super::{
     Action, Plain, WriteRow,
-    journal::{Journal, LoadError},
+    journal::{Journal, LoadError, Manifest},
     record::{by_id, header, in_header, joined},
     rest::row_error,
+    travellers::Travellers,
     unit::{Answer, BULK_PARALLEL},
 };
 use crate::{
@@ -47,9 +47,13 @@ impl Pace {
 
     fn poll(&self, rows: usize) -> Poll {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // What a job costs beside its rows is not known.
-        let alike = last.iter().filter(|(of, _)| rows >= of / 2 && rows <= of * 2);
-        match alike.map(|(_, took)| *took).min() {
+        // What a job costs beside its rows is not known: of a smaller one the end is looked for as if that were nothing,
+        // of a larger one as if it were all.
+        let as_long = |(of, took): &(usize, Duration)| match rows < *of {
+            true => took.mul_f64(rows as f64 / *of as f64),
+            false => *took,
+        };
+        match last.iter().map(as_long).min() {
             Some(took) => Poll::expecting(took),
             None => Poll::SOON,
         }
@@ -65,7 +69,18 @@ impl Pace {
 }
 
 impl Jobs<'_> {
-    /// Sends rows of one action as one job, and waits for its end. `unit` is its place in the journal.
+    /// The file of a job of rows of one action, and what the journal has to know of them.
+    pub(super) async fn file(
+        &self,
+        action: Action,
+        crlf: bool,
+        rows: &Arc<Vec<WriteRow>>,
+    ) -> Result<(File, Manifest), LoadError> {
+        let line_ending = if crlf { LineEnding::CrLf } else { LineEnding::Lf };
+        Ok(written(self.write, action, line_ending, rows).await?)
+    }
+
+    /// Sends the file of rows of one action as one job, and waits for its end. `unit` is its place in the journal.
     ///
     /// # Errors
     /// When the org refuses the job, or does not answer; when the journal cannot be written. What the org says of single
@@ -73,16 +88,17 @@ impl Jobs<'_> {
     pub(super) async fn send(
         &self,
         action: Action,
-        crlf: bool,
-        rows: &Arc<Vec<WriteRow>>,
+        file: File,
+        rows: usize,
         unit: UnitId,
     ) -> Result<Vec<Answer>, LoadError> {
         let Jobs { client, write, .. } = *self;
-        let line_ending = if crlf { LineEnding::CrLf } else { LineEnding::Lf };
-        let (data, mut answers) = written(write, action, line_ending, rows).await?;
-        if answers.iter().all(Option::is_some) {
-            return Ok(answers.into_iter().flatten().collect());
-        }
+        let File {
+            data,
+            line_ending,
+            mut answers,
+            mut travellers,
+        } = file;
         let operation = match (action, &write.key) {
             (Action::Delete, _) => IngestOperation::Delete,
             (Action::HardDelete, _) => IngestOperation::HardDelete,
@@ -103,20 +119,15 @@ impl Jobs<'_> {
         let started = self.start(&job, data.into(), unit).await?;
         let begun = Instant::now();
         let info = client
-            .bulk_wait(JobKind::Ingest, &started.id, self.pace.poll(rows.len()), |_| {})
+            .bulk_wait(JobKind::Ingest, &started.id, self.pace.poll(rows), |_| {})
             .await?;
-        self.pace.learn(rows.len(), begun.elapsed());
-        let places: Places = rows
-            .iter()
-            .enumerate()
-            .filter_map(|(at, row)| Some((row.traveller(write)?, at)))
-            .collect();
+        self.pace.learn(rows, begun.elapsed());
         let all = [
             IngestRows::Successful,
             IngestRows::Failed,
             IngestRows::Unprocessed,
         ];
-        results(client, write, action, &info, &all, &places, &mut answers).await?;
+        results(client, write, action, &info, &all, &mut travellers, &mut answers).await?;
         Ok(answers
             .into_iter()
             .map(|answer| answer.unwrap_or_else(|| Answer::Refused(None, unnamed(&info))))
@@ -167,10 +178,7 @@ async fn give_up(client: &Client, job: &str) {
     }
 }
 
-/// Rows by what travels with them.
-pub(super) type Places = HashMap<CompactString, usize, RandomState>;
-
-/// Fills in what a job's result files of some `kinds` say of its rows; `places` finds rows by what travelled with them.
+/// Fills in what a job's result files of some `kinds` say of its rows, which are found by what travelled with them.
 ///
 /// # Errors
 /// When the org does not give the files.
@@ -180,7 +188,7 @@ pub(super) async fn results(
     action: Action,
     info: &JobInfo,
     kinds: &[IngestRows],
-    places: &Places,
+    travellers: &mut Travellers,
     answers: &mut [Option<Answer>],
 ) -> Result<(), ClientError> {
     let keys = match (action, &write.key) {
@@ -203,8 +211,8 @@ pub(super) async fn results(
         let mut results = client.bulk_results(&info.id, *kind, &columns);
         while let Some(page) = results.next().await? {
             for result in page {
-                let place = places.get(&came_back(&result.key, &exact));
-                let Some(answer) = place.and_then(|at| answers.get_mut(*at)) else {
+                let place = travellers.find(&came_back(&result.key, &exact));
+                let Some(answer) = place.and_then(|at| answers.get_mut(at)) else {
                     tracing::warn!(job = %info.id, "a result names a key that was not sent");
                     continue;
                 };
@@ -228,13 +236,28 @@ pub(super) async fn results(
     Ok(())
 }
 
-/// The file, and the answers of rows that cannot be in it.
+/// What is uploaded for rows.
+pub(super) struct File {
+    data: Vec<u8>,
+    line_ending: LineEnding,
+    /// Those of rows that cannot be in it.
+    answers: Vec<Option<Answer>>,
+    travellers: Travellers,
+}
+
+impl File {
+    /// The answers, where no row can be in it.
+    pub(super) fn refused(&self) -> Option<Vec<Answer>> {
+        self.answers.iter().cloned().collect()
+    }
+}
+
 async fn written(
     write: &Arc<Write>,
     action: Action,
     line_ending: LineEnding,
     rows: &Arc<Vec<WriteRow>>,
-) -> Result<(Vec<u8>, Vec<Option<Answer>>), ClientError> {
+) -> Result<(File, Manifest), ClientError> {
     let (write, rows) = (Arc::clone(write), Arc::clone(rows));
     let work = tokio::task::spawn_blocking(move || {
         let columns = header(&write, action);
@@ -246,11 +269,23 @@ async fn written(
             .collect();
         let mut csv = CsvWriter::new(columns.iter().map(String::as_str), line_ending);
         let mut answers = Vec::with_capacity(rows.len());
+        let mut travellers = Vec::with_capacity(rows.len());
+        let mut manifest = Manifest::default();
+        // All that is wanted of a row is taken while it is at hand.
         for row in rows.iter() {
             let refused = csv.push(cells(row, &sent, action)).err();
             answers.push(refused.map(|(at, no)| Answer::Refused(None, too_much(&columns[at], no))));
+            let traveller = row.traveller(&write);
+            manifest.push(&row.source_id, traveller.as_ref());
+            travellers.push(traveller);
         }
-        (csv.finish(), answers)
+        let file = File {
+            data: csv.finish(),
+            line_ending,
+            answers,
+            travellers: Travellers::new(travellers),
+        };
+        (file, manifest)
     });
     work.await.map_err(|error| ClientError::NotUnderstood {
         call: "writing a Bulk file".into(),

@@ -55,20 +55,15 @@ impl Journal {
         &self,
         action: Action,
         bulk: bool,
-        write: &Arc<Write>,
-        rows: &Arc<Vec<WriteRow>>,
+        manifest: Manifest,
     ) -> Result<UnitId, StateError> {
-        let (journal, write, rows) = (self.clone(), Arc::clone(write), Arc::clone(rows));
+        let journal = self.clone();
         off_the_runtime(move || {
-            let entries = rows.iter().map(|row| Entry {
-                source_id: row.source_id.clone(),
-                traveller: row.traveller(&write),
-            });
             let unit = NewUnit {
                 pass: journal.pass,
                 action: action.as_str().into(),
                 bulk,
-                manifest: pack(entries),
+                manifest: manifest.packed,
             };
             journal.store.begin_unit(journal.step, &unit)
         })
@@ -100,25 +95,48 @@ const VERSION: u8 = 2;
 /// A unit's rows in few bytes, behind one that tells the form. Of each row its id, front coded behind the id before. Then 0
 /// where nothing travels with the row, 1 where its id does, else the traveller behind the traveller before, with 2 added
 /// to the number of bytes in common.
-fn pack(entries: impl Iterator<Item = Entry>) -> Vec<u8> {
-    let mut packed = vec![VERSION];
-    let (mut last_id, mut last_traveller) = (CompactString::default(), CompactString::default());
-    for Entry { source_id, traveller } in entries {
-        put_text(&mut packed, &last_id, &source_id, 0);
-        match traveller {
-            None => put_number(&mut packed, 0),
-            Some(traveller) if traveller == source_id => put_number(&mut packed, 1),
-            Some(traveller) => {
-                put_text(&mut packed, &last_traveller, &traveller, 2);
-                last_traveller = traveller;
-            }
-        }
-        last_id = source_id;
-    }
-    packed
+pub(super) struct Manifest {
+    packed: Vec<u8>,
+    last_id: CompactString,
+    last_traveller: CompactString,
 }
 
-/// What [`pack`] was given.
+impl Default for Manifest {
+    fn default() -> Self {
+        Manifest {
+            packed: vec![VERSION],
+            last_id: CompactString::default(),
+            last_traveller: CompactString::default(),
+        }
+    }
+}
+
+impl Manifest {
+    /// That of rows.
+    pub(super) fn of(rows: &[WriteRow], write: &Write) -> Self {
+        let mut manifest = Manifest::default();
+        for row in rows {
+            manifest.push(&row.source_id, row.traveller(write).as_ref());
+        }
+        manifest
+    }
+
+    /// Takes a row, and what travels with it and comes back with its result.
+    pub(super) fn push(&mut self, source_id: &CompactString, traveller: Option<&CompactString>) {
+        put_text(&mut self.packed, &self.last_id, source_id, 0);
+        match traveller {
+            None => put_number(&mut self.packed, 0),
+            Some(traveller) if traveller == source_id => put_number(&mut self.packed, 1),
+            Some(traveller) => {
+                put_text(&mut self.packed, &self.last_traveller, traveller, 2);
+                self.last_traveller.clone_from(traveller);
+            }
+        }
+        self.last_id.clone_from(source_id);
+    }
+}
+
+/// The rows of a [`Manifest`].
 ///
 /// # Errors
 /// When the bytes are not its.
@@ -158,6 +176,14 @@ mod tests {
         }
     }
 
+    fn pack(entries: &[Entry]) -> Vec<u8> {
+        let mut manifest = Manifest::default();
+        for entry in entries {
+            manifest.push(&entry.source_id, entry.traveller.as_ref());
+        }
+        manifest.packed
+    }
+
     #[test]
     fn rows_come_back_as_they_were_written_down() {
         let long = "x".repeat(70_000);
@@ -174,21 +200,21 @@ mod tests {
             entry("gr", Some("gr")),
             entry(&long, Some(&long[..65_536])),
         ];
-        assert_eq!(unpack(&pack(all.clone().into_iter())).expect("entries"), all);
-        assert_eq!(unpack(&pack(std::iter::empty())).expect("entries"), []);
+        assert_eq!(unpack(&pack(&all)).expect("entries"), all);
+        assert_eq!(unpack(&pack(&[])).expect("entries"), []);
     }
 
     #[test]
     fn ids_of_an_org_take_little_room() {
-        let ids =
-            (0..20_000).map(|n| entry(&format!("001D0000{n:07}AAA"), Some(&format!("001D0000{n:07}AAA"))));
-        let bytes = pack(ids).len();
+        let ids = (0..20_000).map(|n| format!("001D0000{n:07}AAA"));
+        let ids: Vec<Entry> = ids.map(|id| entry(&id, Some(&id))).collect();
+        let bytes = pack(&ids).len();
         assert!(bytes < 20_000 * 8, "{bytes} bytes");
     }
 
     #[test]
     fn bytes_that_are_no_rows_are_refused() {
-        let mut torn = pack([entry("abc", Some("def"))].into_iter());
+        let mut torn = pack(&[entry("abc", Some("def"))]);
         torn.truncate(torn.len() - 3);
         let larger = [VERSION, 9, 1, 97, 0];
         for bytes in [&[][..], &[1, 1, 2], &[VERSION, 255, 255], &torn, &larger] {

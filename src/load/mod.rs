@@ -7,6 +7,7 @@ mod journal;
 mod recall;
 mod record;
 mod rest;
+mod travellers;
 mod unit;
 
 pub use journal::{Journal, LoadError};

@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use super::{
     Action, WriteRow, Written, bulk,
     journal::{Entry, LoadError, unpack},
+    travellers::Travellers,
     unit::{Answer, judged_once},
 };
 use crate::{
@@ -110,14 +111,11 @@ pub async fn recall(
     if untouched {
         return Ok(Vec::new());
     }
-    let places: bulk::Places = entries
-        .iter()
-        .enumerate()
-        .filter_map(|(at, entry)| Some((entry.traveller.clone()?, at)))
-        .collect();
+    let travellers = entries.iter().map(|entry| entry.traveller.clone()).collect();
+    let mut travellers = Travellers::new(travellers);
     let mut answers: Vec<Option<Answer>> = vec![None; entries.len()];
     let told = [IngestRows::Successful, IngestRows::Failed];
-    bulk::results(client, write, action, &info, &told, &places, &mut answers).await?;
+    bulk::results(client, write, action, &info, &told, &mut travellers, &mut answers).await?;
     let whole = info.state == JobState::JobComplete;
     Ok(entries
         .into_iter()

@@ -509,7 +509,7 @@ pub(super) fn joined<'k>(parts: impl IntoIterator<Item = (Option<&'k str>, bool)
             key.push(BETWEEN);
         }
         if let Some(part) = part {
-            fold_onto(&mut key, part, exact);
+            key.push_str(&fold(part, exact));
         }
     }
     key
@@ -552,27 +552,15 @@ fn empty_key(message: String, field: &str) -> ParkReason {
     }
 }
 
-/// Puts a part of a key behind others, as the org compares it. Most are ASCII without blanks around them, and need no
-/// text of their own first.
-fn fold_onto(key: &mut CompactString, part: &str, case_sensitive: bool) {
-    let is_bare = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
-    if !(part.is_ascii() && is_bare(part.as_bytes().first()) && is_bare(part.as_bytes().last())) {
-        key.push_str(&fold(part, case_sensitive));
-        return;
-    }
-    let start = key.len();
-    key.push_str(part);
-    if !case_sensitive {
-        key[start..].make_ascii_lowercase();
-    }
-}
-
 /// A key as the org compares it.
 pub(crate) fn fold(key: &str, case_sensitive: bool) -> Cow<'_, str> {
-    if case_sensitive {
-        Cow::Borrowed(key.trim())
+    let key = key.trim();
+    // Digits and small letters are a key of their own already.
+    let as_it_is = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    if case_sensitive || key.bytes().all(as_it_is) {
+        Cow::Borrowed(key)
     } else {
-        Cow::Owned(key.trim().to_lowercase())
+        Cow::Owned(key.to_lowercase())
     }
 }
 

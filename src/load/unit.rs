@@ -15,7 +15,7 @@ use super::{
     Action, Remembered, WriteRow, body,
     bulk::{Jobs, Pace},
     gathered::{Gathered, Load, Most},
-    journal::{Journal, LoadError},
+    journal::{Journal, LoadError, Manifest},
     record::Breaks,
     rest,
 };
@@ -436,34 +436,35 @@ impl Sender {
         rows: &Arc<Vec<WriteRow>>,
         journaled: &mut Vec<UnitId>,
     ) -> Result<Vec<Answer>, LoadError> {
-        let mut place = None;
-        if slot.bulk || slot.action == Action::Insert {
-            let begun = self
-                .journal
-                .begin(slot.action, slot.bulk, &self.write, rows)
-                .await?;
-            journaled.push(begun);
-            place = Some(begun);
+        if slot.bulk {
+            let jobs = Jobs {
+                client: &self.client,
+                write: &self.write,
+                journal: &self.journal,
+                attempts: self.retry.attempts,
+                pace: &self.pace,
+            };
+            let (file, manifest) = jobs.file(slot.action, slot.crlf, rows).await?;
+            if let Some(answers) = file.refused() {
+                return Ok(answers);
+            }
+            let place = self.journal.begin(slot.action, true, manifest).await?;
+            journaled.push(place);
+            return jobs.send(slot.action, file, rows.len(), place).await;
         }
-        match (&self.source, place) {
-            (Some(source), _) if slot.body => {
+        if slot.action == Action::Insert {
+            let manifest = Manifest::of(rows, &self.write);
+            journaled.push(self.journal.begin(slot.action, false, manifest).await?);
+        }
+        match &self.source {
+            Some(source) if slot.body => {
                 Ok(body::send(&self.client, source, &self.write, &self.retry, rows).await?)
             }
-            (None, _) if slot.body => Err(LoadError::Org(ClientError::NotUnderstood {
+            None if slot.body => Err(LoadError::Org(ClientError::NotUnderstood {
                 call: "streaming a file".into(),
                 detail: "its source is no org".into(),
                 request_id: None,
             })),
-            (_, Some(place)) if slot.bulk => {
-                let jobs = Jobs {
-                    client: &self.client,
-                    write: &self.write,
-                    journal: &self.journal,
-                    attempts: self.retry.attempts,
-                    pace: &self.pace,
-                };
-                jobs.send(slot.action, slot.crlf, rows, place).await
-            }
             _ => Ok(rest::send(&self.client, &self.write, slot.action, rows).await?),
         }
     }

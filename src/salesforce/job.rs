@@ -208,12 +208,12 @@ pub struct Poll {
 
 impl Poll {
     /// Soon at first, for small jobs are done in a moment; then less and less, for each look is a call: a job of an hour
-    /// costs less than a hundred. The end of a short one is seen late by a third of its time at most, that of a long one by
+    /// costs about a hundred. The end of a short one is seen late by a quarter of its time at most, that of a long one by
     /// a tenth.
     pub const SOON: Poll = Poll {
         first: Duration::from_millis(40),
-        step: Duration::from_millis(50),
-        factor: 1.5,
+        step: Duration::from_millis(25),
+        factor: 1.3,
         cap: Duration::from_secs(10),
         share: 0.1,
         longest: Duration::from_secs(60),
@@ -222,7 +222,7 @@ impl Poll {
     /// For a job that may have ended long ago.
     pub const AT_ONCE: Poll = Poll {
         first: Duration::ZERO,
-        step: Duration::from_millis(40),
+        step: Duration::from_millis(25),
         ..Poll::SOON
     };
 
@@ -233,9 +233,9 @@ impl Poll {
         Poll {
             first,
             step: first
-                .mul_f64(0.2)
-                .clamp(Duration::from_millis(25), Poll::SOON.cap),
-            factor: 1.7,
+                .mul_f64(0.16)
+                .clamp(Duration::from_millis(15), Poll::SOON.cap),
+            factor: 1.3,
             ..Poll::SOON
         }
     }
@@ -330,15 +330,15 @@ mod tests {
     #[test]
     fn waits_grow_to_the_cap() {
         let waits =
-            |poll: Poll| -> Vec<u128> { poll.waits().take(20).map(|wait| wait.as_millis()).collect() };
-        assert_eq!(&waits(Poll::SOON)[..4], [40, 50, 75, 112]);
-        assert_eq!(waits(Poll::SOON)[15], 10_000);
-        assert_eq!(&waits(Poll::AT_ONCE)[..3], [0, 40, 60]);
+            |poll: Poll| -> Vec<u128> { poll.waits().take(30).map(|wait| wait.as_millis()).collect() };
+        assert_eq!(&waits(Poll::SOON)[..4], [40, 25, 32, 42]);
+        assert_eq!(waits(Poll::SOON)[24], 10_000);
+        assert_eq!(&waits(Poll::AT_ONCE)[..3], [0, 25, 32]);
     }
 
     #[test]
     fn a_long_job_costs_few_calls() {
-        for (seconds, most) in [(1, 7), (60, 20), (3600, 100), (4 * 3600, 280)] {
+        for (seconds, most) in [(1, 11), (60, 27), (3600, 100), (4 * 3600, 280)] {
             let (looks, late) = watched(Poll::SOON, Duration::from_secs(seconds));
             assert!(looks <= most, "{seconds} s: {looks} looks");
             assert!(late <= Duration::from_secs(60), "{seconds} s: {late:?} late");
@@ -356,9 +356,9 @@ mod tests {
         ] {
             let takes = Duration::from_millis(takes);
             let (looks, late) = watched(Poll::expecting(Duration::from_millis(like)), takes);
-            assert!(looks <= 3, "like {like} ms, {takes:?}: {looks} looks");
+            assert!(looks <= 4, "like {like} ms, {takes:?}: {looks} looks");
             assert!(
-                late <= takes.mul_f64(0.25),
+                late <= takes.mul_f64(0.2),
                 "like {like} ms, {takes:?}: {late:?} late"
             );
         }
@@ -368,7 +368,7 @@ mod tests {
             Duration::from_secs(60),
         );
         assert!(
-            looks <= 18 && late <= Duration::from_secs(10),
+            looks <= 28 && late <= Duration::from_secs(10),
             "{looks} looks, {late:?} late"
         );
         let (looks, late) = watched(Poll::expecting(Duration::from_secs(3600)), Duration::from_secs(1));

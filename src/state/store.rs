@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{ClaimedKey, Ended, NewUnit, ServerError, StartedWith, StepPlace, UnitId, UnitRecord};
 use crate::record::{Outcome, ParkReason, RefAnswer, RowResult};
 
+/// Of each id map so many of the newest records are kept beside it: more than anybody asks for, for some of them will be
+/// deleted.
+pub(super) const KEPT_NEWEST: usize = 256;
+
 /// Where runs, outcomes and links are kept.
 pub trait Store: Send + Sync {
     /// Takes the place of a run's pipeline in its environment, for as long as what is given lives: two runs at once
@@ -81,13 +85,13 @@ pub trait Store: Send + Sync {
         targets: &[CompactString],
     ) -> Result<Vec<(CompactString, CompactString)>, StateError>;
 
-    /// The newest records that rows of a step became, by their Ids: row, record; those before `before` (a record;
-    /// `None`: from the newest), `limit` at most. With `before`, and where few are left of the newest, the whole id map of
-    /// the step is looked through.
+    /// The newest records that rows of a step became, by their Ids: row, record; those before `before` (the last row and
+    /// record of what was given last; `None`: from the newest), `limit` at most. With `before`, and where few are left of
+    /// the [`KEPT_NEWEST`], the whole id map of the step is looked through.
     fn newest_links(
         &self,
         links: LinkSet,
-        before: Option<&str>,
+        before: Option<(&str, &str)>,
         limit: usize,
     ) -> Result<Vec<(CompactString, CompactString)>, StateError>;
 

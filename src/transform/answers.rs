@@ -1,5 +1,5 @@
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -85,6 +85,7 @@ pub struct Known {
     record_types: Arc<HashMap<String, CompactString>>,
     masker: Option<Arc<Masker>>,
     asked: RefCell<Asked>,
+    missed: Cell<u64>,
 }
 
 /// Which field of which record of which step; the field in lower case.
@@ -141,6 +142,16 @@ impl Known {
         self.lookups.insert((identity(lookup), key), answer);
     }
 
+    /// How many questions were asked in vain so far, those that were asked again counted again.
+    pub fn missed(&self) -> u64 {
+        self.missed.get()
+    }
+
+    fn miss(&self, note: impl FnOnce(&mut Asked)) {
+        self.missed.set(self.missed.get() + 1);
+        note(&mut self.asked.borrow_mut());
+    }
+
     /// Takes the questions that were asked in vain.
     pub fn take_demands(&mut self) -> Vec<Demand> {
         let asked = std::mem::take(&mut *self.asked.borrow_mut());
@@ -180,7 +191,9 @@ impl Answers for Known {
         let key = (step, id18(id));
         let answer = self.refs.get(&key).cloned();
         if answer.is_none() {
-            self.asked.borrow_mut().refs.insert(key);
+            self.miss(|asked| {
+                asked.refs.insert(key);
+            });
         }
         answer
     }
@@ -189,7 +202,9 @@ impl Answers for Known {
         let key = give_key(step, field, id);
         let answer = self.gives.get(&key).cloned();
         if answer.is_none() {
-            self.asked.borrow_mut().gives.insert(key, field.clone());
+            self.miss(|asked| {
+                asked.gives.insert(key, field.clone());
+            });
         }
         answer
     }
@@ -198,7 +213,9 @@ impl Answers for Known {
         let full = (identity(lookup), key.clone());
         let answer = self.lookups.get(&full).cloned();
         if answer.is_none() {
-            self.asked.borrow_mut().lookups.insert(full, Arc::clone(lookup));
+            self.miss(|asked| {
+                asked.lookups.insert(full, Arc::clone(lookup));
+            });
         }
         answer
     }

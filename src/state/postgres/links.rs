@@ -5,7 +5,7 @@ use compact_str::CompactString;
 use super::{
     Postgres,
     store::{as_limit, ids18},
-    text::{all, optional, text},
+    text::{all, kept, optional, pairs},
 };
 use crate::{
     record::{Outcome, RefAnswer},
@@ -100,19 +100,19 @@ pub(super) fn sources(
             )
             .await
     })?;
-    Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    Ok(pairs(&rows))
 }
 
 pub(super) fn newest_links(
     store: &Postgres,
     links: LinkSet,
-    before: Option<&str>,
+    before: Option<(&str, &str)>,
     limit: usize,
 ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
     let most = as_limit(limit);
     if before.is_none() {
         // A row may have become another record since, or none.
-        let kept = store.read(async |session| {
+        let newest = store.read(async |session| {
             session
                 .rows(
                     "SELECT n.source_id, n.target_id FROM newest_links n JOIN links l ON l.link_set = n.link_set \
@@ -122,21 +122,23 @@ pub(super) fn newest_links(
                 )
                 .await
         })?;
-        if kept.len() * 2 >= limit {
-            return Ok(kept.iter().map(|row| (text(row, 0), text(row, 1))).collect());
+        if newest.len() * 2 >= limit {
+            return Ok(pairs(&newest));
         }
     }
+    let (row, record) = before.unzip();
+    let row = row.map(kept);
     let rows = store.read(async |session| {
         session
             .rows(
                 "SELECT source_id, target_id FROM links WHERE link_set = $1 \
-                 AND ($2::text IS NULL OR target_id COLLATE \"C\" < $2) \
-                 ORDER BY target_id COLLATE \"C\" DESC LIMIT $3",
-                &[&links.0, &before, &most],
+                 AND ($2::text IS NULL OR (target_id COLLATE \"C\", source_id) < ($2, $3::text)) \
+                 ORDER BY target_id COLLATE \"C\" DESC, source_id DESC LIMIT $4",
+                &[&links.0, &record, &row, &most],
             )
             .await
     })?;
-    Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    Ok(pairs(&rows))
 }
 
 pub(super) fn links(
@@ -155,7 +157,7 @@ pub(super) fn links(
             )
             .await
     })?;
-    Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    Ok(pairs(&rows))
 }
 
 pub(super) fn unlink_all(store: &Postgres, links: LinkSet) -> Result<(), StateError> {
@@ -172,15 +174,9 @@ pub(super) fn unlink_all(store: &Postgres, links: LinkSet) -> Result<(), StateEr
 }
 
 pub(super) fn unlink(store: &Postgres, links: LinkSet, ids: &[CompactString]) -> Result<(), StateError> {
-    let ids = ids18(ids);
-    let ids = all(ids.iter().map(CompactString::as_str));
-    store.write(async |session| {
-        session
-            .execute(
-                "DELETE FROM links WHERE link_set = $1 AND source_id = ANY ($2)",
-                &[&links.0, &ids],
-            )
-            .await
-            .map(drop)
-    })
+    store.delete_rows(
+        "DELETE FROM links WHERE link_set = $1 AND source_id = ANY ($2)",
+        links.0,
+        ids,
+    )
 }

@@ -5,10 +5,15 @@ use std::collections::HashMap;
 use compact_str::CompactString;
 use tokio_postgres::Error;
 
-use super::{Postgres, session::Session, store::rounds, text::kept};
+use super::{
+    Postgres,
+    session::Session,
+    store::{as_limit, rounds},
+    text::kept,
+};
 use crate::{
     record::{Outcome, RowResult, id18},
-    state::{LinkSet, ParkedRow, StateError, StepRun},
+    state::{LinkSet, ParkedRow, StateError, StepRun, store::KEPT_NEWEST},
 };
 
 pub(super) fn record(
@@ -104,15 +109,15 @@ impl Recorded {
         // One statement, so that all of it is there or nothing, and one round trip. Its parts touch each row of a table
         // once: what is linked anew, what stays linked, what is unlinked and what loses its mark are different rows.
         // (What was written is another than what was sent before, and a row that failed has to be sent again: their
-        // marks go. Who keeps marks sets new ones.) Of the newest records 256 are kept beside the id map, and those of
-        // this call: the next call takes away what is older than these.
+        // marks go. Who keeps marks sets new ones.) Of the newest records so many are kept beside the id map, and those
+        // of this call: the next call takes away what is older than these.
         session
             .execute(
                 "WITH done AS ( \
                    SELECT * FROM unnest($3::text[], $4::smallint[], $5::text[]) AS done(source_id, outcome, target_id) \
                  ), oldest AS ( \
                    SELECT target_id FROM newest_links WHERE link_set = $2 \
-                   ORDER BY target_id DESC, source_id DESC LIMIT 1 OFFSET 255 \
+                   ORDER BY target_id DESC, source_id DESC LIMIT 1 OFFSET $12::bigint - 1 \
                  ), put AS ( \
                    INSERT INTO outcomes (step_run, source_id, outcome, target_id) \
                    SELECT $1::bigint, source_id, outcome, target_id FROM done \
@@ -137,7 +142,7 @@ impl Recorded {
                    INSERT INTO newest_links (link_set, target_id, source_id) \
                    SELECT $2::bigint, target_id, source_id FROM done \
                    WHERE outcome IN (0, 1, 2) AND target_id COLLATE \"C\" > coalesce((SELECT target_id FROM oldest), '') \
-                   ORDER BY target_id COLLATE \"C\" DESC LIMIT 256 ON CONFLICT DO NOTHING \
+                   ORDER BY target_id COLLATE \"C\" DESC LIMIT $12 ON CONFLICT DO NOTHING \
                  ), older AS ( \
                    DELETE FROM newest_links n USING oldest WHERE n.link_set = $2 AND n.target_id < oldest.target_id \
                  ), park AS ( \
@@ -160,6 +165,7 @@ impl Recorded {
                     &self.parked.fields,
                     &self.parked.helps,
                     &self.parked.rows,
+                    &as_limit(KEPT_NEWEST),
                 ],
             )
             .await

@@ -247,7 +247,7 @@ impl Store for Postgres {
     fn newest_links(
         &self,
         links: LinkSet,
-        before: Option<&str>,
+        before: Option<(&str, &str)>,
         limit: usize,
     ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
         links::newest_links(self, links, before, limit)
@@ -334,17 +334,11 @@ impl Store for Postgres {
     }
 
     fn undefer(&self, step: StepRun, ids: &[CompactString]) -> Result<(), StateError> {
-        let ids = ids18(ids);
-        let ids = all(ids.iter().map(CompactString::as_str));
-        self.write(async |session| {
-            session
-                .execute(
-                    "DELETE FROM deferred WHERE step_run = $1 AND source_id = ANY ($2)",
-                    &[&step.0, &ids],
-                )
-                .await
-                .map(drop)
-        })
+        self.delete_rows(
+            "DELETE FROM deferred WHERE step_run = $1 AND source_id = ANY ($2)",
+            step.0,
+            ids,
+        )
     }
 
     fn deferred_count(&self, step: StepRun) -> Result<u64, StateError> {
@@ -532,6 +526,18 @@ impl Store for Postgres {
 }
 
 impl Postgres {
+    /// Deletes rows of one owner by their ids.
+    pub(super) fn delete_rows(
+        &self,
+        statement: &'static str,
+        owner: i64,
+        ids: &[CompactString],
+    ) -> Result<(), StateError> {
+        let ids = ids18(ids);
+        let ids = all(ids.iter().map(CompactString::as_str));
+        self.write(async |session| session.execute(statement, &[&owner, &ids]).await.map(drop))
+    }
+
     /// Runs; those that have not ended although their process is gone have died.
     fn runs_as_they_are(
         &self,

@@ -69,6 +69,11 @@ pub(super) fn text(row: &Row, column: usize) -> CompactString {
     CompactString::new(freed(row.get(column)))
 }
 
+/// Lines of two texts.
+pub(super) fn pairs(rows: &[Row]) -> Vec<(CompactString, CompactString)> {
+    rows.iter().map(|row| (text(row, 0), text(row, 1))).collect()
+}
+
 /// A column's text, which may be null.
 pub(super) fn optional(row: &Row, column: usize) -> Option<CompactString> {
     row.get::<_, Option<&str>>(column)

@@ -9,10 +9,7 @@ use super::{
     packed::{Packer, Row, Rows},
     packs::{LINKS, damaged},
 };
-use crate::state::LinkSet;
-
-/// Records that are kept of each id map: more than anybody asks for, for some of them will be deleted.
-const KEPT: usize = 256;
+use crate::state::{LinkSet, store::KEPT_NEWEST};
 
 /// Rows and records, from the newest record on.
 type Links = Vec<(CompactString, CompactString)>;
@@ -34,11 +31,17 @@ pub(super) fn of(db: &Connection, links: LinkSet, limit: usize) -> Result<Option
     Ok((found.len() * 2 >= limit).then_some(found))
 }
 
-/// The newest records before one of all links, `limit` at most.
-pub(super) fn of_all(db: &Connection, links: LinkSet, before: Option<&str>, limit: usize) -> Result<Links> {
+/// The newest records before a row and its record, of all links, `limit` at most.
+pub(super) fn of_all(
+    db: &Connection,
+    links: LinkSet,
+    before: Option<(&str, &str)>,
+    limit: usize,
+) -> Result<Links> {
     let mut newest = Newest::new(limit);
     LINKS.each(db, links.0, |row, link| {
-        if before.is_none_or(|before| *link.target_id < *before) {
+        // Several rows may have become one record.
+        if before.is_none_or(|(before, record)| (&*link.target_id, &*row) < (record, before)) {
             newest.take(&link.target_id, &row);
         }
     })?;
@@ -86,7 +89,7 @@ fn kept(db: &Connection, links: LinkSet) -> Result<Newest> {
         .prepare_cached("SELECT pack FROM newest_links WHERE link_set = ?1")?
         .query_row([links.0], |line| line.get(0))
         .optional()?;
-    let mut newest = Newest::new(KEPT);
+    let mut newest = Newest::new(KEPT_NEWEST);
     for row in Rows::of(&pack.unwrap_or_default()) {
         let (record, Row(row)) = row.map_err(damaged)?;
         newest.by_record.insert((record, row));

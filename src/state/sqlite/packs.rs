@@ -5,7 +5,7 @@
 //! first one. Packs of an owner do not overlap: all rows from a pack's first id up to the next pack's are in it or
 //! nowhere. A change takes the packs that it falls into apart and puts them together again.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, ops::ControlFlow};
 
 use compact_str::CompactString;
 use rusqlite::{
@@ -94,6 +94,24 @@ impl<K> Table<K> {
                 Ok((text(line, 0)?, pack(line)?.to_vec()))
             })
             .optional()
+    }
+
+    /// Hands over the packs of an owner from one on, in their order, until `take` has enough.
+    fn walk(
+        &self,
+        db: &Connection,
+        owner: i64,
+        from: &str,
+        mut take: impl FnMut(&[u8]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let mut on = db.prepare_cached(&self.sql("first_id >= ?2 ORDER BY first_id"))?;
+        let mut lines = on.query(params![owner, from])?;
+        while let Some(line) = lines.next()? {
+            if take(pack(line)?)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Where the first pack behind an id begins.
@@ -186,15 +204,13 @@ impl<K: Kept + Clone + PartialEq> Table<K> {
         owner: i64,
         mut take: impl FnMut(CompactString, K),
     ) -> Result<()> {
-        let mut all = db.prepare_cached(&self.sql("TRUE ORDER BY first_id"))?;
-        let mut lines = all.query([owner])?;
-        while let Some(line) = lines.next()? {
-            for row in rows(line)? {
-                let (id, kept) = row?;
+        self.walk(db, owner, "", |pack| {
+            for row in Rows::of(pack) {
+                let (id, kept) = row.map_err(damaged)?;
                 take(id, kept);
             }
-        }
-        Ok(())
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     /// Rows of an owner after one, in their order, `limit` at most.
@@ -206,20 +222,19 @@ impl<K: Kept + Clone + PartialEq> Table<K> {
         limit: usize,
     ) -> Result<Vec<Entry<K>>> {
         let first = self.line(db, owner, NEAREST, after)?.map(|(first, _)| first);
-        let mut on = db.prepare_cached(&self.sql("first_id >= ?2 ORDER BY first_id"))?;
-        let mut lines = on.query(params![owner, first.as_deref().unwrap_or_default()])?;
         let mut found = Vec::new();
-        while let Some(line) = lines.next()? {
-            for row in rows(line)? {
-                let (id, kept) = row?;
+        self.walk(db, owner, first.as_deref().unwrap_or_default(), |pack| {
+            for row in Rows::of(pack) {
+                let (id, kept) = row.map_err(damaged)?;
                 if found.len() == limit {
-                    return Ok(found);
+                    return Ok(ControlFlow::Break(()));
                 }
                 if *id > *after {
                     found.push((id, kept));
                 }
             }
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(found)
     }
 
@@ -272,11 +287,10 @@ impl Table<Ended> {
     /// The outcomes of an owner's rows, counted in the order of [`Outcome::ALL`].
     pub(super) fn outcomes(&self, db: &Connection, owner: i64) -> Result<[u64; Outcome::ALL.len()]> {
         let mut counts = [0; _];
-        let mut all = db.prepare_cached(&self.sql("TRUE"))?;
-        let mut lines = all.query([owner])?;
-        while let Some(line) = lines.next()? {
-            count_outcomes(pack(line)?, &mut counts).ok_or_else(|| damaged(Damaged))?;
-        }
+        self.walk(db, owner, "", |pack| {
+            count_outcomes(pack, &mut counts).ok_or_else(|| damaged(Damaged))?;
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(counts)
     }
 }
@@ -354,11 +368,6 @@ fn pack<'l>(line: &'l Row<'_>) -> Result<&'l [u8]> {
         ValueRef::Blob(bytes) => Ok(bytes),
         _ => Err(wrong(1, Type::Blob)),
     }
-}
-
-/// The rows of a line's pack.
-fn rows<'l, K: Kept>(line: &'l Row<'_>) -> Result<impl Iterator<Item = Result<Entry<K>>> + use<'l, K>> {
-    Ok(Rows::of(pack(line)?).map(|row| row.map_err(damaged)))
 }
 
 /// SQLite's own word for a file that holds something else than was written.

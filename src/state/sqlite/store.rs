@@ -237,7 +237,7 @@ impl Store for Sqlite {
     fn newest_links(
         &self,
         links: LinkSet,
-        before: Option<&str>,
+        before: Option<(&str, &str)>,
         limit: usize,
     ) -> Result<Vec<(CompactString, CompactString)>, StateError> {
         self.read(|db| match before {

@@ -351,14 +351,14 @@ pub(crate) fn links_are_found_by_their_records_and_from_the_newest_on(store: &dy
     found.sort_unstable();
     assert_eq!(found, [("001T00", "b"), ("001T0Z", "c")]);
     assert!(store.sources(links, &[]).unwrap().is_empty());
-    let newest = |before: Option<&str>, limit: usize| -> Vec<String> {
+    let newest = |before: Option<(&str, &str)>, limit: usize| -> Vec<String> {
         let page = store.newest_links(links, before, limit).unwrap();
         page.into_iter()
             .map(|(row, record)| format!("{row} {record}"))
             .collect()
     };
     assert_eq!(newest(None, 3), ["a 001T0a", "c 001T0Z", "d 001T09"]);
-    assert_eq!(newest(Some("001T09"), 3), ["b 001T00"]);
+    assert_eq!(newest(Some(("d", "001T09")), 3), ["b 001T00"]);
     let page = |after: Option<&str>, limit: usize| -> Vec<String> {
         let page = store.links(links, after, limit).unwrap();
         page.into_iter()
@@ -379,8 +379,14 @@ pub(crate) fn links_are_found_by_their_records_and_from_the_newest_on(store: &dy
         .collect();
     rows.sort_unstable();
     assert_eq!(rows, ["e", "x", "y", "z"]);
-    // Also where nothing but the newest is looked at.
+    // Also where nothing but the newest is looked at, and where a page ends among them.
     assert_eq!(store.newest_links(other, None, 3).unwrap().len(), 3);
+    let behind = |row: &str| -> Vec<CompactString> {
+        let page = store.newest_links(other, Some((row, "001T0A")), 2).unwrap();
+        page.into_iter().map(|(row, _)| row).collect()
+    };
+    assert_eq!(behind("z"), ["y", "x"]);
+    assert_eq!(behind("x"), ["e"]);
     store.unlink(other, &ids(&["x", "y", "z"])).unwrap();
     // Of many the newest are found, also when some of them are gone or have become others since.
     let id = |n: usize| format!("001U{n:05}");
