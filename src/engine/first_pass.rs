@@ -167,11 +167,10 @@ async fn transform(
     mut incoming: mpsc::Receiver<Batch>,
     mapped: mpsc::Sender<Settling>,
 ) -> Result<(), EngineError> {
-    let result = transform_all(shared, step, &mut incoming, &mapped).await;
     // Before the next stage sees the end of its channel: after a stop it sends nothing more.
-    if result.is_err() {
-        shared.halt();
-    }
+    let mut halting = Halting::new(shared);
+    let result = transform_all(shared, step, &mut incoming, &mapped).await;
+    halting.armed = result.is_err();
     result
 }
 
@@ -296,6 +295,7 @@ async fn pass_on(
     ready: mpsc::Sender<Ready>,
 ) -> Result<(), EngineError> {
     let mut result = Ok(());
+    let mut halting = Halting::new(shared);
     // To the end even after an error: what has begun writes down what becomes of its rows.
     while let Some(batch) = settling.recv().await {
         let ended = match batch {
@@ -315,6 +315,7 @@ async fn pass_on(
             settling.close();
         }
     }
+    halting.armed = result.is_err();
     result
 }
 
@@ -327,19 +328,18 @@ async fn settle_held(
 ) -> Result<Vec<WriteRow>, EngineError> {
     let plan = &shared.plan.steps[step];
     let mut ends = Vec::new();
-    let held = rows.extract_if(.., |row| match row.settle_held(&plan.write) {
-        None | Some(RowEnd::Mapped(_)) => false,
-        Some(end) => {
-            ends.push(end);
-            true
-        }
-    });
-    let held: Vec<WriteRow> = held.collect();
+    let held: Vec<WriteRow> = rows
+        .extract_if(.., |row| {
+            let end = row.settle_held(&plan.write);
+            let is_held = end.is_some();
+            ends.extend(end);
+            is_held
+        })
+        .collect();
     let (mut ended, mut aside) = (Vec::new(), Vec::new());
     let mut stop = None;
     for (row, end) in held.into_iter().zip(ends) {
         let reason = match end {
-            RowEnd::Mapped(_) => continue,
             RowEnd::Filtered => {
                 ended.push(RowResult {
                     source_id: row.source_id,
@@ -349,7 +349,8 @@ async fn settle_held(
                 });
                 continue;
             }
-            RowEnd::Pending => unanswered(),
+            // A field that is mapped is not held.
+            RowEnd::Pending | RowEnd::Mapped(_) => unanswered(),
             RowEnd::Parked(reason) => reason,
             RowEnd::Stop(reason) => {
                 stop.get_or_insert((row.source_id.clone(), reason.clone()));

@@ -92,14 +92,14 @@ struct InWork {
 
 /// How far a batch has come.
 enum Way {
-    /// There are questions to be answered first.
-    Asking(InWork, Known),
+    /// There are questions to be answered first; how often they were asked.
+    Asking(InWork, Known, u64),
     Mapped(Divided, Option<(CompactString, ParkReason)>, Known),
 }
 
 /// Maps a batch. Where answers are missing they are asked for, and the rows that need them are mapped once more. With
-/// `ask_first` all questions are asked before any row is mapped, which costs less where most answers are missing; it is
-/// settled for the next batch.
+/// `ask_first` all questions are asked before any row is mapped, which costs less where many answers are missing; whether
+/// they were is put there for the next batch.
 pub(super) async fn map(
     shared: &Arc<Shared>,
     step: usize,
@@ -108,9 +108,8 @@ pub(super) async fn map(
     mut known: Known,
     ask_first: &mut bool,
 ) -> Result<(Divided, Known), EngineError> {
-    let asks = *ask_first;
+    let asks_first = std::mem::take(ask_first);
     let few = rows.len() as u64 / 8;
-    let before = known.missed();
     let mut work = InWork {
         ends: vec![None; rows.len()],
         rows,
@@ -122,13 +121,16 @@ pub(super) async fn map(
         // Most answers are known, and then all is done in one go: a way to another thread and back costs as much as some
         // rows.
         let way = blocking(move || {
-            if open && work.has_questions(&shared_too, step, &mapping, &known, asks) {
-                return Ok(Way::Asking(work, known));
+            if open {
+                let missed = work.ask(&shared_too, step, &mapping, &known, asks_first);
+                if missed > 0 {
+                    return Ok(Way::Asking(work, known, missed));
+                }
             }
             let mut mapped = Mapped::default();
             for (row, end) in work.rows.into_iter().zip(work.ends) {
                 let end = end.unwrap_or_else(|| end_of(&shared_too, step, &mapping, &row, &known));
-                put(&shared_too, step, &mapping, row, end, &known, &mut mapped);
+                finish(&shared_too, step, &mapping, row, end, &known, &mut mapped);
             }
             claim(&shared_too, step, &mut mapped)?;
             let stop = mapped.stop.take();
@@ -137,15 +139,15 @@ pub(super) async fn map(
         .await?;
         match way {
             Way::Mapped(divided, stop, known) => break (divided, stop, known),
-            Way::Asking(same, asked) => {
+            Way::Asking(same, asked, missed) => {
                 (work, known) = (same, asked);
+                *ask_first |= missed > few;
                 let demands = known.take_demands();
                 resolve(shared, step, demands, &mut known, false).await?;
                 rounds -= 1;
             }
         }
     };
-    *ask_first = known.missed() - before > few;
     shared.skipped(step, divided.skipped);
     let (ended, parked) = (
         std::mem::take(&mut divided.ended),
@@ -163,20 +165,20 @@ pub(super) async fn map(
 }
 
 impl InWork {
-    /// Whether answers are missing, which are noted. With `asks` nothing is mapped on the way, else those rows that need
-    /// no more than what is known.
-    fn has_questions(
+    /// Notes the answers that are missing: how often there was none. On the way rows are mapped that need no more than
+    /// what is known, unless it `asks_first`.
+    fn ask(
         &mut self,
         shared: &Shared,
         step: usize,
         mapping: &Mapping,
         known: &Known,
-        asks: bool,
-    ) -> bool {
+        asks_first: bool,
+    ) -> u64 {
         let before = known.missed();
-        if asks {
+        if asks_first {
             ask_all(shared, step, mapping, &self.rows, known);
-            return known.missed() > before;
+            return known.missed() - before;
         }
         for (row, end) in self.rows.iter().zip(&mut self.ends) {
             if end.is_some() {
@@ -184,12 +186,16 @@ impl InWork {
             }
             let missed = known.missed();
             let came_to = end_of(shared, step, mapping, row, known);
+            if !matches!(came_to, RowEnd::Mapped(_)) {
+                // It came to its end before its last field, and what it is known by, or counted with, may be behind that.
+                ask_all(shared, step, mapping, std::slice::from_ref(row), known);
+            }
             // What it came to without an answer may not be what it comes to with it.
             if known.missed() == missed {
                 *end = Some(came_to);
             }
         }
-        known.missed() > before
+        known.missed() - before
     }
 }
 
@@ -201,8 +207,8 @@ fn end_of(shared: &Shared, step: usize, mapping: &Mapping, row: &Row, known: &Kn
     }
 }
 
-/// Puts a mapped row where it belongs.
-fn put(
+/// Puts a row that has come to its end where it belongs.
+fn finish(
     shared: &Shared,
     step: usize,
     mapping: &Mapping,

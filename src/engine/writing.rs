@@ -12,7 +12,7 @@ use super::{
     gone, into_file,
     mapped::parked,
     recall, reconcile, sent,
-    shared::{Phase, Shared, blocking},
+    shared::{Halting, Phase, Shared, blocking},
 };
 use crate::{
     event::Event,
@@ -39,9 +39,12 @@ pub(super) async fn load(
     step: usize,
     mut outgoing: mpsc::Receiver<Ready>,
 ) -> Result<(), EngineError> {
+    let mut halting = Halting::new(shared);
     let plan = &shared.plan.steps[step];
     if let Some(file) = &plan.write.file {
-        return into_file::load(shared, step, file, outgoing).await;
+        let result = into_file::load(shared, step, file, outgoing).await;
+        halting.armed = result.is_err();
+        return result;
     }
     let write = Arc::new(plan.write.clone());
     let client = shared.org(&write.connection)?.clone();
@@ -99,9 +102,7 @@ pub(super) async fn load(
         recording.take(vec![unit]).await;
     }
     let result = recording.end().await;
-    if result.is_err() {
-        shared.halt();
-    }
+    halting.armed = result.is_err();
     result
 }
 

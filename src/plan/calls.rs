@@ -16,7 +16,7 @@ const BULK_ROWS: u64 = 15_000;
 /// Calls of an ingest job at least: it is made, filled, closed, looked at, and its results are read.
 const INGEST_JOB: u64 = 5;
 /// Looks at a job that takes its time, and results of refused rows.
-const INGEST_JOB_MORE: u64 = 6;
+const INGEST_JOB_MORE: u64 = 8;
 /// Records that a collections call takes.
 const COLLECTION: u64 = 200;
 /// Keys that a query finds records by, about.

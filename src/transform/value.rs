@@ -310,6 +310,7 @@ fn search<'m>(
     field: &str,
 ) -> Raw<'m> {
     let mut key = LookupKey::with_capacity(of.len());
+    let mut unknown = false;
     for part in of {
         match settle(eval(part, context, answers, field)) {
             Settled::Value(value) => key.push(value.as_text().map(CompactString::from)),
@@ -317,7 +318,8 @@ fn search<'m>(
             // As with every other form: an inner value that is left out leaves the field out.
             Settled::Omit => return Raw::Omit,
             Settled::Park(reason) => return Raw::Park(reason),
-            Settled::Unknown => return Raw::Unknown,
+            // The questions of the other parts are asked as well.
+            Settled::Unknown => unknown = true,
             Settled::Skip => {
                 return Raw::Missing {
                     policy: &Missing::Skip,
@@ -333,6 +335,9 @@ fn search<'m>(
                 };
             }
         }
+    }
+    if unknown {
+        return Raw::Unknown;
     }
     if key.iter().all(Option::is_none) {
         return Raw::Value(Value::Null);

@@ -259,6 +259,15 @@ fn runs_come_to_the_same_end_wherever_state_is() {
     }
 }
 
+/// Tells the cutter that it is over, also when the run has failed.
+struct Over<'o>(&'o AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_run_outlives_its_connections() {
     let Some((server, url)) = database("cuts") else {
@@ -281,8 +290,9 @@ fn a_run_outlives_its_connections() {
             }
             cuts
         });
+        let over = Over(&over);
         let report = machine.run_pipeline("all.yaml", 0);
-        over.store(true, Ordering::Relaxed);
+        drop(over);
         (report, cutter.join().expect("the cutter ends"))
     });
     assert!(cuts >= 4, "{cuts} connections were cut");

@@ -423,3 +423,36 @@ fn copy_all_of_a_seed_keeps_the_links_between_its_files() {
     assert_eq!(contacts["ann"]["AccountId"], accounts["beta"]["Id"]);
     assert_eq!(contacts["ben"]["DoNotCall"].as_deref(), Some("true"));
 }
+
+/// The key of a file's row is its name. A field that parks may come before the `ref` that the key is made of.
+#[test]
+fn a_parked_row_is_known_by_its_whole_key() {
+    let runtime = runtime();
+    let src = Org::start(
+        &runtime,
+        "src",
+        "seed: 5\nrecords: [{ object: Account, rows: [{ Name: A }] }]\n",
+    );
+    let dst = Org::start(
+        &runtime,
+        "dst",
+        "seed: 6\nsobjects: { Account: { fields: { Legacy_Id__c: { type: Text(18), external_id: true } } } }\n",
+    );
+    let project = Project::new(&src, &dst);
+    let account = src.id("Account", "Name", "A");
+    project.write(
+        "people.csv",
+        &format!("account,name,born\n{account},Smith,soon\n"),
+    );
+    project.write(
+        "people.yaml",
+        "version: 1\nfrom: src\nto: dst\nsteps:\n  accounts:\n    source: { object: Account }\n    target: { key: Legacy_Id__c }\n    copy: [Name]\n    map: { Legacy_Id__c: Id }\n  people:\n    source: { csv: people.csv }\n    target: { object: Contact, key: [AccountId, LastName] }\n    map:\n      Birthdate: born | date\n      AccountId: { ref: accounts, of: account }\n      LastName: name\n",
+    );
+    let report = project.run_pipeline("people.yaml", &[], 4);
+    assert_eq!(report.count("people", "parked"), 1);
+    let there = dst.id("Account", "Name", "A");
+    project
+        .run(&["report", "last", "--parked", "people"])
+        .exits(0)
+        .says(&format!("{there}/Smith"));
+}

@@ -41,7 +41,7 @@ pub(super) fn of_all(
     let mut newest = Newest::new(limit);
     LINKS.each(db, links.0, |row, link| {
         // Several rows may have become one record.
-        if before.is_none_or(|(before, record)| (&*link.target_id, &*row) < (record, before)) {
+        if before.is_none_or(|(last_row, last_record)| (&*link.target_id, &*row) < (last_record, last_row)) {
             newest.take(&link.target_id, &row);
         }
     })?;

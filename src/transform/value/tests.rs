@@ -8,7 +8,7 @@ use crate::{
         expr::{Expr, RunInfo, Scope, UnknownField, UnknownReason, Vars},
         model::Mask,
     },
-    transform::Masker,
+    transform::{Known, Masker},
 };
 
 /// `known` is found, `several` twice, `parked` waits, `filtered` was left out; nothing else is there.
@@ -319,6 +319,30 @@ fn several_parts_of_a_lookup() {
         Missing::Park,
     );
     assert_eq!(settled(&skipped), "omit");
+}
+
+#[test]
+fn all_questions_of_a_lookup_are_asked_at_once() {
+    let part = |id: &str| MapValue::Ref {
+        steps: vec![StepRef::Own(0)],
+        of: Box::new(text(id)),
+        give: None,
+        missing: Missing::Park,
+        span: Default::default(),
+    };
+    let both = lookup(vec![part("a"), part("b")], Missing::Park);
+    let (vars, run) = (Vars::new(), RunInfo::default());
+    let context = Context {
+        row: &[],
+        vars: &vars,
+        run: &run,
+        item: None,
+        item_number: 0,
+    };
+    let mut known = Known::default();
+    assert!(matches!(eval(&both, &context, &known, "Field"), Raw::Unknown));
+    assert_eq!(known.missed(), 2);
+    assert_eq!(known.take_demands().len(), 2);
 }
 
 #[test]
