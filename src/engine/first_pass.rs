@@ -96,7 +96,7 @@ async fn extract(
 ) -> Result<(), EngineError> {
     // Should it break, the others must not take the end of the rows for the end of the source: they hear of it before
     // their channel ends.
-    let mut halting = Halting::new(shared);
+    let halting = Halting::new(shared);
     let plan = &shared.plan.steps[step];
     let from = shared.source(&plan.read)?;
     let mut take = |batch: Batch| {
@@ -133,8 +133,7 @@ async fn extract(
         };
         end = extract::read(&read, from, &shared.vars, &halted, &restarted, &mut take).await;
     }
-    halting.armed = end.is_err();
-    end.map_err(|error| of_source(plan, error))
+    halting.end(end).map_err(|error| of_source(plan, error))
 }
 
 /// Why a step's source gave no more rows.
@@ -168,10 +167,8 @@ async fn transform(
     mapped: mpsc::Sender<Settling>,
 ) -> Result<(), EngineError> {
     // Before the next stage sees the end of its channel: after a stop it sends nothing more.
-    let mut halting = Halting::new(shared);
-    let result = transform_all(shared, step, &mut incoming, &mapped).await;
-    halting.armed = result.is_err();
-    result
+    let halting = Halting::new(shared);
+    halting.end(transform_all(shared, step, &mut incoming, &mapped).await)
 }
 
 async fn transform_all(
@@ -295,7 +292,7 @@ async fn pass_on(
     ready: mpsc::Sender<Ready>,
 ) -> Result<(), EngineError> {
     let mut result = Ok(());
-    let mut halting = Halting::new(shared);
+    let halting = Halting::new(shared);
     // To the end even after an error: what has begun writes down what becomes of its rows.
     while let Some(batch) = settling.recv().await {
         let ended = match batch {
@@ -315,8 +312,7 @@ async fn pass_on(
             settling.close();
         }
     }
-    halting.armed = result.is_err();
-    result
+    halting.end(result)
 }
 
 /// Rows whose mapping failed in a field that is sent only when a record is created, or only when it is updated, end

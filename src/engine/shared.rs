@@ -622,12 +622,18 @@ pub(super) async fn links_of(
 /// Halts a run when it is dropped, unless what it stands for has come to a good end.
 pub(super) struct Halting<'s> {
     shared: &'s Shared,
-    pub(super) armed: bool,
+    armed: bool,
 }
 
 impl<'s> Halting<'s> {
     pub(super) fn new(shared: &'s Shared) -> Self {
         Halting { shared, armed: true }
+    }
+
+    /// What it stands for has come to this end.
+    pub(super) fn end<T, E>(mut self, result: Result<T, E>) -> Result<T, E> {
+        self.armed = result.is_err();
+        result
     }
 }
 

@@ -39,12 +39,10 @@ pub(super) async fn load(
     step: usize,
     mut outgoing: mpsc::Receiver<Ready>,
 ) -> Result<(), EngineError> {
-    let mut halting = Halting::new(shared);
+    let halting = Halting::new(shared);
     let plan = &shared.plan.steps[step];
     if let Some(file) = &plan.write.file {
-        let result = into_file::load(shared, step, file, outgoing).await;
-        halting.armed = result.is_err();
-        return result;
+        return halting.end(into_file::load(shared, step, file, outgoing).await);
     }
     let write = Arc::new(plan.write.clone());
     let client = shared.org(&write.connection)?.clone();
@@ -101,9 +99,7 @@ pub(super) async fn load(
     while let Some(unit) = loader.next().await {
         recording.take(vec![unit]).await;
     }
-    let result = recording.end().await;
-    halting.armed = result.is_err();
-    result
+    halting.end(recording.end().await)
 }
 
 /// Writes down what became of units, one after the other, while others are gathered and sent.

@@ -136,7 +136,8 @@ fn lookup(of: Vec<MapValue>, otherwise: Missing) -> MapValue {
     }
 }
 
-fn settled(value: &MapValue) -> String {
+/// What a value comes to without a row.
+fn of_no_row<'m>(value: &'m MapValue, answers: &dyn Answers) -> Raw<'m> {
     let (vars, run) = (Vars::new(), RunInfo::default());
     let context = Context {
         row: &[],
@@ -145,8 +146,12 @@ fn settled(value: &MapValue) -> String {
         item: None,
         item_number: 0,
     };
+    eval(value, &context, answers, "Field")
+}
+
+fn settled(value: &MapValue) -> String {
     let world = World(Masker::new(b"a key of a test"));
-    match settle(eval(value, &context, &world, "Field")) {
+    match settle(of_no_row(value, &world)) {
         Settled::Value(Value::Null) => "null".into(),
         Settled::Value(value) => value
             .as_text()
@@ -331,16 +336,8 @@ fn all_questions_of_a_lookup_are_asked_at_once() {
         span: Default::default(),
     };
     let both = lookup(vec![part("a"), part("b")], Missing::Park);
-    let (vars, run) = (Vars::new(), RunInfo::default());
-    let context = Context {
-        row: &[],
-        vars: &vars,
-        run: &run,
-        item: None,
-        item_number: 0,
-    };
     let mut known = Known::default();
-    assert!(matches!(eval(&both, &context, &known, "Field"), Raw::Unknown));
+    assert!(matches!(of_no_row(&both, &known), Raw::Unknown));
     assert_eq!(known.missed(), 2);
     assert_eq!(known.take_demands().len(), 2);
 }
